@@ -1,0 +1,217 @@
+//! `e2egraph bench`: speed, each figure beside a floor measured in the same run; processor time, because machines are shared.
+
+use crate::args::Bench;
+use crate::exit::Exit;
+use crate::print;
+use crate::world;
+use anyhow::{Context as _, bail};
+use graph::{Fold, Limits};
+use ingest::Normaliser;
+use ontology::{Ontology, Time};
+use query::View;
+use serde::Serialize;
+use sim::{Plan, Scale, Scenario, World};
+use std::hint::black_box;
+use std::sync::Arc;
+
+/// One figure.
+#[derive(Debug, Serialize)]
+struct Figure {
+    name: &'static str,
+    value: f64,
+    unit: &'static str,
+    cpu_seconds: f64,
+    peer: &'static str,
+    peer_value: f64,
+    ratio: f64,
+    peak_rss_bytes: u64,
+    n: u64,
+}
+
+type Run = fn() -> anyhow::Result<Figure>;
+
+/// Every benchmark: name, what it measures, how.
+const BENCHES: &[(&str, &str, Run)] = &[
+    ("normalise", "OTLP requests of a simulated world to facts", normalise),
+    ("fold", "the same facts into the graph", fold),
+    ("answer", "a question to its answer on a simulated world", answer),
+];
+
+/// Runs one or all.
+pub async fn run(args: Bench) -> anyhow::Result<Exit> {
+    let chosen: Vec<_> = BENCHES.iter().filter(|b| args.name.as_deref().is_none_or(|n| n == b.0)).collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = BENCHES.iter().map(|b| b.0).collect();
+        bail!("there is no benchmark `{}`; there are: {}", args.name.unwrap_or_default(), names.join(", "));
+    }
+    let mut rows = Vec::new();
+    for (name, what, bench) in chosen {
+        let figure = tokio::task::spawn_blocking(bench).await??;
+        if args.json {
+            println!("{}", serde_json::to_string(&figure)?);
+        } else {
+            rows.push(vec![
+                (*name).to_owned(),
+                (*what).to_owned(),
+                format!("{} {}", print::number(figure.value), figure.unit),
+                format!("{} {}", figure.peer, print::number(figure.peer_value)),
+                print::number(figure.ratio),
+            ]);
+        }
+    }
+    if !args.json {
+        print!("{}", print::table(&["bench", "what", "value", "floor", "ratio"].map(str::to_owned), &rows));
+    }
+    Ok(Exit::Done)
+}
+
+const PLAN: Plan = Plan {
+    scenario: Scenario::VersionCell,
+    seed: 1,
+    start_ns: 1_790_000_000_000_000_000,
+    scale: Scale::SCORE,
+};
+
+/// Processor time of this process so far, in seconds (Linux counts it in hundredths).
+fn cpu_seconds() -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").context("reading /proc/self/stat")?;
+    let after_name = stat.rsplit_once(')').context("/proc/self/stat has no name")?.1;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks =
+        |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).context("/proc/self/stat is short");
+    Ok((ticks(11)? + ticks(12)?) / 100.0)
+}
+
+fn peak_rss() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmHWM"));
+    line.and_then(|l| l.split_whitespace().nth(1)).and_then(|k| k.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// Repeats work until it has used at least this much processor time; seconds per repetition.
+fn per_run(mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<(f64, f64)> {
+    work()?;
+    let begin = cpu_seconds()?;
+    let mut runs = 0.0;
+    loop {
+        work()?;
+        runs += 1.0;
+        let used = cpu_seconds()? - begin;
+        if used >= 2.0 {
+            return Ok((used / runs, used));
+        }
+    }
+}
+
+struct Requests {
+    ontology: Arc<Ontology>,
+    requests: Vec<(ingest::Wire, Vec<u8>, Time)>,
+}
+
+fn requests() -> anyhow::Result<Requests> {
+    let requests = World::new(PLAN)
+        .map(|p| {
+            Ok((
+                world::wire(p.wire).context("a wire nothing reads")?,
+                p.body,
+                Time::EPOCH.plus_nanos(p.at_ns),
+            ))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Requests { ontology: Arc::new(Ontology::builtin()), requests })
+}
+
+fn batches(r: &Requests) -> anyhow::Result<Vec<(ontology::Batch, Time)>> {
+    let options = ingest::Options { hash_key: [7; 32], limits: ingest::Limits::default() };
+    let mut normaliser = Normaliser::new(Arc::clone(&r.ontology), options);
+    let read = r.requests.iter().map(|(wire, body, at)| {
+        normaliser.normalise(*wire, body, *at).map(|b| (b, *at)).map_err(|m| anyhow::anyhow!("{m}"))
+    });
+    read.collect()
+}
+
+fn normalise() -> anyhow::Result<Figure> {
+    let r = requests()?;
+    let items: u64 = batches(&r)?.iter().map(|b| b.0.items).sum();
+    let (seconds, cpu) = per_run(|| batches(&r).map(|b| drop(black_box(b))))?;
+    // The floor: touching every byte once.
+    let (floor, _) = per_run(|| {
+        let sum: u64 = r.requests.iter().flat_map(|(_, b, _)| b.iter()).map(|b| u64::from(*b)).sum();
+        black_box(sum);
+        Ok(())
+    })?;
+    Ok(Figure {
+        name: "normalise",
+        value: items as f64 / seconds,
+        unit: "items/CPU-s",
+        cpu_seconds: cpu,
+        peer: "read every byte",
+        peer_value: items as f64 / floor,
+        ratio: floor / seconds,
+        peak_rss_bytes: peak_rss(),
+        n: items,
+    })
+}
+
+fn fold() -> anyhow::Result<Figure> {
+    let r = requests()?;
+    let batches = batches(&r)?;
+    let facts: u64 = batches.iter().map(|b| b.0.facts.len() as u64).sum();
+    let (seconds, cpu) = per_run(|| {
+        let mut fold =
+            Fold::new(Arc::clone(&r.ontology), r.ontology.mapping.trust.clone(), Limits::default());
+        for (batch, at) in &batches {
+            fold.fold(batch, *at);
+        }
+        black_box(fold.graph().size());
+        Ok(())
+    })?;
+    // The floor: copying the facts.
+    let (floor, _) = per_run(|| {
+        let copied: Vec<_> = batches.iter().map(|b| b.0.facts.clone()).collect();
+        black_box(copied.len());
+        Ok(())
+    })?;
+    Ok(Figure {
+        name: "fold",
+        value: facts as f64 / seconds,
+        unit: "facts/CPU-s",
+        cpu_seconds: cpu,
+        peer: "copy the facts",
+        peer_value: facts as f64 / floor,
+        ratio: floor / seconds,
+        peak_rss_bytes: peak_rss(),
+        n: facts,
+    })
+}
+
+fn answer() -> anyhow::Result<Figure> {
+    let ontology = Arc::new(Ontology::builtin());
+    let (graph, question) = world::play(PLAN, &ontology)?;
+    let (seconds, cpu) = per_run(|| {
+        black_box(autosre::ask(&View::latest(&graph), &question, &autosre::Options::default())?);
+        Ok(())
+    })?;
+    // The floor: summing every cell of every series once.
+    let view = View::latest(&graph);
+    let measures = u16::try_from(ontology.measures.len()).unwrap_or(u16::MAX);
+    let (floor, _) = per_run(|| {
+        let all = ontology::Stretch { from: Time::EPOCH, to: view.as_of };
+        for m in 0..measures {
+            black_box(view.sum(ontology::MeasureId(m), None, &query::Filter::all(), all));
+        }
+        Ok(())
+    })?;
+    let nodes = graph.size().first().map_or(0, |s| s.1 as u64);
+    Ok(Figure {
+        name: "answer",
+        value: seconds,
+        unit: "CPU-s/answer",
+        cpu_seconds: cpu,
+        peer: "sum every cell once",
+        peer_value: floor,
+        ratio: seconds / floor,
+        peak_rss_bytes: peak_rss(),
+        n: nodes,
+    })
+}

@@ -1,0 +1,145 @@
+//! `e2egraph ontology`: check it, show it, print its schema.
+
+use crate::args::{OntologyCommand, OntologyPart};
+use crate::exit::Exit;
+use crate::{print, rim};
+use ontology::Ontology;
+use serde_json::json;
+
+/// Checks or prints.
+pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
+    match command {
+        OntologyCommand::Check { ontology, json } => {
+            let files = rim::files(&ontology)?;
+            let begin = std::time::Instant::now();
+            let loaded = ontology::load(&files);
+            let took = begin.elapsed();
+            match loaded {
+                Ok(o) if json => println!(
+                    "{}",
+                    json!({"ok": true, "problems": [], "version": o.version, "seconds": took.as_secs_f64()})
+                ),
+                Ok(o) => println!(
+                    "{} {} is sound: {} classes, {} relations, {} measures, {} rules, {} actions, {} sources, {} questions; checked in {:.0} ms",
+                    o.name,
+                    o.version,
+                    o.classes.len(),
+                    o.relations.len(),
+                    o.measures.len(),
+                    o.rules.rules.len(),
+                    o.actions.len(),
+                    o.mapping.sources.len(),
+                    o.questions.len(),
+                    took.as_secs_f64() * 1e3
+                ),
+                Err(problems) => {
+                    if json {
+                        println!("{}", json!({"ok": false, "problems": problems}));
+                    } else {
+                        println!("{problems}\n{} problems", problems.0.len());
+                    }
+                    return Ok(Exit::Failed);
+                }
+            }
+            Ok(Exit::Done)
+        }
+        OntologyCommand::Show { part, ontology, json } => {
+            let o = rim::ontology(&ontology)?;
+            let (columns, rows) = match part {
+                OntologyPart::Classes => classes(&o),
+                OntologyPart::Relations => relations(&o),
+                OntologyPart::Measures => measures(&o),
+            };
+            if json {
+                let rows: Vec<_> = rows
+                    .iter()
+                    .map(|r| columns.iter().zip(r).collect::<std::collections::BTreeMap<_, _>>())
+                    .collect();
+                println!("{}", serde_json::to_string_pretty(&rows)?);
+            } else {
+                print!("{}", print::table(&columns, &rows));
+            }
+            Ok(Exit::Done)
+        }
+        OntologyCommand::Schema { kind } => {
+            let schema = ontology::json_schema(&kind).ok_or_else(|| {
+                anyhow::anyhow!(
+                    "there is no kind of file `{kind}`; there are: {}",
+                    ontology::Kind::ALL.map(|(_, n)| n).join(", ")
+                )
+            })?;
+            println!("{}", serde_json::to_string_pretty(&schema)?);
+            Ok(Exit::Done)
+        }
+    }
+}
+
+type Table = (Vec<String>, Vec<Vec<String>>);
+
+fn table(columns: &[&str], rows: Vec<Vec<String>>) -> Table {
+    (columns.iter().map(|c| (*c).to_owned()).collect(), rows)
+}
+
+fn class_name(o: &Ontology, id: ontology::ClassId) -> String {
+    o.classes.get(id.index()).map_or_else(String::new, |c| c.name.clone())
+}
+
+fn classes(o: &Ontology) -> Table {
+    let rows = o
+        .classes
+        .iter()
+        .map(|c| {
+            let attrs: Vec<&str> =
+                c.attrs.iter().filter_map(|a| o.attrs.get(a.index())).map(|a| a.name.as_str()).collect();
+            vec![
+                c.namespace.clone(),
+                c.name.clone(),
+                c.is.map_or_else(String::new, |i| class_name(o, i)),
+                attrs.join(" "),
+            ]
+        })
+        .collect();
+    table(&["namespace", "class", "is a", "attributes"], rows)
+}
+
+fn relations(o: &Ontology) -> Table {
+    let rows = o
+        .relations
+        .iter()
+        .map(|r| {
+            let arrows: Vec<String> = r
+                .arrows
+                .iter()
+                .map(|(a, b)| format!("{} → {}", class_name(o, *a), class_name(o, *b)))
+                .collect();
+            let faults: Vec<String> = r
+                .faults
+                .iter()
+                .map(|f| {
+                    let way =
+                        if f.travel == ontology::model::Travel::ToSource { "to source" } else { "to target" };
+                    format!("{way} {}", f.prior)
+                })
+                .collect();
+            vec![
+                r.name.clone(),
+                arrows.join(", "),
+                format!("{:?}", r.holds).to_lowercase(),
+                faults.join(", "),
+            ]
+        })
+        .collect();
+    table(&["relation", "from → to", "holds", "trouble travels"], rows)
+}
+
+fn measures(o: &Ontology) -> Table {
+    let rows = o
+        .measures
+        .iter()
+        .map(|m| {
+            let better = format!("{:?}", m.better).to_lowercase();
+            vec![m.name.clone(), class_name(o, m.of), m.unit.clone(), better, m.doc.clone()]
+        })
+        .collect();
+    table(&["measure", "of", "unit", "better", "what it is"], rows)
+}

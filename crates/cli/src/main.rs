@@ -1,0 +1,60 @@
+//! The one binary: reads the command line and calls the command.
+//!
+//! **Not here:** anything a library user would want; that is in the rooms below.
+//!
+//! **Next door:** every room below, nobody above.
+#![expect(clippy::disallowed_methods, reason = "a rim crate: this is where the clock is read")]
+#![expect(unreachable_pub, reason = "a binary has no outside")]
+
+mod args;
+mod client;
+mod command {
+    pub(crate) mod ask;
+    pub(crate) mod bench;
+    pub(crate) mod demo;
+    pub(crate) mod eval;
+    pub(crate) mod graph;
+    pub(crate) mod ontology;
+    pub(crate) mod serve;
+    pub(crate) mod sim;
+}
+mod exit;
+mod play;
+mod print;
+mod progress;
+mod rim;
+mod world;
+
+use args::{Cli, Command};
+use clap::{CommandFactory as _, Parser as _};
+use exit::Exit;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let exit = match run(Cli::parse()).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("e2egraph: {error:#}");
+            Exit::of_error(&error)
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Ask(args) => command::ask::run(args).await,
+        Command::Graph(args) => command::graph::run(args).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "e2egraph", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+        Command::Serve(args) => command::serve::run(args).await,
+        Command::Demo(args) => command::demo::run(args).await,
+        Command::Ontology(command) => command::ontology::run(command),
+        Command::Eval(args) => command::eval::run(args).await,
+        Command::Bench(args) => command::bench::run(args).await,
+        Command::Sim(command) => command::sim::run(command).await,
+    }
+}

@@ -1,0 +1,13 @@
+//! The loop: requests in, facts logged and folded, epochs out, regressions noticed, snapshots pinned, questions answered.
+//!
+//! The only place where rooms meet. **Not here:** HTTP, gRPC, sockets, clocks (time is an argument), opinions about causes.
+//!
+//! **Next door:** every inner room below; `server` and `cli` above.
+
+mod intake;
+mod sources;
+mod watch;
+
+pub use intake::{Engine, EngineError, Options, Receipt, Refusal, SetAside, Started};
+pub use sources::{Coverage, Reason, SourceReport, Used};
+pub use watch::{Event, Pin, Tick};

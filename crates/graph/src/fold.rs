@@ -1,0 +1,653 @@
+//! Folding facts into the graph: the one writer.
+//!
+//! Every bound here has a name in [`Limits`]; what happens at the bound is said there and counted in [`Totals`].
+
+use crate::series::{CohortId, Of, Series, SeriesId};
+use crate::topology::{Edge, EdgeId, Graph, Node, NodeId, Said};
+use crate::trace::{Joined, Traces, Waiting};
+use ontology::fact::{Batch, Draft, Fact, ItemId, Observation, Ref, Step};
+use ontology::model::{Grain, Holds, MeasureKind};
+use ontology::{AttrId, ClassId, MeasureId, Minute, Ontology, RelationId, Time, Value};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// How much is held, each with what happens beyond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Sessions, interactions and other sampled nodes held as nodes. Beyond: the oldest are let go; their counts stay in the
+    /// series of their cohorts.
+    pub sampled_nodes: usize,
+    /// Traces that may still be joined. Beyond: the longest untouched are let go; late steps of theirs stay unjoined.
+    pub open_traces: usize,
+    /// Items remembered so that a repetition is not counted twice. Beyond: the oldest hour is forgotten; repetitions that
+    /// late would count again.
+    pub remembered_items: usize,
+    /// Distinct series. Beyond: samples of further cohorts count for the empty cohort of the same subject.
+    pub series: usize,
+    /// Nodes of classes that are kept each. Beyond: further ones are not made, their facts are counted as left out.
+    pub nodes: usize,
+    /// Hours that series reach back. Older minutes are forgotten.
+    pub hours: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            sampled_nodes: 400_000,
+            open_traces: 100_000,
+            remembered_items: 20_000_000,
+            series: 2_000_000,
+            nodes: 1_000_000,
+            hours: 24 * 14,
+        }
+    }
+}
+
+/// What has been folded so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Facts folded.
+    pub facts: u64,
+    /// Counted facts that had been counted before.
+    pub repeated: u64,
+    /// Calls joined from trace steps.
+    pub joined: u64,
+    /// Steps seen.
+    pub steps: u64,
+    /// Sampled nodes let go.
+    pub sampled_let_go: u64,
+    /// Traces let go.
+    pub traces_let_go: u64,
+    /// Facts left out because the node limit was reached.
+    pub left_out: u64,
+    /// Samples that went to the empty cohort because the series limit was reached.
+    pub cohorts_folded: u64,
+}
+
+/// What one batch did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// Facts that were new.
+    pub facts: u64,
+    /// Facts that repeated something counted before.
+    pub repeated: u64,
+}
+
+/// The writer: holds the current graph and the indexes that only writing needs.
+#[derive(Debug)]
+pub struct Fold {
+    graph: Graph,
+    limits: Limits,
+    trust: Vec<String>,
+    edge_index: FxHashMap<(RelationId, NodeId, NodeId), EdgeId>,
+    cohort_index: FxHashMap<Arc<[NodeId]>, CohortId>,
+    series_index: FxHashMap<(Of, CohortId), SeriesId>,
+    /// Stand-ins by weaker key.
+    weaker: FxHashMap<u128, NodeId>,
+    source_index: BTreeMap<String, u32>,
+    remembered: BTreeMap<i64, FxHashSet<u64>>,
+    remembered_items: usize,
+    traces: Traces,
+    sampled: VecDeque<NodeId>,
+    kept_nodes: usize,
+    totals: Totals,
+    forgotten_before: Option<Minute>,
+}
+
+/// What is the same for all facts of a batch.
+struct Context {
+    source: u64,
+    rank: u16,
+    recorded: Time,
+    nodes: Vec<Option<NodeId>>,
+    cohorts: FxHashMap<*const Ref, CohortId>,
+}
+
+/// Facts this much later than their arrival do not move the graph's idea of "now": a wrong clock is likelier than news.
+const AHEAD_SECS: i64 = 300;
+/// Traffic and co-occurrence seen within this many minutes is one run.
+const RUN_GAP_MINUTES: i64 = 10;
+/// `fixed` relations are one run however rarely they are seen.
+const FIXED_GAP_MINUTES: i64 = i64::MAX / 4;
+/// The source of what was concluded here.
+const CONCLUDED: &str = "concluded";
+const HOUR_NS: i64 = 3_600_000_000_000;
+
+impl Fold {
+    /// An empty graph under an ontology; `trust` lists sources, most trusted first.
+    pub fn new(ontology: Arc<Ontology>, trust: Vec<String>, limits: Limits) -> Fold {
+        Fold {
+            graph: Graph::new(ontology),
+            limits,
+            trust,
+            edge_index: FxHashMap::default(),
+            cohort_index: FxHashMap::default(),
+            series_index: FxHashMap::default(),
+            weaker: FxHashMap::default(),
+            source_index: BTreeMap::new(),
+            remembered: BTreeMap::new(),
+            remembered_items: 0,
+            traces: Traces::default(),
+            sampled: VecDeque::new(),
+            kept_nodes: 0,
+            totals: Totals::default(),
+            forgotten_before: None,
+        }
+    }
+
+    /// The graph as it is now. Cheap: shares everything with the writer until the writer changes it.
+    pub fn graph(&self) -> Graph {
+        self.graph.clone()
+    }
+
+    /// What has been folded so far.
+    pub fn totals(&self) -> Totals {
+        Totals { traces_let_go: self.traces.let_go, ..self.totals }
+    }
+
+    /// How much of each limit is used, in the order of [`Limits`]: name, used, limit.
+    pub fn usage(&self) -> [(&'static str, usize, usize); 5] {
+        [
+            ("sampled_nodes", self.sampled.len(), self.limits.sampled_nodes),
+            ("open_traces", self.traces.len(), self.limits.open_traces),
+            ("remembered_items", self.remembered_items, self.limits.remembered_items),
+            ("series", self.graph.series.len(), self.limits.series),
+            ("nodes", self.kept_nodes, self.limits.nodes),
+        ]
+    }
+
+    /// Folds a batch that arrived at `recorded`.
+    pub fn fold(&mut self, batch: &Batch, recorded: Time) -> Folded {
+        let before = self.totals;
+        let source = self.source(&batch.source);
+        let rank =
+            self.trust.iter().position(|t| t.starts_with(batch.source.as_str())).unwrap_or(self.trust.len());
+        let mut context = Context {
+            source: 1 << source.min(63),
+            rank: u16::try_from(rank).unwrap_or(u16::MAX),
+            recorded,
+            nodes: vec![None; batch.drafts.len()],
+            cohorts: FxHashMap::default(),
+        };
+        // When each entity was first spoken of: attributes are dated by it.
+        let mut spoken: Vec<Option<Time>> = vec![None; batch.drafts.len()];
+        let mut speak = |r: &Ref, at: Time| {
+            if let Some(t) = spoken.get_mut(r.0 as usize) {
+                *t = Some(t.map_or(at, |t| t.max(at)));
+            }
+        };
+        for fact in &batch.facts {
+            match fact {
+                Fact::Seen { entity, at } | Fact::Ended { entity, at } => speak(entity, *at),
+                Fact::Related { from, to, at, .. } => {
+                    speak(from, *at);
+                    speak(to, *at);
+                }
+                Fact::Sample { subject, cohort, at, .. } => {
+                    speak(subject, *at);
+                    cohort.iter().for_each(|r| speak(r, *at));
+                }
+                Fact::Step(step) => step.here.iter().for_each(|r| speak(r, step.from)),
+            }
+        }
+        for (i, draft) in batch.drafts.iter().enumerate() {
+            let at = spoken.get(i).copied().flatten().unwrap_or(recorded);
+            let node = self.node(draft, at, &context);
+            if let Some(slot) = context.nodes.get_mut(i) {
+                *slot = node;
+            }
+        }
+        for fact in &batch.facts {
+            self.totals.facts += 1;
+            self.one(fact, &mut context);
+        }
+        self.let_go_of_sampled();
+        self.forget_old();
+        Folded { facts: self.totals.facts - before.facts, repeated: self.totals.repeated - before.repeated }
+    }
+
+    /// Notes something that was concluded here rather than told by a source: a node of a class under an identity of its
+    /// own, with attributes and edges to nodes that are there. The same note again changes nothing.
+    pub fn note(
+        &mut self,
+        class: ClassId,
+        identity: &str,
+        attrs: Vec<(AttrId, Value)>,
+        edges: &[(RelationId, NodeId)],
+        at: Time,
+    ) -> Option<NodeId> {
+        let context = Context {
+            source: 1 << self.source(CONCLUDED).min(63),
+            rank: 0,
+            recorded: at,
+            nodes: Vec::new(),
+            cohorts: FxHashMap::default(),
+        };
+        let name = self.graph.ontology.classes.get(class.index())?.name.clone();
+        let draft =
+            Draft { class, keys: vec![ontology::Key { slot: 0, hash: fnv128(&[&name, identity]) }], attrs };
+        let node = self.node(&draft, at, &context)?;
+        self.seen(node, at, &context);
+        for (relation, to) in edges {
+            self.edge(*relation, node, *to, at, context.source);
+        }
+        Some(node)
+    }
+
+    /// Draws an edge that follows from others. The same again at a later minute says that it still follows.
+    pub fn conclude(&mut self, relation: RelationId, from: NodeId, to: NodeId, at: Time) {
+        let concluded = 1 << self.source(CONCLUDED).min(63);
+        self.edge(relation, from, to, at, concluded);
+    }
+
+    fn one(&mut self, fact: &Fact, c: &mut Context) {
+        match fact {
+            Fact::Seen { entity, at } => {
+                if let Some(n) = c.node(*entity) {
+                    self.seen(n, *at, c);
+                }
+            }
+            Fact::Ended { entity, at } => {
+                if let Some(n) = c.node(*entity) {
+                    self.seen(n, *at, c);
+                    self.with_node(n, |node| node.ended = Some(node.ended.map_or(*at, |e| e.min(*at))));
+                }
+            }
+            Fact::Related { relation, from, to, at, until } => {
+                if let (Some(f), Some(t)) = (c.node(*from), c.node(*to)) {
+                    let edge = self.edge(*relation, f, t, *at, c.source);
+                    if let (Some(end), Some(Some(e))) = (until, self.graph.edges.get_mut(edge.0 as usize)) {
+                        e.ended = Some(e.ended.map_or(*end, |x| x.max(*end)));
+                    }
+                    self.moved(*at, c);
+                }
+            }
+            Fact::Sample { id, measure, subject, cohort, at, value } => {
+                let Some(subject) = c.node(*subject) else {
+                    self.totals.left_out += 1;
+                    return;
+                };
+                if self.is_new(*id, *at) {
+                    let cohort = self.cohort(cohort, c);
+                    self.moved(*at, c);
+                    self.sample(*measure, subject, cohort, *at, value);
+                }
+            }
+            Fact::Step(step) => self.step(step, c),
+        }
+    }
+
+    fn step(&mut self, step: &Step, c: &mut Context) {
+        if !self.is_new(step.id, step.from) {
+            return;
+        }
+        self.totals.steps += 1;
+        self.moved(step.from, c);
+        let cohort = self.cohort(&step.here, c);
+        let here: Vec<(ClassId, NodeId)> = step
+            .here
+            .iter()
+            .filter_map(|r| c.node(*r))
+            .filter_map(|n| Some((self.graph.raw(n)?.class, n)))
+            .collect();
+        let waiting = Waiting {
+            span: step.span,
+            parent: step.parent,
+            from: step.from,
+            lasted_ns: step.to.since(step.from),
+            failed: step.failed,
+            side: step.side,
+            here,
+            upward: step.upward.iter().filter_map(|u| Some((u.from, u.relation, c.node(u.to)?))).collect(),
+            cohort,
+            sources: c.source,
+            done: false,
+        };
+        let ontology = Arc::clone(&self.graph.ontology);
+        let joined =
+            self.traces.add(step.trace, waiting, self.limits.open_traces, |a, b| ontology.is_a(a, b));
+        for j in joined {
+            self.totals.joined += 1;
+            self.flow(&j);
+        }
+    }
+
+    fn flow(&mut self, j: &Joined) {
+        let edge = self.edge(j.relation, j.from, j.to, j.at, j.sources);
+        // Interactions are nodes of their own and do not need a statistic per edge.
+        if self.is_sampled(j.from) {
+            return;
+        }
+        let minute = j.at.minute();
+        let millis = |ns: i64| ns as f64 / 1e6;
+        let answered = self.series_cell(Of::Answered(edge), j.cohort, minute);
+        answered.add(millis(j.lasted_ns), 1, u64::from(j.failed));
+        if let Some((lasted, failed)) = j.asked {
+            self.series_cell(Of::Asked(edge), j.cohort, minute).add(millis(lasted), 1, u64::from(failed));
+        }
+    }
+
+    fn sample(
+        &mut self,
+        measure: MeasureId,
+        subject: NodeId,
+        cohort: CohortId,
+        at: Time,
+        value: &Observation,
+    ) {
+        let of = Of::Measure(measure, subject);
+        let kind = self.graph.ontology.measures.get(measure.index()).map(|m| m.kind);
+        match value {
+            Observation::Cumulative { start, value } => {
+                let id = self.series(of, cohort);
+                if let Some(s) = self.graph.series.get_mut(id.0 as usize) {
+                    Arc::make_mut(s).reading(at, *start, *value);
+                }
+            }
+            other => {
+                let cell = self.series_cell(of, cohort, at.minute());
+                match other {
+                    Observation::One(v) if kind == Some(MeasureKind::Rate) => cell.add_count(whole(*v), 0),
+                    Observation::One(v) => cell.add(*v, 1, 0),
+                    Observation::Flag(bad) => cell.add_count(1, u64::from(*bad)),
+                    Observation::Count(n) => cell.add_count(*n, 0),
+                    Observation::Many { values, sum } => {
+                        for (v, n) in values {
+                            cell.add(*v, *n, 0);
+                        }
+                        if let Some(exact) = sum {
+                            cell.correct_sum(exact - values.iter().map(|(v, n)| v * *n as f64).sum::<f64>());
+                        }
+                    }
+                    Observation::Cumulative { .. } => {}
+                }
+            }
+        }
+    }
+
+    /// The node of a draft: found by its primary key, else by its strongest weaker one, else made.
+    fn node(&mut self, draft: &Draft, at: Time, c: &Context) -> Option<NodeId> {
+        let primary = draft.keys.iter().find(|k| k.slot == 0);
+        let strongest = primary.or_else(|| draft.keys.first())?;
+        let index = if primary.is_some() {
+            self.graph.by_key.get(&strongest.hash)
+        } else {
+            self.weaker.get(&strongest.hash)
+        };
+        let node = match index.copied() {
+            Some(n) => n,
+            None => self.make(draft.class, *strongest, primary.is_some())?,
+        };
+        for key in draft.keys.iter().filter(|k| k.slot != 0 && k.hash != strongest.hash) {
+            let stand_in = match self.weaker.get(&key.hash).copied() {
+                Some(s) => s,
+                None => self.make(draft.class, *key, false)?,
+            };
+            if self.graph.raw(stand_in).is_some_and(|s| !s.owners.contains(&node)) {
+                self.with_node(stand_in, |s| s.owners.push(node));
+                self.with_node(node, |n| n.followers.push(stand_in));
+            }
+        }
+        let said: Vec<(AttrId, Value)> = draft.attrs.clone();
+        let (rank, source) = (c.rank, c.source);
+        let known = self.graph.raw(node).is_some_and(|n| {
+            n.sources & source == source
+                && said.iter().all(|(a, v)| {
+                    n.attrs.iter().any(|(b, s)| a == b && s.value == *v && s.rank == rank && s.at >= at)
+                })
+        });
+        if !known {
+            self.with_node(node, |n| {
+                n.sources |= source;
+                for (attr, value) in said {
+                    let new = Said { value, rank, at };
+                    match n.attrs.iter_mut().find(|(a, _)| *a == attr) {
+                        Some((_, old)) if new.beats(old) => *old = new,
+                        Some(_) => {}
+                        None => n.attrs.push((attr, new)),
+                    }
+                }
+            });
+        }
+        Some(node)
+    }
+
+    fn make(&mut self, class: ClassId, key: ontology::Key, primary: bool) -> Option<NodeId> {
+        let sampled = self.graph.ontology.classes.get(class.index())?.grain == Grain::Sampled;
+        if !sampled && self.kept_nodes >= self.limits.nodes {
+            self.totals.left_out += 1;
+            return None;
+        }
+        let id = NodeId(u32::try_from(self.graph.nodes.len()).ok()?);
+        self.graph.nodes.push_back(Some(Arc::new(Node {
+            class,
+            key,
+            attrs: Vec::new(),
+            seen: crate::Runs::default(),
+            ended: None,
+            sources: 0,
+            out: imbl::Vector::new(),
+            into: imbl::Vector::new(),
+            owners: Vec::new(),
+            followers: Vec::new(),
+        })));
+        self.graph.by_key.insert(key.hash, id);
+        if !primary {
+            self.weaker.insert(key.hash, id);
+        }
+        self.graph.by_class.entry(class).or_default().push_back(id);
+        if sampled {
+            self.sampled.push_back(id);
+        } else {
+            self.kept_nodes += 1;
+        }
+        Some(id)
+    }
+
+    fn seen(&mut self, node: NodeId, at: Time, c: &Context) {
+        let minute = at.minute();
+        let known = self.graph.raw(node).is_some_and(|n| n.seen.at(minute, 0).is_some());
+        if !known {
+            self.with_node(node, |n| n.seen.add(minute, RUN_GAP_MINUTES));
+        }
+        self.moved(at, c);
+    }
+
+    fn edge(&mut self, relation: RelationId, from: NodeId, to: NodeId, at: Time, sources: u64) -> EdgeId {
+        let gap = match self.graph.ontology.relations.get(relation.index()).map(|r| r.holds) {
+            Some(Holds::Fixed) => FIXED_GAP_MINUTES,
+            _ => RUN_GAP_MINUTES,
+        };
+        let minute = at.minute();
+        if let Some(id) = self.edge_index.get(&(relation, from, to)).copied() {
+            let known = self
+                .graph
+                .edge(id)
+                .is_some_and(|e| e.seen.at(minute, 0).is_some() && e.sources & sources == sources);
+            if !known && let Some(Some(e)) = self.graph.edges.get_mut(id.0 as usize) {
+                e.seen.add(minute, gap);
+                e.sources |= sources;
+            }
+            return id;
+        }
+        let id = EdgeId(u32::try_from(self.graph.edges.len()).unwrap_or(u32::MAX));
+        let mut seen = crate::Runs::default();
+        seen.add(minute, gap);
+        self.graph.edges.push_back(Some(Edge { relation, from, to, seen, ended: None, sources }));
+        self.edge_index.insert((relation, from, to), id);
+        self.with_node(from, |n| n.out.push_back(id));
+        if !self.is_sampled(from) || self.is_sampled(to) {
+            self.with_node(to, |n| n.into.push_back(id));
+        }
+        id
+    }
+
+    fn is_sampled(&self, node: NodeId) -> bool {
+        let class = self.graph.raw(node).and_then(|n| self.graph.ontology.classes.get(n.class.index()));
+        class.is_some_and(|c| c.grain == Grain::Sampled)
+    }
+
+    fn with_node(&mut self, node: NodeId, change: impl FnOnce(&mut Node)) {
+        if let Some(Some(n)) = self.graph.nodes.get_mut(node.0 as usize) {
+            change(Arc::make_mut(n));
+        }
+    }
+
+    /// Whether an item was not counted before; remembers it.
+    fn is_new(&mut self, id: ItemId, at: Time) -> bool {
+        let hour = at.nanos().div_euclid(HOUR_NS);
+        if !self.remembered.entry(hour).or_default().insert(id.0) {
+            self.totals.repeated += 1;
+            return false;
+        }
+        self.remembered_items += 1;
+        while self.remembered_items > self.limits.remembered_items && self.remembered.len() > 1 {
+            if let Some((_, oldest)) = self.remembered.pop_first() {
+                self.remembered_items -= oldest.len();
+            }
+        }
+        true
+    }
+
+    /// A cohort from the components named by a record: those that are kept each, as a sorted set.
+    fn cohort(&mut self, refs: &Arc<[Ref]>, c: &mut Context) -> CohortId {
+        if let Some(known) = c.cohorts.get(&refs.as_ptr()) {
+            return *known;
+        }
+        let mut nodes: Vec<NodeId> =
+            refs.iter().filter_map(|r| c.node(*r)).filter(|n| !self.is_sampled(*n)).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let nodes: Arc<[NodeId]> = nodes.into();
+        let id = match self.cohort_index.get(&nodes) {
+            Some(id) => *id,
+            None => {
+                let id = CohortId(u32::try_from(self.graph.cohorts.len()).unwrap_or(u32::MAX));
+                self.graph.cohorts.push_back(Arc::clone(&nodes));
+                self.cohort_index.insert(nodes, id);
+                id
+            }
+        };
+        c.cohorts.insert(refs.as_ptr(), id);
+        id
+    }
+
+    fn series(&mut self, of: Of, cohort: CohortId) -> SeriesId {
+        if let Some(id) = self.series_index.get(&(of, cohort)) {
+            return *id;
+        }
+        let full = self.graph.series.len() >= self.limits.series;
+        let empty = self.empty_cohort();
+        if full && cohort != empty {
+            self.totals.cohorts_folded += 1;
+            return self.series(of, empty);
+        }
+        let id = SeriesId(u32::try_from(self.graph.series.len()).unwrap_or(u32::MAX));
+        self.graph.series.push_back(Arc::new(Series::new(of, cohort)));
+        self.graph.series_of.entry(of).or_default().push_back(id);
+        self.series_index.insert((of, cohort), id);
+        id
+    }
+
+    fn empty_cohort(&mut self) -> CohortId {
+        let none: Arc<[NodeId]> = Arc::new([]);
+        if let Some(id) = self.cohort_index.get(&none) {
+            return *id;
+        }
+        let id = CohortId(u32::try_from(self.graph.cohorts.len()).unwrap_or(u32::MAX));
+        self.graph.cohorts.push_back(Arc::clone(&none));
+        self.cohort_index.insert(none, id);
+        id
+    }
+
+    fn series_cell(&mut self, of: Of, cohort: CohortId, minute: Minute) -> &mut crate::Stat {
+        let id = self.series(of, cohort);
+        #[expect(clippy::indexing_slicing, reason = "`series` has just returned an index into this table")]
+        Arc::make_mut(&mut self.graph.series[id.0 as usize]).cell(minute)
+    }
+
+    fn moved(&mut self, at: Time, c: &Context) {
+        if at <= c.recorded.plus_secs(AHEAD_SECS) {
+            self.graph.latest = Some(self.graph.latest.map_or(at, |t| t.max(at)));
+        }
+    }
+
+    fn source(&mut self, name: &str) -> u32 {
+        if let Some(i) = self.source_index.get(name) {
+            return *i;
+        }
+        let i = u32::try_from(self.source_index.len()).unwrap_or(63);
+        self.source_index.insert(name.to_owned(), i);
+        self.graph.sources.push_back(Arc::from(name));
+        i
+    }
+
+    /// Lets the oldest sampled nodes go, with their edges.
+    fn let_go_of_sampled(&mut self) {
+        while self.sampled.len() > self.limits.sampled_nodes {
+            let Some(oldest) = self.sampled.pop_front() else { return };
+            let Some(Some(node)) = self.graph.nodes.get(oldest.0 as usize).cloned() else { continue };
+            for e in node.out.iter().chain(node.into.iter()) {
+                if let Some(edge) = self.graph.edge(*e).cloned() {
+                    self.edge_index.remove(&(edge.relation, edge.from, edge.to));
+                    if let Some(slot) = self.graph.edges.get_mut(e.0 as usize) {
+                        *slot = None;
+                    }
+                }
+            }
+            self.graph.by_key.remove(&node.key.hash);
+            if let Some(class) = self.graph.by_class.get_mut(&node.class)
+                && let Some(at) = class.iter().position(|n| *n == oldest)
+            {
+                // The oldest stand first.
+                class.remove(at);
+            }
+            if let Some(slot) = self.graph.nodes.get_mut(oldest.0 as usize) {
+                *slot = None;
+            }
+            self.totals.sampled_let_go += 1;
+        }
+    }
+
+    /// Forgets minutes beyond the limit, once an hour of new ones has come.
+    fn forget_old(&mut self) {
+        let Some(latest) = self.graph.latest else { return };
+        let before = latest.minute().plus(-self.limits.hours * 60);
+        if self.forgotten_before.is_some_and(|f| before.0 - f.0 < 60) {
+            return;
+        }
+        self.forgotten_before = Some(before);
+        for i in 0..self.graph.series.len() {
+            let stale =
+                self.graph.series.get(i).and_then(|s| s.extent()).is_some_and(|(first, _)| first < before);
+            if stale && let Some(s) = self.graph.series.get_mut(i) {
+                Arc::make_mut(s).forget_before(before);
+            }
+        }
+    }
+}
+
+impl Context {
+    fn node(&self, r: Ref) -> Option<NodeId> {
+        self.nodes.get(r.0 as usize).copied().flatten()
+    }
+}
+
+/// A count that came as a number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped first")]
+fn whole(value: f64) -> u64 {
+    if value.is_finite() { value.clamp(0.0, 9e15).round() as u64 } else { 0 }
+}
+
+/// FNV-1a over 128 bits (Fowler, Noll, Vo), with a separator after each part.
+fn fnv128(parts: &[&str]) -> u128 {
+    let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    for part in parts {
+        for byte in part.bytes().chain([0xff]) {
+            hash = (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+    }
+    hash
+}

@@ -1,0 +1,105 @@
+//! Who is who: keys to nodes, weaker keys to the node they belong to, and the names people read.
+//!
+//! A node is made for a primary key. A record that has only a weaker key gets a stand-in, which counts as the node that this
+//! key was seen with, as long as that is one node; a key that was seen with several identifies none, and its stand-in stays
+//! by itself. All of this is looked up when read, so the order in which records came does not matter.
+
+use crate::topology::{Graph, NodeId};
+use ontology::Value;
+use ontology::model::KeyPart;
+
+/// Weaker keys may lead to stand-ins of still weaker ones; no ontology needs more steps than this.
+const STEPS: usize = 6;
+
+impl Graph {
+    /// The node that a node stands for: itself, unless it was made for a weaker key that belongs to exactly one other node.
+    pub fn resolve(&self, node: NodeId) -> NodeId {
+        self.resolve_within(node, STEPS)
+    }
+
+    fn resolve_within(&self, node: NodeId, steps: usize) -> NodeId {
+        let Some(found) = self.raw(node) else { return node };
+        if found.owners.is_empty() || steps == 0 {
+            return node;
+        }
+        let mut roots = found.owners.iter().map(|o| self.resolve_within(*o, steps - 1));
+        match roots.next() {
+            Some(first) if roots.all(|r| r == first) => first,
+            _ => node,
+        }
+    }
+
+    /// The node and every stand-in that counts as it.
+    pub fn members(&self, node: NodeId) -> Vec<NodeId> {
+        let root = self.resolve(node);
+        let mut members = vec![root];
+        let mut next = 0;
+        while let Some(&at) = members.get(next) {
+            next += 1;
+            let Some(found) = self.raw(at) else { continue };
+            for f in &found.followers {
+                if !members.contains(f) && self.resolve(*f) == root {
+                    members.push(*f);
+                }
+            }
+        }
+        members
+    }
+
+    /// The node's stable id: the same in every graph that has the same facts.
+    pub fn id(&self, node: NodeId) -> String {
+        self.raw(self.resolve(node))
+            .map_or_else(String::new, |n| format!("{:016x}", (n.key.hash >> 64) as u64))
+    }
+
+    /// The node with this stable id.
+    pub fn node_with_id(&self, id: &str) -> Option<NodeId> {
+        let high = u64::from_str_radix(id, 16).ok()?;
+        // Ids are the upper half of the key: few enough nodes per lookup that a scan of keys is not worth an index of its own.
+        self.by_key.iter().find(|(k, _)| (**k >> 64) as u64 == high).map(|(_, n)| self.resolve(*n))
+    }
+
+    /// What people call it: the parts of its key, outermost first, joined by `/`
+    /// (one is enough where a part begins with it); its `name` where the key is opaque.
+    pub fn name(&self, node: NodeId) -> String {
+        self.name_within(self.resolve(node), STEPS)
+    }
+
+    fn name_within(&self, node: NodeId, steps: usize) -> String {
+        let Some(found) = self.raw(node) else { return String::new() };
+        let o = &self.ontology;
+        let Some(class) = o.classes.get(found.class.index()) else { return String::new() };
+        let name = o.attr(found.class, "name");
+        for key in &class.keys {
+            let part = |p: &KeyPart| match p {
+                KeyPart::Attr(a) => self.attr(node, *a).map(|v| self.shown(*a, v)).unwrap_or_default(),
+                KeyPart::Relation(r) if steps > 0 => {
+                    self.target(node, *r).map_or_else(String::new, |t| self.name_within(t, steps - 1))
+                }
+                KeyPart::Relation(_) => String::new(),
+            };
+            let parts: Vec<String> = key.iter().map(part).filter(|p| !p.is_empty()).collect();
+            let named_by_key = name.is_none_or(|n| key.contains(&KeyPart::Attr(n)));
+            if let (false, Some(Value::Text(t))) = (named_by_key, name.and_then(|n| self.attr(node, n)))
+                && !t.is_empty()
+            {
+                return t.to_string();
+            }
+            if !parts.is_empty() {
+                // A route already begins with the separator.
+                return parts
+                    .into_iter()
+                    .reduce(|a, b| if b.starts_with('/') { a + &b } else { format!("{a}/{b}") })
+                    .unwrap_or_default();
+            }
+        }
+        self.id(node)
+    }
+
+    fn shown(&self, attr: ontology::AttrId, value: &Value) -> String {
+        let personal =
+            self.ontology.attrs.get(attr.index()).is_some_and(|a| a.ty == ontology::model::Type::Hash);
+        let text = value.to_string();
+        if personal { text.chars().take(12).collect() } else { text }
+    }
+}

@@ -1,0 +1,27 @@
+//! The temporal graph: who and what there is, how it relates and when, what flowed along it, minute by minute.
+//!
+//! Facts go in through [`Fold`]; what comes out is a [`Graph`], an immutable epoch that shares everything unchanged with the
+//! epochs before it, so that keeping a snapshot is keeping a pointer. Late, repeated and reordered facts fold to the same
+//! graph.
+//!
+//! **Not here:** I/O, clocks, threads, randomness; no name of a class, relation or measure.
+//!
+//! **Next door:** `ontology` and `stats` below; `query` above reads graphs, `engine` folds facts into them.
+
+mod compare;
+mod fold;
+mod identity;
+mod read;
+mod runs;
+mod series;
+mod stat;
+mod topology;
+mod trace;
+
+pub use compare::{Change, Difference, EdgeChange, Half, Keep, Kind, MeasureChange, NodeChange, diff};
+pub use fold::{Fold, Folded, Limits, Totals};
+pub use read::{Agg, Cohort, Direction, Hop};
+pub use runs::Runs;
+pub use series::{CohortId, Of, Series, SeriesId};
+pub use stat::Stat;
+pub use topology::{Edge, EdgeId, Graph, Node, NodeId};

@@ -1,0 +1,403 @@
+//! Reading a graph: nodes, edges as they held at a moment, and sums over series.
+
+use crate::series::{CohortId, Of, Series};
+use crate::stat::Stat;
+use crate::topology::{Edge, EdgeId, Graph, Node, NodeId};
+use ontology::model::{Grain, Holds};
+use ontology::{AttrId, ClassId, MeasureId, Minute, RelationId, Stretch, Time, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Which way to follow an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// From source to target.
+    Out,
+    /// From target to source.
+    In,
+}
+
+/// One edge met on the way, and the node at its other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The edge.
+    pub edge: EdgeId,
+    /// Its relation.
+    pub relation: RelationId,
+    /// Which way it was followed.
+    pub direction: Direction,
+    /// The node it led to.
+    pub node: NodeId,
+}
+
+/// A sum over cells, with the minutes it came from.
+pub type Agg = Stat;
+
+/// The components of a cohort, resolved.
+pub type Cohort = Vec<NodeId>;
+
+/// Traffic not seen for this long is taken to have stopped.
+const FLOW_LIFE_MINUTES: i64 = 10;
+
+impl Graph {
+    /// A node, if it is still held.
+    pub fn node(&self, node: NodeId) -> Option<&Node> {
+        self.raw(self.resolve(node)).map(Arc::as_ref)
+    }
+
+    /// The value of an attribute: of all that was said under any of the node's keys, the most trusted, then the latest.
+    pub fn attr(&self, node: NodeId, attr: AttrId) -> Option<&Value> {
+        let mut best: Option<&crate::topology::Said> = None;
+        for member in self.members(node) {
+            let said =
+                self.raw(member).and_then(|n| n.attrs.iter().find(|(a, _)| *a == attr)).map(|(_, s)| s);
+            if let Some(s) = said
+                && best.is_none_or(|b| s.beats(b))
+            {
+                best = Some(s);
+            }
+        }
+        best.map(|s| &s.value)
+    }
+
+    /// The value of an attribute by name.
+    pub fn attr_named(&self, node: NodeId, name: &str) -> Option<&Value> {
+        let class = self.node(node)?.class;
+        self.attr(node, self.ontology.attr(class, name)?)
+    }
+
+    /// Every attribute, in the ontology's order.
+    pub fn attrs(&self, node: NodeId) -> Vec<(AttrId, Value)> {
+        let mut ids: Vec<AttrId> = Vec::new();
+        for m in self.members(node) {
+            ids.extend(self.raw(m).iter().flat_map(|n| n.attrs.iter().map(|(a, _)| *a)));
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        ids.into_iter().filter_map(|a| Some((a, self.attr(node, a)?.clone()))).collect()
+    }
+
+    /// All nodes of a class or of a kind of it, by name, sampled ones included.
+    pub fn of_class(&self, class: ClassId) -> Vec<NodeId> {
+        let mut found: Vec<NodeId> = Vec::new();
+        for (c, nodes) in &self.by_class {
+            if self.ontology.is_a(*c, class) {
+                found.extend(
+                    nodes.iter().copied().filter(|n| self.raw(*n).is_some() && self.resolve(*n) == *n),
+                );
+            }
+        }
+        let mut named: Vec<(String, u128, NodeId)> =
+            found.into_iter().map(|n| (self.name(n), self.raw(n).map_or(0, |x| x.key.hash), n)).collect();
+        named.sort_unstable();
+        named.into_iter().map(|(_, _, n)| n).collect()
+    }
+
+    /// The node of a class (or of a kind of it) with this name, as [`Graph::name`] prints it.
+    pub fn named(&self, class: ClassId, name: &str) -> Option<NodeId> {
+        self.of_class(class).into_iter().find(|n| self.name(*n) == name)
+    }
+
+    /// Everything, unordered, stand-ins that count as another left out.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.nodes.iter().enumerate().filter_map(|(i, n)| {
+            let id = NodeId(u32::try_from(i).ok()?);
+            (n.is_some() && self.resolve(id) == id).then_some(id)
+        })
+    }
+
+    /// Where a one-target relation leads from a node (the last target seen).
+    pub fn target(&self, node: NodeId, relation: RelationId) -> Option<NodeId> {
+        let mut best: Option<(Option<Minute>, u128, NodeId)> = None;
+        for m in self.members(node) {
+            for e in self.raw(m).into_iter().flat_map(|n| n.out.iter()) {
+                let Some(edge) = self.edge(*e).filter(|e| e.relation == relation) else { continue };
+                let to = self.resolve(edge.to);
+                let rank = (edge.seen.last(), self.raw(to).map_or(0, |n| n.key.hash), to);
+                if best.as_ref().is_none_or(|b| (b.0, b.1) < (rank.0, rank.1)) {
+                    best = Some(rank);
+                }
+            }
+        }
+        best.map(|b| b.2)
+    }
+
+    /// Whether an edge held at a moment. A `fixed` one holds from when it was first seen; a `while` one until its source has
+    /// another target or is no longer seen; a `flow` as long as there is traffic.
+    pub fn holds(&self, id: EdgeId, at: Time) -> bool {
+        let Some(edge) = self.edge(id) else { return false };
+        if edge.ended.is_some_and(|end| end <= at) {
+            return false;
+        }
+        let minute = at.minute();
+        let Some(relation) = self.ontology.relations.get(edge.relation.index()) else { return false };
+        match relation.holds {
+            Holds::Fixed => edge.seen.first().is_some_and(|f| f <= minute),
+            Holds::Flow => edge.seen.at(minute, FLOW_LIFE_MINUTES).is_some(),
+            Holds::While => {
+                let Some(run) = edge.seen.at(minute, self.life_minutes(edge.from)) else { return false };
+                !relation.single || !self.superseded(edge, run.0, minute)
+            }
+        }
+    }
+
+    fn life_minutes(&self, node: NodeId) -> i64 {
+        let life = self
+            .raw(node)
+            .and_then(|n| self.ontology.classes.get(n.class.index()))
+            .map_or(86_400, |c| c.life_secs);
+        (life / 60).max(1)
+    }
+
+    /// Whether the source of a one-target edge was seen with another target later than `since`, up to `minute`.
+    fn superseded(&self, edge: &Edge, since: Minute, minute: Minute) -> bool {
+        let target = self.resolve(edge.to);
+        let last = edge.seen.iter().filter(|r| r.0 <= minute).map(|r| r.1.min(minute)).max().unwrap_or(since);
+        self.members(edge.from).into_iter().filter_map(|m| self.raw(m)).flat_map(|n| n.out.iter()).any(|e| {
+            self.edge(*e).is_some_and(|other| {
+                other.relation == edge.relation
+                    && self.resolve(other.to) != target
+                    && other.seen.iter().any(|r| r.0 > last && r.0 <= minute)
+            })
+        })
+    }
+
+    /// Whether an edge held at any moment of a stretch.
+    pub fn held_during(&self, id: EdgeId, during: Stretch) -> bool {
+        let Some(edge) = self.edge(id) else { return false };
+        if edge.ended.is_some_and(|end| end <= during.from) {
+            return false;
+        }
+        let (from, to) = (during.from.minute(), during.to.minute().plus(1));
+        match self.ontology.relations.get(edge.relation.index()).map(|r| r.holds) {
+            Some(Holds::Fixed) => edge.seen.first().is_some_and(|f| f < to),
+            Some(Holds::Flow) => edge.seen.touches(from, to, FLOW_LIFE_MINUTES),
+            Some(Holds::While) => edge.seen.touches(from, to, self.life_minutes(edge.from)),
+            None => false,
+        }
+    }
+
+    /// Edges at a node, both ways, without regard to time, sorted by relation, direction and the other end's key. Edges from
+    /// sampled nodes into unsampled ones are not indexed; [`Graph::sampled_into`] finds them.
+    pub fn hops(&self, node: NodeId) -> Vec<Hop> {
+        let mut hops: Vec<(RelationId, Direction, u128, Hop)> = Vec::new();
+        for member in self.members(node) {
+            let Some(found) = self.raw(member) else { continue };
+            let both = found
+                .out
+                .iter()
+                .map(|e| (*e, Direction::Out))
+                .chain(found.into.iter().map(|e| (*e, Direction::In)));
+            for (id, direction) in both {
+                let Some(edge) = self.edge(id) else { continue };
+                let other = self.resolve(if direction == Direction::Out { edge.to } else { edge.from });
+                let hash = self.raw(other).map_or(0, |n| n.key.hash);
+                hops.push((
+                    edge.relation,
+                    direction,
+                    hash,
+                    Hop { edge: id, relation: edge.relation, direction, node: other },
+                ));
+            }
+        }
+        hops.sort_by_key(|a| (a.0, a.1, a.2, a.3.edge));
+        hops.into_iter().map(|h| h.3).collect()
+    }
+
+    /// Edges that hold at a moment.
+    pub fn hops_at(&self, node: NodeId, at: Time) -> Vec<Hop> {
+        self.hops(node).into_iter().filter(|h| self.holds(h.edge, at)).collect()
+    }
+
+    /// Nodes a relation leads to at some time, in key order, each once.
+    pub fn follow(&self, node: NodeId, relation: RelationId, direction: Direction) -> Vec<NodeId> {
+        let mut found: Vec<NodeId> = Vec::new();
+        for h in self.hops(node) {
+            if h.relation == relation && h.direction == direction && !found.contains(&h.node) {
+                found.push(h.node);
+            }
+        }
+        found
+    }
+
+    /// Sampled nodes (sessions, interactions) with an edge of this relation into a node, at most `limit`, and how many there are.
+    pub fn sampled_into(&self, node: NodeId, relation: RelationId, limit: usize) -> (Vec<NodeId>, usize) {
+        let members = self.members(node);
+        let mut found: Vec<(u128, NodeId)> = Vec::new();
+        for (class, nodes) in &self.by_class {
+            if self.ontology.classes.get(class.index()).is_none_or(|c| c.grain != Grain::Sampled) {
+                continue;
+            }
+            for n in nodes {
+                let Some(raw) = self.raw(*n) else { continue };
+                let leads = raw
+                    .out
+                    .iter()
+                    .filter_map(|e| self.edge(*e))
+                    .any(|e| e.relation == relation && members.contains(&e.to));
+                if leads {
+                    found.push((raw.key.hash, *n));
+                }
+            }
+        }
+        found.sort_unstable();
+        let all = found.len();
+        (found.into_iter().take(limit).map(|f| f.1).collect(), all)
+    }
+
+    /// Every edge, unordered.
+    pub fn edges(&self) -> impl Iterator<Item = (EdgeId, &Edge)> + '_ {
+        self.edges.iter().enumerate().filter_map(|(i, e)| Some((EdgeId(u32::try_from(i).ok()?), e.as_ref()?)))
+    }
+
+    /// Every edge of a relation with its resolved ends, unordered.
+    pub fn edges_of(&self, relation: RelationId) -> impl Iterator<Item = (EdgeId, NodeId, NodeId)> + '_ {
+        self.edges()
+            .filter(move |(_, e)| e.relation == relation)
+            .map(|(id, e)| (id, self.resolve(e.from), self.resolve(e.to)))
+    }
+
+    /// Names of the sources that told of an edge.
+    pub fn edge_sources(&self, edge: EdgeId) -> Vec<&str> {
+        self.edge(edge).map_or_else(Vec::new, |e| self.source_names(e.sources))
+    }
+
+    /// Names of the sources that told of a node.
+    pub fn node_sources(&self, node: NodeId) -> Vec<&str> {
+        let bits =
+            self.members(node).into_iter().filter_map(|m| self.raw(m)).fold(0, |acc, n| acc | n.sources);
+        self.source_names(bits)
+    }
+
+    fn source_names(&self, bits: u64) -> Vec<&str> {
+        let mut names: Vec<&str> = self
+            .sources
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| bits & (1 << i.min(&63)) != 0)
+            .map(|(_, s)| s.as_ref())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// All series of a measure on a node (under any of its keys), with their cohorts.
+    pub fn series(&self, measure: MeasureId, subject: NodeId) -> Vec<&Series> {
+        self.members(subject).into_iter().flat_map(|m| self.series_for(Of::Measure(measure, m))).collect()
+    }
+
+    /// All series of one thing.
+    pub fn series_for(&self, of: Of) -> Vec<&Series> {
+        let ids = self.series_of.get(&of);
+        ids.into_iter().flatten().filter_map(|id| self.series_at(*id)).map(Arc::as_ref).collect()
+    }
+
+    /// The nodes that carry a measure, by name.
+    pub fn subjects(&self, measure: MeasureId) -> Vec<NodeId> {
+        let mut found: BTreeMap<(String, u128), NodeId> = BTreeMap::new();
+        for of in self.series_of.keys() {
+            if let Of::Measure(m, node) = of
+                && *m == measure
+            {
+                let node = self.resolve(*node);
+                found.insert((self.name(node), self.raw(node).map_or(0, |n| n.key.hash)), node);
+            }
+        }
+        found.into_values().collect()
+    }
+
+    /// The components of a cohort, resolved.
+    pub fn cohort_members(&self, cohort: CohortId) -> Cohort {
+        self.cohort(cohort).iter().map(|n| self.resolve(*n)).collect()
+    }
+
+    /// Sums the cells of some series over a stretch, where `keep` says yes to the cohort.
+    pub fn sum<'a>(
+        &self,
+        series: impl IntoIterator<Item = &'a Series>,
+        during: Stretch,
+        mut keep: impl FnMut(CohortId) -> bool,
+    ) -> Agg {
+        let (from, to) = (during.from.minute(), during.to.minute());
+        let mut sum = Stat::default();
+        for s in series {
+            if keep(s.cohort) {
+                for (_, stat) in s.between(from, to) {
+                    sum.merge(stat);
+                }
+            }
+        }
+        sum
+    }
+
+    /// A text that is equal for graphs that hold the same facts, whatever order they came in. For tests and for `diff`.
+    pub fn canonical(&self) -> String {
+        use std::fmt::Write as _;
+        let mut lines: Vec<String> = Vec::new();
+        let label = |n: NodeId| {
+            let class = self
+                .node(n)
+                .and_then(|x| self.ontology.classes.get(x.class.index()))
+                .map_or("?", |c| &c.name);
+            format!("{class} {} {}", self.name(n), self.id(n))
+        };
+        for n in self.nodes() {
+            let mut line = format!("node {}", label(n));
+            for (a, v) in self.attrs(n) {
+                let name = self.ontology.attrs.get(a.index()).map_or("?", |a| &a.name);
+                let _ = write!(line, " {name}={v}");
+            }
+            if let Some(x) = self.node(n) {
+                let _ = write!(line, " seen={:?} ended={:?} by={:?}", x.seen, x.ended, self.node_sources(n));
+            }
+            lines.push(line);
+        }
+        for (id, e) in self.edges() {
+            let relation = self.ontology.relations.get(e.relation.index()).map_or("?", |r| &r.name);
+            lines.push(format!(
+                "edge {} -{relation}-> {} seen={:?} ended={:?} by={:?}",
+                label(e.from),
+                label(e.to),
+                e.seen,
+                e.ended,
+                self.edge_sources(id)
+            ));
+        }
+        for s in &self.series {
+            let of = match s.of {
+                Of::Measure(m, n) => {
+                    format!(
+                        "{} of {}",
+                        self.ontology.measures.get(m.index()).map_or("?", |m| &m.name),
+                        label(n)
+                    )
+                }
+                Of::Answered(e) | Of::Asked(e) => {
+                    let side = if matches!(s.of, Of::Asked(_)) { "asked" } else { "answered" };
+                    self.edge(e).map_or_else(String::new, |e| {
+                        format!("{side} {:?} {} {}", e.relation, label(e.from), label(e.to))
+                    })
+                }
+            };
+            let mut cohort: Vec<String> = self.cohort_members(s.cohort).into_iter().map(label).collect();
+            cohort.sort_unstable();
+            let all = s.between(Minute(i64::MIN), Minute(i64::MAX));
+            let growth: Vec<_> = s.growth(Minute(i64::MIN), Minute(i64::MAX)).collect();
+            lines.push(format!("series {of} by {cohort:?} {all:?} {growth:?}"));
+        }
+        lines.sort_unstable();
+        lines.join("\n")
+    }
+}
+
+impl crate::topology::Said {
+    /// Whether this is to be believed rather than the other: more trusted, then later, then larger in print.
+    pub(crate) fn beats(&self, other: &crate::topology::Said) -> bool {
+        other
+            .rank
+            .cmp(&self.rank)
+            .then(self.at.cmp(&other.at))
+            .then_with(|| self.value.to_string().cmp(&other.value.to_string()))
+            == std::cmp::Ordering::Greater
+    }
+}

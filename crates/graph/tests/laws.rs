@@ -1,0 +1,300 @@
+//! Laws of folding: order, repetition and batching of facts change nothing; a thing compared with itself does not differ.
+
+use graph::{Fold, Graph, Half, Limits, NodeId, diff};
+use ontology::fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, Side, Step, Upward};
+use ontology::{ClassId, Ontology, Stretch, Time, Value};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+fn ontology() -> Arc<Ontology> {
+    Arc::new(Ontology::builtin())
+}
+
+fn class(o: &Ontology, name: &str) -> ClassId {
+    o.class(name).unwrap()
+}
+
+/// A draft whose keys are numbers: slot 0 and, when given, slot 1.
+fn draft(o: &Ontology, of: &str, primary: Option<u128>, weaker: Option<u128>, name: &str) -> Draft {
+    let of = class(o, of);
+    let base = u128::from(of.0) << 100;
+    let mut keys = Vec::new();
+    keys.extend(primary.map(|k| Key { slot: 0, hash: base | (k << 64) | k }));
+    keys.extend(weaker.map(|k| Key { slot: 1, hash: base | (1 << 99) | (k << 64) | k }));
+    Draft { class: of, keys, attrs: vec![(o.attr(of, "name").unwrap(), Value::text(name))] }
+}
+
+fn minute(m: i64) -> Time {
+    Time::from_secs(1_800_000_000 + m * 60)
+}
+
+/// One small random statement as a batch of its own.
+fn statement(o: &Ontology, kind: u8, a: u8, b: u8, m: i64, value: f64) -> Batch {
+    let mut batch = Batch {
+        source: ["otlp", "alertmanager", "catalog"][usize::from(a) % 3].to_owned(),
+        ..Batch::default()
+    };
+    let service = |k: u8, full: bool| {
+        draft(
+            o,
+            "Service",
+            full.then_some(u128::from(k % 3)),
+            Some(u128::from(k % 2)),
+            &format!("s{}", k % 2),
+        )
+    };
+    let host = |k: u8| draft(o, "Host", Some(u128::from(k % 3)), None, &format!("h{}", k % 3));
+    let at = minute(m);
+    let id = ItemId(
+        u64::from(kind) << 48
+            | u64::from(a) << 40
+            | u64::from(b) << 32
+            | (m as u64) << 8
+            | (value as u64 & 0xff),
+    );
+    match kind % 5 {
+        0 => {
+            batch.drafts = vec![service(a, b.is_multiple_of(2))];
+            batch.facts = vec![Fact::Seen { entity: Ref(0), at }];
+        }
+        1 => {
+            let instance = Draft { attrs: Vec::new(), ..draft(o, "Host", Some(9), None, "") };
+            let instance = Draft {
+                class: class(o, "Instance"),
+                keys: vec![Key { slot: 0, hash: u128::from(a % 4) | 7 << 120 }],
+                ..instance
+            };
+            batch.drafts = vec![instance, host(b)];
+            batch.facts = vec![Fact::Related {
+                relation: o.relation("runs_on").unwrap(),
+                from: Ref(0),
+                to: Ref(1),
+                at,
+                until: None,
+            }];
+        }
+        2 | 3 => {
+            batch.drafts = vec![host(a), service(b, true)];
+            let cohort: Arc<[Ref]> = Arc::new([Ref(1)]);
+            let value = if kind.is_multiple_of(2) {
+                Observation::One(value)
+            } else {
+                Observation::Cumulative { start: minute(0), value: value.floor() }
+            };
+            batch.facts = vec![Fact::Sample {
+                id,
+                measure: o.measure("host.pressure").unwrap(),
+                subject: Ref(0),
+                cohort,
+                at,
+                value,
+            }];
+        }
+        _ => {
+            // A step of one of two traces; parents may come later, or never. The same span always says the same: an id
+            // stands for one item.
+            let a = a % 6;
+            let operation = |k: u8| Draft {
+                class: class(o, "Operation"),
+                keys: vec![Key { slot: 0, hash: u128::from(k % 4) | 5 << 120 }],
+                attrs: vec![(
+                    o.attr(class(o, "Operation"), "name").unwrap(),
+                    Value::text(format!("op{}", k % 4)),
+                )],
+            };
+            batch.drafts = vec![operation(a)];
+            let span = u64::from(a) + 1;
+            let parent = (a > 0).then(|| u64::from(a));
+            let upward =
+                Upward { from: class(o, "Operation"), relation: o.relation("calls").unwrap(), to: Ref(0) };
+            batch.facts = vec![Fact::Step(Step {
+                id: ItemId(u64::from(b % 2) << 32 | span),
+                trace: u128::from(b % 2) + 1,
+                span,
+                parent,
+                from: minute(i64::from(a)),
+                to: minute(i64::from(a)).plus_nanos(5_000_000),
+                failed: a == 3,
+                side: if a.is_multiple_of(2) { Side::Answering } else { Side::Asking },
+                here: Arc::new([Ref(0)]),
+                upward: vec![upward],
+            })];
+        }
+    }
+    batch
+}
+
+fn fold(o: &Arc<Ontology>, batches: &[Batch]) -> Graph {
+    let mut fold = Fold::new(Arc::clone(o), vec!["otlp".to_owned(), "catalog".to_owned()], Limits::default());
+    for batch in batches {
+        fold.fold(batch, minute(1_000));
+    }
+    fold.graph()
+}
+
+/// Two batches as one.
+fn together(a: &Batch, b: &Batch) -> Option<Batch> {
+    if a.source != b.source {
+        return None;
+    }
+    let shift = u32::try_from(a.drafts.len()).unwrap();
+    let moved = |r: Ref| Ref(r.0 + shift);
+    let many = |rs: &Arc<[Ref]>| rs.iter().map(|r| moved(*r)).collect::<Vec<_>>().into();
+    let mut all = a.clone();
+    all.drafts.extend(b.drafts.iter().cloned());
+    all.facts.extend(b.facts.iter().cloned().map(|f| match f {
+        Fact::Seen { entity, at } => Fact::Seen { entity: moved(entity), at },
+        Fact::Ended { entity, at } => Fact::Ended { entity: moved(entity), at },
+        Fact::Related { relation, from, to, at, until } => {
+            Fact::Related { relation, from: moved(from), to: moved(to), at, until }
+        }
+        Fact::Sample { id, measure, subject, cohort, at, value } => {
+            Fact::Sample { id, measure, subject: moved(subject), cohort: many(&cohort), at, value }
+        }
+        Fact::Step(mut s) => {
+            s.here = many(&s.here);
+            s.upward.iter_mut().for_each(|u| u.to = moved(u.to));
+            Fact::Step(s)
+        }
+    }));
+    Some(all)
+}
+
+proptest! {
+    #[test]
+    fn order_repetition_and_batching_change_nothing(
+        picks in proptest::collection::vec((0u8..5, 0u8..24, 0u8..12, 0i64..90, 0.1f64..250.0), 1..40),
+        seed in any::<u64>(),
+    ) {
+        let o = ontology();
+        let batches: Vec<Batch> = picks.iter().map(|(k, a, b, m, v)| statement(&o, *k, *a, *b, *m, *v)).collect();
+        let straight = fold(&o, &batches).canonical();
+        let mut shuffled = batches.clone();
+        let mut state = seed | 1;
+        for i in (1..shuffled.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            shuffled.swap(i, (state >> 33) as usize % (i + 1));
+        }
+        shuffled.extend(batches.iter().take(7).cloned());
+        prop_assert_eq!(&straight, &fold(&o, &shuffled).canonical());
+        let mut merged: Vec<Batch> = Vec::new();
+        for b in batches {
+            match merged.last().and_then(|last| together(last, &b)) {
+                Some(both) => *merged.last_mut().unwrap() = both,
+                None => merged.push(b),
+            }
+        }
+        prop_assert_eq!(straight, fold(&o, &merged).canonical());
+    }
+
+    #[test]
+    fn nothing_differs_from_itself(picks in proptest::collection::vec((0u8..5, 0u8..24, 0u8..12, 0i64..90, 0.1f64..250.0), 1..30)) {
+        let o = ontology();
+        let batches: Vec<Batch> = picks.iter().map(|(k, a, b, m, v)| statement(&o, *k, *a, *b, *m, *v)).collect();
+        let graph = fold(&o, &batches);
+        let twin = fold(&o, &batches);
+        let during = Stretch { from: minute(0), to: minute(100) };
+        let half = |graph| Half { graph, during, keep: None };
+        prop_assert_eq!(diff(half(&graph), half(&graph), 0.0), graph::Difference::default());
+        let against_twin = diff(half(&graph), half(&twin), 1e-9);
+        prop_assert!(against_twin.nodes.is_empty() && against_twin.edges.is_empty() && against_twin.measures.is_empty(), "{:?}", against_twin);
+    }
+}
+
+fn only(graph: &Graph, o: &Ontology, of: &str) -> Vec<NodeId> {
+    graph.of_class(class(o, of))
+}
+
+fn seen(o: &Ontology, d: Draft, source: &str) -> Batch {
+    let _ = o;
+    Batch {
+        source: source.to_owned(),
+        drafts: vec![d],
+        facts: vec![Fact::Seen { entity: Ref(0), at: minute(1) }],
+        ..Batch::default()
+    }
+}
+
+#[test]
+fn a_weaker_key_finds_the_one_thing_it_was_seen_with() {
+    let o = ontology();
+    let alert = seen(&o, draft(&o, "Service", None, Some(1), "ratings"), "alertmanager");
+    let trace = seen(&o, draft(&o, "Service", Some(1), Some(1), "ratings"), "otlp");
+    let graph = fold(&o, &[alert, trace]);
+    assert_eq!(only(&graph, &o, "Service").len(), 1);
+    assert_eq!(graph.node_sources(only(&graph, &o, "Service")[0]), ["alertmanager", "otlp"]);
+}
+
+#[test]
+fn a_weaker_key_that_fits_two_things_identifies_neither() {
+    let o = ontology();
+    let alert = seen(&o, draft(&o, "Service", None, Some(1), "ratings"), "alertmanager");
+    let one = seen(&o, draft(&o, "Service", Some(1), Some(1), "ratings"), "otlp");
+    let two = seen(&o, draft(&o, "Service", Some(2), Some(1), "ratings"), "otlp");
+    assert_eq!(only(&fold(&o, &[alert, one, two]), &o, "Service").len(), 3);
+}
+
+#[test]
+fn an_edge_with_one_target_at_a_time_holds_until_another_target_is_seen() {
+    let o = ontology();
+    let runs_on = |h: u8, m: i64| {
+        let mut b = statement(&o, 1, 0, h, m, 0.0);
+        "otlp".clone_into(&mut b.source);
+        b
+    };
+    let graph = fold(&o, &[runs_on(0, 0), runs_on(0, 5), runs_on(1, 8), runs_on(1, 9)]);
+    let at = |m: i64| {
+        let instance = only(&graph, &o, "Instance")[0];
+        graph.hops_at(instance, minute(m)).iter().map(|h| graph.name(h.node)).collect::<Vec<_>>()
+    };
+    assert_eq!(at(4), ["h0"]);
+    assert_eq!(at(7), ["h0"]);
+    assert_eq!(at(8), ["h1"]);
+    assert_eq!(at(500), Vec::<String>::new());
+}
+
+#[test]
+fn a_snapshot_does_not_see_what_comes_later() {
+    let o = ontology();
+    let mut writer = Fold::new(Arc::clone(&o), Vec::new(), Limits::default());
+    writer.fold(&seen(&o, draft(&o, "Host", Some(1), None, "h1"), "otlp"), minute(2));
+    let snapshot = writer.graph();
+    let before = snapshot.canonical();
+    writer.fold(&seen(&o, draft(&o, "Host", Some(2), None, "h2"), "otlp"), minute(2));
+    assert_eq!(snapshot.canonical(), before);
+    assert_ne!(writer.graph().canonical(), before);
+}
+
+#[test]
+fn beyond_the_limit_the_oldest_sampled_nodes_go_and_their_counts_stay() {
+    let o = ontology();
+    let session = class(&o, "Session");
+    let limits = Limits { sampled_nodes: 2, ..Limits::default() };
+    let mut writer = Fold::new(Arc::clone(&o), Vec::new(), limits);
+    for k in 0..5u64 {
+        let d =
+            Draft { class: session, keys: vec![Key { slot: 0, hash: u128::from(k) + 1 }], attrs: Vec::new() };
+        let app = draft(&o, "App", Some(1), None, "tvui");
+        let facts = vec![
+            Fact::Seen { entity: Ref(0), at: minute(1) },
+            Fact::Sample {
+                id: ItemId(k),
+                measure: o.measure("view.ttr").unwrap(),
+                subject: Ref(1),
+                cohort: Arc::new([Ref(0)]),
+                at: minute(1),
+                value: Observation::One(100.0),
+            },
+        ];
+        writer.fold(
+            &Batch { source: "otlp".to_owned(), drafts: vec![d, app], facts, ..Batch::default() },
+            minute(2),
+        );
+    }
+    let graph = writer.graph();
+    assert_eq!(only(&graph, &o, "Session").len(), 2);
+    assert_eq!(writer.totals().sampled_let_go, 3);
+    let app = only(&graph, &o, "App")[0];
+    let during = Stretch { from: minute(0), to: minute(5) };
+    assert_eq!(graph.sum(graph.series(o.measure("view.ttr").unwrap(), app), during, |_| true).count, 5);
+}

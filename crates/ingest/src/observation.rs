@@ -1,0 +1,323 @@
+//! From a metric point to an observation: temporality, buckets and units.
+//!
+//! What can be added up over time and over components becomes a fact; what cannot is said to be so. A growing counter becomes
+//! readings, and the reader of the graph takes differences. A cumulative histogram would need the difference of every bucket
+//! between two requests, which a normaliser that remembers nothing cannot take; its count and its sum are counters and remain
+//! mappable as `<metric>.count` and `<metric>.sum`. Quantiles of a summary cannot be added up at all; the same two remain.
+
+use crate::otlp::{MetricHead, Point, Reading, Temporality};
+use ontology::model::{Measure, MeasureKind};
+use ontology::{Observation, Time, unit};
+
+/// Which part of a point a mapping asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The number, or the distribution.
+    Whole,
+    /// How many values a distribution has.
+    Count,
+    /// Their sum.
+    Sum,
+}
+
+/// Why a point gives no observation: a reason to count and a detail to show.
+pub(crate) type Why = (&'static str, String);
+
+/// The observation of a measure that a part of a point is. `None` when the point holds nothing.
+pub(crate) fn observe(
+    point: &Point,
+    metric: &MetricHead<'_>,
+    part: Part,
+    measure: &Measure,
+) -> Result<Option<Observation>, Why> {
+    let told = std::str::from_utf8(metric.unit).unwrap_or_default();
+    let scale = match unit::factor(told, &measure.unit) {
+        Some(f) => f,
+        // What is counted needs no unit: requests become requests per time when they are counted over time.
+        None if measure.kind == MeasureKind::Rate || part == Part::Count => 1.0,
+        None => {
+            let metric = String::from_utf8_lossy(metric.name);
+            return Err((
+                "unit that does not fit the measure",
+                format!("metric {metric} is in `{told}`, {} is in `{}`", measure.name, measure.unit),
+            ));
+        }
+    };
+    let cumulative = metric.temporality == Temporality::Cumulative;
+    match (&point.reading, part) {
+        (Reading::Nothing, _) => Ok(None),
+        (Reading::Int(i), _) => number(*i as f64, scale, cumulative, point, metric, measure),
+        (Reading::Float(f), _) => number(*f, scale, cumulative, point, metric, measure),
+        (Reading::Histogram { count, .. } | Reading::Exponential { count, .. }, Part::Count) => {
+            Ok(Some(counted(*count, cumulative, point)))
+        }
+        (Reading::Summary { count, .. }, Part::Count) => Ok(Some(counted(*count, true, point))),
+        (Reading::Histogram { sum, .. } | Reading::Exponential { sum, .. }, Part::Sum) => match sum {
+            Some(sum) => {
+                number(*sum, scale, cumulative, point, &MetricHead { monotonic: true, ..*metric }, measure)
+            }
+            None => Ok(None),
+        },
+        (Reading::Summary { sum, .. }, Part::Sum) => {
+            number(*sum, scale, true, point, &MetricHead { monotonic: true, ..*metric }, measure)
+        }
+        (Reading::Histogram { count, .. } | Reading::Exponential { count, .. }, Part::Whole)
+            if measure.kind == MeasureKind::Rate =>
+        {
+            Ok(Some(counted(*count, cumulative, point)))
+        }
+        (Reading::Summary { count, .. }, Part::Whole) if measure.kind == MeasureKind::Rate => {
+            Ok(Some(counted(*count, true, point)))
+        }
+        (Reading::Summary { .. }, Part::Whole) => Err((
+            "summary whose quantiles cannot be added up",
+            format!("metric {}: map its .count and .sum instead", String::from_utf8_lossy(metric.name)),
+        )),
+        (_, Part::Whole) if cumulative => Err((
+            "cumulative histogram of a measure that needs deltas",
+            format!(
+                "metric {}: set the exporter's temporality to delta, or map its .count and .sum",
+                String::from_utf8_lossy(metric.name)
+            ),
+        )),
+        (Reading::Histogram { count, sum, counts, bounds, min, max }, Part::Whole) => {
+            explicit(*count, *sum, counts, bounds, (*min, *max), scale)
+        }
+        (
+            Reading::Exponential { sum, scale: steps, zeros, positive, negative, min, max, .. },
+            Part::Whole,
+        ) => exponential(*sum, *steps, *zeros, positive, negative, (*min, *max), scale),
+    }
+}
+
+fn counted(count: u64, cumulative: bool, point: &Point) -> Observation {
+    if cumulative {
+        Observation::Cumulative { start: since(point), value: count as f64 }
+    } else {
+        Observation::Count(count)
+    }
+}
+
+fn since(point: &Point) -> Time {
+    Time::from_nanos(point.start).unwrap_or(Time::EPOCH)
+}
+
+fn number(
+    value: f64,
+    scale: f64,
+    cumulative: bool,
+    point: &Point,
+    metric: &MetricHead<'_>,
+    measure: &Measure,
+) -> Result<Option<Observation>, Why> {
+    let value = value * scale;
+    if !value.is_finite() {
+        return Err(not_finite());
+    }
+    Ok(Some(if cumulative && metric.monotonic {
+        Observation::Cumulative { start: since(point), value }
+    } else if measure.kind == MeasureKind::Rate && metric.temporality == Temporality::Delta && value >= 0.0 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped first")]
+        let count = value.clamp(0.0, 9.0e15).round() as u64;
+        Observation::Count(count)
+    } else {
+        Observation::One(value)
+    }))
+}
+
+fn not_finite() -> Why {
+    ("number that is not finite", "NaN and infinity cannot be added up".to_owned())
+}
+
+type Extremes = (Option<f64>, Option<f64>);
+
+fn explicit(
+    count: u64,
+    sum: Option<f64>,
+    counts: &[u64],
+    bounds: &[f64],
+    (min, max): Extremes,
+    scale: f64,
+) -> Result<Option<Observation>, Why> {
+    let sum = sum.filter(|s| s.is_finite()).map(|s| s * scale);
+    if counts.is_empty() {
+        // Only count and sum: all of them at the mean.
+        let (true, Some(total)) = (count > 0, sum) else { return Ok(None) };
+        return Ok(Some(Observation::Many { values: vec![(total / count as f64, count)], sum }));
+    }
+    if counts.len() != bounds.len() + 1 || !bounds.is_sorted_by(|a, b| a < b) {
+        return Err((
+            "histogram whose buckets do not fit its bounds",
+            format!("{} counts and {} bounds", counts.len(), bounds.len()),
+        ));
+    }
+    let mut values = Vec::new();
+    for (i, n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
+        let below = i.checked_sub(1).and_then(|i| bounds.get(i)).copied();
+        let above = bounds.get(i).copied();
+        // The open ends: as far as the source says, else from zero, else the bound itself.
+        let low = below.or(min).unwrap_or_else(|| above.map_or(0.0, |a| a.min(0.0)));
+        let high = above.or(max).unwrap_or(low);
+        let low = min.map_or(low, |m| low.max(m));
+        let high = max.map_or(high, |m| high.min(m)).max(low);
+        values.push(((low + high) / 2.0 * scale, *n));
+    }
+    finish(values, sum)
+}
+
+fn exponential(
+    sum: Option<f64>,
+    steps: i32,
+    zeros: u64,
+    positive: &(i32, Vec<u64>),
+    negative: &(i32, Vec<u64>),
+    (min, max): Extremes,
+    scale: f64,
+) -> Result<Option<Observation>, Why> {
+    // Bucket i holds (base^i, base^(i+1)]; the value with the least relative error inside is 2·base^(i+1)/(base+1)
+    // (Masson, Rim, Lee: DDSketch, 2019).
+    let step = (-f64::from(steps)).exp2();
+    let base = step.exp2();
+    let middle = |i: f64| (i * step).exp2() * (2.0 * base / (1.0 + base));
+    let clip = |v: f64| {
+        let v = min.map_or(v, |m| v.max(m));
+        max.map_or(v, |m| v.min(m))
+    };
+    let mut values = Vec::new();
+    for (place, n) in negative.1.iter().enumerate().rev().filter(|(_, n)| **n > 0) {
+        values.push((clip(-middle(f64::from(negative.0) + place as f64)) * scale, *n));
+    }
+    if zeros > 0 {
+        values.push((0.0, zeros));
+    }
+    for (place, n) in positive.1.iter().enumerate().filter(|(_, n)| **n > 0) {
+        values.push((clip(middle(f64::from(positive.0) + place as f64)) * scale, *n));
+    }
+    finish(values, sum.filter(|s| s.is_finite()).map(|s| s * scale))
+}
+
+fn finish(values: Vec<(f64, u64)>, sum: Option<f64>) -> Result<Option<Observation>, Why> {
+    if values.iter().any(|(v, _)| !v.is_finite()) {
+        return Err(not_finite());
+    }
+    Ok((!values.is_empty()).then_some(Observation::Many { values, sum }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ontology::model::{AspectId, Better, ClassId, Show};
+
+    fn measure(kind: MeasureKind, unit: &str) -> Measure {
+        Measure {
+            name: "m".to_owned(),
+            of: ClassId(0),
+            aspect: AspectId(0),
+            better: Better::Lower,
+            kind,
+            unit: unit.to_owned(),
+            show: Show::Mean,
+            care_change: 0.1,
+            care_samples: 1,
+            parts: vec![],
+            doc: String::new(),
+        }
+    }
+
+    fn head(unit: &'static str, temporality: Temporality, monotonic: bool) -> MetricHead<'static> {
+        MetricHead { name: b"metric", unit: unit.as_bytes(), temporality, monotonic }
+    }
+
+    fn point(reading: Reading) -> Point {
+        Point { start: 5, time: 10, flags: 0, reading }
+    }
+
+    fn histogram(counts: Vec<u64>, bounds: Vec<f64>) -> Reading {
+        Reading::Histogram {
+            count: counts.iter().sum(),
+            sum: Some(1.0),
+            counts,
+            bounds,
+            min: None,
+            max: Some(4.0),
+        }
+    }
+
+    #[test]
+    fn buckets_become_values_in_the_unit_of_the_measure() {
+        let p = point(histogram(vec![1, 2, 0, 1], vec![0.5, 1.0, 2.0]));
+        let ms = measure(MeasureKind::Duration, "ms");
+        let got = observe(&p, &head("s", Temporality::Delta, false), Part::Whole, &ms);
+        let values = vec![(250.0, 1), (750.0, 2), (3000.0, 1)];
+        assert_eq!(got, Ok(Some(Observation::Many { values, sum: Some(1000.0) })));
+    }
+
+    #[test]
+    fn a_cumulative_histogram_keeps_its_count_and_its_sum() {
+        let p = point(histogram(vec![1, 2], vec![0.5]));
+        let cumulative = head("s", Temporality::Cumulative, false);
+        let ms = measure(MeasureKind::Duration, "ms");
+        assert!(observe(&p, &cumulative, Part::Whole, &ms).unwrap_err().0.starts_with("cumulative"));
+        let start = Time::from_nanos(5).unwrap();
+        let rate = measure(MeasureKind::Rate, "/s");
+        let read = |value| Ok(Some(Observation::Cumulative { start, value }));
+        assert_eq!(observe(&p, &cumulative, Part::Count, &rate), read(3.0));
+        assert_eq!(observe(&p, &cumulative, Part::Sum, &ms), read(1000.0));
+    }
+
+    #[test]
+    fn exponential_buckets_stay_within_their_relative_error() {
+        let p = point(Reading::Exponential {
+            count: 4,
+            sum: None,
+            scale: 1,
+            zeros: 1,
+            positive: (2, vec![3]),
+            negative: (0, vec![]),
+            min: None,
+            max: None,
+        });
+        let ms = measure(MeasureKind::Duration, "ms");
+        let got = observe(&p, &head("ms", Temporality::Delta, false), Part::Whole, &ms);
+        let Ok(Some(Observation::Many { values, .. })) = got else { panic!("{got:?}") };
+        // Bucket 2 of scale 1 is (2, 2.83].
+        assert!(
+            values[0] == (0.0, 1) && values[1].1 == 3 && (2.0..2.83).contains(&values[1].0),
+            "{values:?}"
+        );
+    }
+
+    #[test]
+    fn a_unit_of_another_kind_is_refused() {
+        let p = point(Reading::Int(5));
+        let ms = measure(MeasureKind::Duration, "ms");
+        assert!(
+            observe(&p, &head("By", Temporality::None, false), Part::Whole, &ms)
+                .unwrap_err()
+                .1
+                .contains("`By`")
+        );
+        let share = measure(MeasureKind::Ratio, "1");
+        let got = observe(&p, &head("%", Temporality::None, false), Part::Whole, &share);
+        assert_eq!(got, Ok(Some(Observation::One(0.05))));
+    }
+
+    #[test]
+    fn hostile_scales_and_bounds_are_refused() {
+        let extreme = |scale| Reading::Exponential {
+            count: 1,
+            sum: None,
+            scale,
+            zeros: 0,
+            positive: (i32::MAX, vec![1]),
+            negative: (0, vec![]),
+            min: None,
+            max: None,
+        };
+        let ms = measure(MeasureKind::Duration, "ms");
+        let delta = head("ms", Temporality::Delta, false);
+        assert!(observe(&point(extreme(i32::MIN)), &delta, Part::Whole, &ms).is_err());
+        let unsorted = histogram(vec![1, 1, 1], vec![2.0, f64::NAN]);
+        assert!(observe(&point(unsorted), &delta, Part::Whole, &ms).is_err());
+    }
+}

@@ -1,0 +1,225 @@
+//! What the mapping needs looked up once instead of per record: which fields touch which table, which classes make a cohort.
+
+use crate::record::FieldSet;
+use ontology::expr::{Expr, FieldId};
+use ontology::mapping::{KeyPlan, PartPlan, Reads, Source};
+use ontology::model::{Grain, Type};
+use ontology::{AttrId, ClassId, Ontology, RelationId};
+
+/// The names under which a record's own parts, as OTLP defines them, are told to the mapping.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Parts {
+    pub time: Option<FieldId>,
+    pub observed_at: Option<FieldId>,
+    pub span_id: Option<FieldId>,
+    pub span_parent_id: Option<FieldId>,
+    pub span_name: Option<FieldId>,
+    pub span_kind: Option<FieldId>,
+    pub span_duration: Option<FieldId>,
+    pub span_status: Option<FieldId>,
+    pub trace_id: Option<FieldId>,
+    pub event_name: Option<FieldId>,
+    pub severity: Option<FieldId>,
+    pub severity_number: Option<FieldId>,
+    pub metric_name: Option<FieldId>,
+    pub metric_unit: Option<FieldId>,
+    pub metric_value: Option<FieldId>,
+    pub metric_count: Option<FieldId>,
+    pub metric_sum: Option<FieldId>,
+}
+
+impl Parts {
+    fn of(o: &Ontology) -> Parts {
+        let f = |name: &str| o.mapping.fields.id(name);
+        Parts {
+            time: f("time"),
+            observed_at: f("observed_at"),
+            span_id: f("span.id"),
+            span_parent_id: f("span.parent.id"),
+            span_name: f("span.name"),
+            span_kind: f("span.kind"),
+            span_duration: f("span.duration"),
+            span_status: f("span.status"),
+            trace_id: f("trace.id"),
+            event_name: f("event.name"),
+            severity: f("severity"),
+            severity_number: f("severity_number"),
+            metric_name: f("metric.name"),
+            metric_unit: f("metric.unit"),
+            metric_value: f("metric.value"),
+            metric_count: f("metric.count"),
+            metric_sum: f("metric.sum"),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = FieldId> {
+        [
+            self.time,
+            self.observed_at,
+            self.span_id,
+            self.span_parent_id,
+            self.span_name,
+            self.span_kind,
+            self.span_duration,
+            self.span_status,
+            self.trace_id,
+            self.event_name,
+            self.severity,
+            self.severity_number,
+            self.metric_name,
+            self.metric_unit,
+            self.metric_value,
+            self.metric_count,
+            self.metric_sum,
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// A table and the fields that matter to it.
+#[derive(Debug)]
+pub(crate) struct TablePlan {
+    /// Fields whose presence in a record means that what its resource told is not the last word.
+    pub fields: FieldSet,
+    /// Fields of its keys that only a record about such a thing has: no field that another table of the source is known by.
+    pub key_fields: FieldSet,
+    /// Whether values can come in lists.
+    pub repeats: Vec<FieldId>,
+}
+
+/// A source and the fields that matter to it.
+#[derive(Debug)]
+pub(crate) struct SourcePlan {
+    pub when_fields: FieldSet,
+    pub also_resource: bool,
+    pub tables: Vec<TablePlan>,
+}
+
+/// Sources by the records they read, and what the ontology says of classes.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub parts: Parts,
+    pub fields: usize,
+    /// By place in the mapping.
+    pub sources: Vec<SourcePlan>,
+    pub resource: Vec<usize>,
+    pub span: Vec<usize>,
+    pub span_event: Vec<usize>,
+    pub log: Vec<usize>,
+    pub metric: Vec<usize>,
+    /// By [`ClassId`]: whether a node of it is a dimension of cohorts.
+    pub dimension: Vec<bool>,
+    /// By [`ClassId`]: the times that say when a node of it happened.
+    pub happened: Vec<Vec<AttrId>>,
+    /// By from × to: relations implied by one record naming both.
+    auto: Vec<Vec<RelationId>>,
+    classes: usize,
+}
+
+impl Plan {
+    pub(crate) fn new(o: &Ontology) -> Plan {
+        let fields = o.mapping.fields.len();
+        let parts = Parts::of(o);
+        let sources = o.mapping.sources.iter().map(|s| source(s, fields, &parts)).collect();
+        let reading = |what: &Reads| {
+            let all = o.mapping.sources.iter().enumerate();
+            all.filter(|(_, s)| s.reads.contains(what)).map(|(i, _)| i).collect()
+        };
+        let ids: Vec<ClassId> = (0..).map(ClassId).take(o.classes.len()).collect();
+        let auto = ids
+            .iter()
+            .flat_map(|from| ids.iter().map(|to| o.mapping.auto_between(*from, *to).to_vec()))
+            .collect();
+        Plan {
+            parts,
+            fields,
+            sources,
+            resource: reading(&Reads::Resource),
+            span: reading(&Reads::Span),
+            span_event: reading(&Reads::SpanEvent),
+            log: reading(&Reads::Log),
+            metric: reading(&Reads::Metric),
+            dimension: ids.iter().map(|c| dimension(o, *c)).collect(),
+            happened: ids.iter().map(|c| happened(o, *c)).collect(),
+            auto,
+            classes: ids.len(),
+        }
+    }
+
+    /// Relations implied by one record naming a node of both classes.
+    pub(crate) fn auto_between(&self, from: ClassId, to: ClassId) -> &[RelationId] {
+        self.auto.get(from.index() * self.classes + to.index()).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+fn source(s: &Source, fields: usize, parts: &Parts) -> SourcePlan {
+    let read = |e: &Expr| {
+        let mut all = Vec::new();
+        e.fields(&mut all);
+        all
+    };
+    let mut tables: Vec<TablePlan> = Vec::new();
+    for t in &s.tables {
+        let mut all = FieldSet::of(fields, t.fields.iter().copied());
+        let mut key_fields = FieldSet::new(fields);
+        let needs = |k: &KeyPlan| k.parts.clone();
+        for part in t.keys.iter().flat_map(needs) {
+            match part {
+                PartPlan::Attr(i) => {
+                    if let Some((_, e)) = t.attrs.get(i) {
+                        read(e).into_iter().for_each(|f| key_fields.insert(f));
+                    }
+                }
+                PartPlan::Related { classes, helper, .. } => {
+                    // The node a key leads to may change with the fields that it is recognised by.
+                    let near = s.tables.iter().enumerate().take(tables.len());
+                    for (_, other) in near.filter(|(i, o)| helper == Some(*i) || classes.contains(&o.class)) {
+                        other.fields.iter().for_each(|f| all.insert(*f));
+                    }
+                }
+            }
+        }
+        parts.all().for_each(|f| key_fields.remove(f));
+        // A field that another table is recognised by says nothing of this one: every service has a name, few say a version.
+        let others = s.tables.iter().filter(|o| o.class != t.class);
+        let shared = others.flat_map(|o| o.keys.iter().map(move |k| (o, k)));
+        for (other, key) in shared.filter(|(_, k)| k.slot == 0) {
+            let attrs = key.parts.iter().filter_map(|p| match p {
+                PartPlan::Attr(i) => other.attrs.get(*i),
+                PartPlan::Related { .. } => None,
+            });
+            attrs.flat_map(|(_, e)| read(e)).for_each(|f| key_fields.remove(f));
+        }
+        tables.push(TablePlan { fields: all, key_fields, repeats: t.fields.clone() });
+    }
+    SourcePlan {
+        when_fields: FieldSet::of(fields, s.when.iter().flat_map(read)),
+        also_resource: s.reads.contains(&Reads::Resource),
+        tables,
+    }
+}
+
+/// What a population can be split by: components, and what a thing of which only samples are kept has exactly one of
+/// (a session's country). Not an error a record happened to end in: split by it, everything in the part has failed.
+fn dimension(o: &Ontology, class: ClassId) -> bool {
+    let Some(c) = o.classes.get(class.index()) else { return false };
+    if c.grain == Grain::Sampled {
+        return false;
+    }
+    let component = o.class("Component").is_none_or(|general| o.is_a(class, general));
+    let event = o.class("Event").is_some_and(|general| o.is_a(class, general));
+    let of_sampled = o.relations.iter().filter(|r| r.single).flat_map(|r| &r.arrows).any(|(from, to)| {
+        let sampled = o.classes.get(from.index()).is_some_and(|f| f.grain == Grain::Sampled);
+        sampled && o.is_a(class, *to)
+    });
+    (component || of_sampled) && !event
+}
+
+fn happened(o: &Ontology, class: ClassId) -> Vec<AttrId> {
+    let Some(event) = o.class("Event").filter(|e| o.is_a(class, *e)) else { return Vec::new() };
+    let attrs = o.classes.get(class.index()).map(|c| c.attrs.as_slice()).unwrap_or_default();
+    let of_event =
+        |a: &&AttrId| o.attrs.get(a.index()).is_some_and(|a| a.class == event && a.ty == Type::Time);
+    attrs.iter().filter(of_event).copied().collect()
+}

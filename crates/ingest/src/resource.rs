@@ -1,0 +1,59 @@
+//! Resources: resolved to fields once per distinct resource, kept between requests.
+
+use crate::record::Record;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What one resource said.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    /// Its bytes, when it came as protobuf.
+    raw: Box<[u8]>,
+    pub fields: Record<'static>,
+    /// The same for equal attributes in any order and any form.
+    pub identity: u64,
+    /// Texts in it that were not UTF-8.
+    pub not_utf8: u32,
+}
+
+/// Resources seen before, by their bytes. What is read does not depend on what is kept.
+#[derive(Debug)]
+pub(crate) struct Resources {
+    known: FxHashMap<u64, Arc<Resource>>,
+    bytes: usize,
+    most: usize,
+    most_bytes: usize,
+}
+
+impl Resources {
+    pub(crate) fn new(most: usize, most_bytes: usize) -> Resources {
+        Resources { known: FxHashMap::default(), bytes: 0, most, most_bytes }
+    }
+
+    /// The resource with exactly these bytes.
+    pub(crate) fn get(&self, raw: &[u8]) -> Option<Arc<Resource>> {
+        self.known.get(&xxh3_64(raw)).filter(|r| *r.raw == *raw).cloned()
+    }
+
+    /// Keeps a resource; all are let go when there are too many.
+    pub(crate) fn keep(
+        &mut self,
+        raw: Option<&[u8]>,
+        fields: Record<'static>,
+        identity: u64,
+        not_utf8: u32,
+    ) -> Arc<Resource> {
+        let resource = Arc::new(Resource { raw: raw.unwrap_or_default().into(), fields, identity, not_utf8 });
+        if let Some(raw) = raw {
+            if self.known.len() >= self.most || self.bytes >= self.most_bytes {
+                self.known.clear();
+                self.bytes = 0;
+            }
+            // The flat record weighs about as much again per field as its text.
+            self.bytes += raw.len() * 2 + 64 * 100;
+            self.known.insert(xxh3_64(raw), Arc::clone(&resource));
+        }
+        resource
+    }
+}

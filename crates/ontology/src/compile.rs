@@ -1,0 +1,573 @@
+//! Compiles the mapping files: expressions, tables in key order, edges, and everything a receiver would otherwise work out
+//! per record.
+
+use crate::expr::{Expr, Lookup};
+use crate::load::{Gathered, scalar};
+use crate::mapping::{
+    AutoEdge, Closing, EdgeRule, KeyPlan, Mapping, MeasureRule, PartPlan, Pick, Reads, RoleId, Source, Start,
+    Table,
+};
+use crate::model::{AttrId, Auto, ClassId, KeyPart, Ontology, RelationId, Type};
+use crate::problems::{At, Report, meant, nearest};
+use crate::resolve;
+use crate::syntax;
+use crate::yaml::{Node, OneOrMany, Spot, Word, read};
+
+/// Compiles what was gathered into `o.mapping`.
+pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
+    let mut m = Mapping { trust: all.trust.iter().map(|w| w.value.clone()).collect(), ..Mapping::default() };
+    for (old, new) in &all.renamed {
+        m.fields.rename(&old.value, &new.value);
+    }
+    for (name, entries) in &all.lookups {
+        let entries = entries.0.iter().map(|(k, v)| (k.value.clone(), v.value.clone())).collect();
+        m.lookups.push(Lookup { name: name.value.clone(), entries });
+    }
+    for (name, node) in &all.sources {
+        let mut c = Compiler { o, m: &mut m, report, at_source: name.at };
+        let source = c.source(name, node);
+        m.sources.push(source);
+    }
+    for t in &all.trust {
+        let names = || m.sources.iter().map(|s| s.name.as_str());
+        let used =
+            names().any(|s| s == t.value || s.strip_prefix(&t.value).is_some_and(|r| r.starts_with('.')));
+        if !used {
+            report.add(t.at, &t.value, "no source has this name", meant(&t.value, names()));
+        }
+    }
+    measured_where_recognised(all, o, &m, report);
+    record_auto(o, &mut m);
+    o.mapping = m;
+}
+
+struct Compiler<'a> {
+    o: &'a Ontology,
+    m: &'a mut Mapping,
+    report: &'a mut Report,
+    at_source: At,
+}
+
+/// A table before its tables are put in order.
+struct Draft {
+    table: Table,
+    /// Relation, and the helper draft made for it.
+    helpers: Vec<(RelationId, usize)>,
+    at: At,
+}
+
+impl Compiler<'_> {
+    fn expr(&mut self, node: &Node) -> Option<Expr> {
+        let (text, at) = scalar(node, self.report)?;
+        self.compile(text, at)
+    }
+
+    fn compile(&mut self, text: &str, at: At) -> Option<Expr> {
+        let tables: Vec<&str> = self.m.lookups.iter().map(|l| l.name.as_str()).collect();
+        match syntax::compile(text, &mut self.m.fields, &tables) {
+            Ok(e) => Some(e),
+            Err(m) => {
+                self.report.add(at.plus(m.offset), &m.text, m.message, m.hint);
+                None
+            }
+        }
+    }
+
+    fn source(&mut self, name: &Word, node: &Node) -> Source {
+        let mut source = Source {
+            name: name.value.clone(),
+            reads: Vec::new(),
+            each: None,
+            when: None,
+            tables: Vec::new(),
+            auto: Vec::new(),
+            edges: Vec::new(),
+            measures: Vec::new(),
+            closes: Vec::new(),
+            rank: self.m.rank(&name.value),
+        };
+        let mut drafts: Vec<Draft> = Vec::new();
+        let entries = node.entries(self.report).to_vec();
+        for (key, value) in &entries {
+            match key.text() {
+                "reads" => source.reads = self.reads(value),
+                "each" => source.each = scalar(value, self.report).map(|(s, _)| s.to_owned()),
+                "when" => source.when = self.expr(value),
+                "doc" | "edges" | "measures" | "closes" => {}
+                other if other.starts_with(|c: char| c.is_ascii_uppercase()) => {
+                    self.table(key, value, &mut drafts)
+                }
+                other => {
+                    let known = ["reads", "each", "when", "edges", "measures", "closes", "doc"];
+                    let hint = match nearest(other, known) {
+                        Some(k) => format!("did you mean `{k}`?"),
+                        None => format!("write a class, or one of: {}", known.join(", ")),
+                    };
+                    self.report.add(key.at, other, "nothing of this name can stand in a source", hint);
+                }
+            }
+        }
+        if source.reads.is_empty() {
+            let hint = "add `reads: resource`, span, span_event, log, metric, or the name of a feed";
+            self.report.add(name.at, &name.value, "`reads` is missing", hint);
+        }
+        source.tables = self.in_key_order(drafts);
+        for (key, value) in &entries {
+            match key.text() {
+                "edges" => source.edges = self.edges(value, &source.tables),
+                "measures" => source.measures = self.measures(value),
+                "closes" => source.closes = self.closes(value, &source.tables),
+                _ => {}
+            }
+        }
+        source.auto = self.auto(&source.tables);
+        source
+    }
+
+    fn reads(&mut self, node: &Node) -> Vec<Reads> {
+        const FIXED: &[(&str, Reads)] = &[
+            ("resource", Reads::Resource),
+            ("span", Reads::Span),
+            ("span_event", Reads::SpanEvent),
+            ("log", Reads::Log),
+            ("metric", Reads::Metric),
+        ];
+        let words = read::<OneOrMany<Word>>(node, self.report).unwrap_or_default().0;
+        let mut all = Vec::new();
+        for w in words {
+            match FIXED.iter().find(|(n, _)| *n == w.value) {
+                Some((_, r)) => all.push(r.clone()),
+                None => {
+                    // A feed may have any name but one that looks like a slip of the pen.
+                    if let Some(near) =
+                        nearest(&w.value, FIXED.iter().map(|(n, _)| *n)).filter(|n| n.len() > 3)
+                    {
+                        let hint = format!("did you mean `{near}`?");
+                        self.report.add(
+                            w.at,
+                            &w.value,
+                            "this is no kind of record, and too like one to be a feed",
+                            hint,
+                        );
+                    }
+                    all.push(Reads::Feed(w.value));
+                }
+            }
+        }
+        all
+    }
+
+    /// `Class` or `Class#role`.
+    fn named(&mut self, text: &str, at: At, define: bool) -> Option<Pick> {
+        let (name, role) = text.split_once('#').map_or((text, None), |(n, r)| (n, Some(r)));
+        let class = resolve::class(self.o, &Spot { value: name.to_owned(), at }, self.report)?;
+        let Some(role) = role else { return Some(Pick { class, role: None }) };
+        let known = self.m.roles.iter().position(|r| r == role);
+        if known.is_none() && !define {
+            let hint = meant(role, self.m.roles.iter().map(String::as_str));
+            self.report.add(at, text, "no table has this role", hint);
+            return None;
+        }
+        let index = known.unwrap_or(self.m.roles.len());
+        if known.is_none() {
+            self.m.roles.push(role.to_owned());
+        }
+        Some(Pick { class, role: Some(RoleId(u8::try_from(index).unwrap_or(u8::MAX))) })
+    }
+
+    fn table(&mut self, key: &Node, value: &Node, drafts: &mut Vec<Draft>) {
+        let Some(pick) = self.named(key.text(), key.at, true) else { return };
+        let o = self.o;
+        if o.classes.get(pick.class.index()).is_some_and(|c| c.is_abstract) {
+            let kinds: Vec<&str> = o.kinds_of(pick.class).map(|c| o.class_name(c)).collect();
+            let hint = format!("write one of: {}", kinds.join(", "));
+            self.report.add(key.at, key.text(), "this class has no key, so it has no nodes", hint);
+            return;
+        }
+        let (mut attrs, mut helpers) = (Vec::new(), Vec::new());
+        for (name, expr) in value.entries(self.report).to_vec() {
+            let Some(compiled) = self.expr(&expr) else { continue };
+            if let Some(attr) = o.attr(pick.class, name.text()) {
+                self.check_value(attr, &compiled, &expr);
+                attrs.push((attr, compiled));
+            } else if let Some((relation, class, attr)) = self.key_relation(pick.class, &name) {
+                self.check_value(attr, &compiled, &expr);
+                helpers.push((relation, drafts.len()));
+                drafts.push(Draft {
+                    table: bare(class, pick.role, vec![(attr, compiled)]),
+                    helpers: Vec::new(),
+                    at: name.at,
+                });
+            }
+        }
+        attrs.sort_by_key(|(a, _)| *a);
+        drafts.push(Draft { table: bare(pick.class, pick.role, attrs), helpers, at: key.at });
+    }
+
+    /// `relation: expression`: a relation of the key whose target has one class with a key of one attribute.
+    fn key_relation(&mut self, class: ClassId, name: &Node) -> Option<(RelationId, ClassId, AttrId)> {
+        let o = self.o;
+        let of = o.classes.get(class.index())?;
+        let in_key = |r: RelationId| of.keys.iter().flatten().any(|p| *p == KeyPart::Relation(r));
+        let Some(relation) = o.relation(name.text()).filter(|r| in_key(*r)) else {
+            let attrs = of.attrs.iter().filter_map(|a| o.attrs.get(a.index())).map(|a| a.name.as_str());
+            let keys = of.keys.iter().flatten().filter_map(|p| match p {
+                KeyPart::Relation(r) => Some(o.relation_name(*r)),
+                KeyPart::Attr(_) => None,
+            });
+            let message = format!("{} has no attribute or key relation of this name", of.name);
+            self.report.add(name.at, name.text(), message, meant(name.text(), attrs.chain(keys)));
+            return None;
+        };
+        let targets: Vec<ClassId> = targets(o, class, relation);
+        if let [target] = targets.as_slice()
+            && let Some([KeyPart::Attr(attr)]) =
+                o.classes.get(target.index()).and_then(|c| c.keys.first()).map(Vec::as_slice)
+        {
+            return Some((relation, *target, *attr));
+        }
+        let hint = format!("recognise the target in a table of its own; {} finds it there", of.name);
+        self.report.add(name.at, name.text(), "the target of this relation is not known by one value", hint);
+        None
+    }
+
+    fn check_value(&mut self, attr: AttrId, expr: &Expr, node: &Node) {
+        let Some(attr) = self.o.attrs.get(attr.index()) else { return };
+        if attr.ty == Type::Hash && !expr.hashes() {
+            let message = format!("`{}` is personal and would be stored in clear", attr.name);
+            self.report.add(node.text_at(), node.text(), message, format!("write `{} | hash`", node.text()));
+        }
+        let Type::OneOf(words) = &attr.ty else { return };
+        let mut said = Vec::new();
+        outcomes(expr, self.m, &mut said);
+        for text in said {
+            if !words.contains(&text) {
+                let message = format!("`{}` cannot be `{text}`", attr.name);
+                self.report.add(
+                    node.text_at(),
+                    node.text(),
+                    message,
+                    meant(&text, words.iter().map(String::as_str)),
+                );
+            }
+        }
+    }
+
+    fn in_key_order(&mut self, drafts: Vec<Draft>) -> Vec<Table> {
+        let o = self.o;
+        let needs = |d: &Draft| -> Vec<usize> {
+            let keys = o.classes.get(d.table.class.index()).map(|c| c.keys.as_slice()).unwrap_or_default();
+            let mut all: Vec<usize> = d.helpers.iter().map(|(_, h)| *h).collect();
+            for part in keys.iter().flatten() {
+                let KeyPart::Relation(r) = part else { continue };
+                let classes = targets(o, d.table.class, *r);
+                all.extend(
+                    (0..drafts.len())
+                        .filter(|i| drafts.get(*i).is_some_and(|x| classes.contains(&x.table.class))),
+                );
+            }
+            all
+        };
+        let needs: Vec<Vec<usize>> = drafts.iter().map(needs).collect();
+        let mut order: Vec<usize> = Vec::new();
+        while order.len() < drafts.len() {
+            let ready = (0..drafts.len()).filter(|i| !order.contains(i));
+            let free = |i: &usize| needs.get(*i).is_none_or(|n| n.iter().all(|d| order.contains(d)));
+            let next = ready.clone().find(free).or_else(|| {
+                let stuck = ready.clone().next();
+                if let Some(d) = stuck.and_then(|i| drafts.get(i)) {
+                    let name = o.class_name(d.table.class).to_owned();
+                    self.report.add(
+                        d.at,
+                        &name,
+                        "its key needs itself, by way of other keys",
+                        "break the circle in classes",
+                    );
+                }
+                stuck
+            });
+            order.extend(next);
+        }
+        let new_place = |old: usize| order.iter().position(|x| *x == old);
+        let mut slots: Vec<Option<Draft>> = drafts.into_iter().map(Some).collect();
+        let mut tables = Vec::new();
+        let mut helper_of: Vec<(usize, usize)> = Vec::new();
+        for old in &order {
+            let Some(mut d) = slots.get_mut(*old).and_then(Option::take) else { continue };
+            let helpers: Vec<(RelationId, usize)> =
+                d.helpers.iter().filter_map(|(r, h)| new_place(*h).map(|n| (*r, n))).collect();
+            helper_of.extend(helpers.iter().map(|(_, h)| (*h, tables.len())));
+            d.table.keys = self.key_plans(&d.table, &helpers);
+            if d.table.keys.is_empty() {
+                self.unkeyed(&d);
+            }
+            for (_, e) in &d.table.attrs {
+                e.fields(&mut d.table.fields);
+            }
+            d.table.fields.sort();
+            d.table.fields.dedup();
+            tables.push(d.table);
+        }
+        for (helper, owner) in helper_of {
+            if let Some(t) = tables.get_mut(helper) {
+                t.helper_of = Some(owner);
+            }
+        }
+        tables
+    }
+
+    fn unkeyed(&mut self, d: &Draft) {
+        let o = self.o;
+        let Some(class) = o.classes.get(d.table.class.index()) else { return };
+        let part = |p: &KeyPart| match p {
+            KeyPart::Attr(a) => o.attrs.get(a.index()).map_or(String::new(), |a| a.name.clone()),
+            KeyPart::Relation(r) => o.relation_name(*r).to_owned(),
+        };
+        let keys: Vec<String> = class
+            .keys
+            .iter()
+            .map(|k| format!("[{}]", k.iter().map(part).collect::<Vec<_>>().join(", ")))
+            .collect();
+        let hint = format!("give every part of one of its keys: {}", keys.join(" or "));
+        self.report.add(d.at, &class.name, "no key of this class can ever be complete here", hint);
+    }
+
+    fn key_plans(&self, table: &Table, helpers: &[(RelationId, usize)]) -> Vec<KeyPlan> {
+        let keys = self.o.classes.get(table.class.index()).map(|c| c.keys.as_slice()).unwrap_or_default();
+        let mut plans = Vec::new();
+        for (slot, key) in (0u8..).zip(keys) {
+            let parts: Option<Vec<PartPlan>> = key
+                .iter()
+                .map(|part| match part {
+                    KeyPart::Attr(a) => table.attrs.iter().position(|(x, _)| x == a).map(PartPlan::Attr),
+                    KeyPart::Relation(r) => Some(PartPlan::Related {
+                        relation: *r,
+                        classes: targets(self.o, table.class, *r),
+                        helper: helpers.iter().find(|(x, _)| x == r).map(|(_, h)| *h),
+                    }),
+                })
+                .collect();
+            plans.extend(parts.map(|parts| KeyPlan { slot, parts }));
+        }
+        plans
+    }
+
+    fn edges(&mut self, node: &Node, tables: &[Table]) -> Vec<EdgeRule> {
+        let words = read::<OneOrMany<Word>>(node, self.report).unwrap_or_default().0;
+        words.iter().filter_map(|w| self.edge(w, tables)).collect()
+    }
+
+    fn edge(&mut self, w: &Word, tables: &[Table]) -> Option<EdgeRule> {
+        const FORM: &str = "write it like `Alert -about-> Service when field = word`";
+        let parsed = w
+            .value
+            .split_once(" -")
+            .and_then(|(from, rest)| rest.split_once("->").map(|(r, to)| (from, r, to)));
+        let Some((from, relation, rest)) = parsed else {
+            self.report.add(w.at, &w.value, "this is not an edge", FORM);
+            return None;
+        };
+        let offset = |part: &str| (part.as_ptr() as usize).saturating_sub(w.value.as_ptr() as usize);
+        let (to, condition) = rest.split_once(" when ").map_or((rest, None), |(t, c)| (t, Some(c)));
+        let relation = Word { value: relation.trim().to_owned(), at: w.at.plus(offset(relation)) };
+        let relation_id = resolve::relation(self.o, &relation, self.report);
+        let start = match from.trim().split_once('@') {
+            Some((class, "parent")) => {
+                let word = Word { value: class.to_owned(), at: w.at };
+                resolve::class(self.o, &word, self.report).map(Start::Parent)
+            }
+            Some((_, other)) => {
+                self.report.add(
+                    w.at,
+                    other,
+                    "an edge starts here or at the parent step",
+                    meant(other, ["parent"]),
+                );
+                None
+            }
+            None => self.ends(from, w.at.plus(offset(from)), tables).map(Start::Here),
+        };
+        let to = self.ends(to.trim(), w.at.plus(offset(to.trim())), tables);
+        let when = match condition {
+            Some(c) => Some(self.compile(c, w.at.plus(offset(c)))?),
+            None => None,
+        };
+        let (from, relation, to) = (start?, relation_id?, to?);
+        let starts: Vec<ClassId> = match &from {
+            Start::Here(all) => all.iter().map(|p| p.class).collect(),
+            Start::Parent(c) => vec![*c],
+        };
+        for (f, t) in starts.iter().flat_map(|f| to.iter().map(move |t| (*f, t.class))) {
+            if !self.o.allows(relation, f, t) {
+                let arrows =
+                    self.o.relations.get(relation.index()).map(|r| r.arrows.as_slice()).unwrap_or_default();
+                let arrows: Vec<String> = arrows
+                    .iter()
+                    .take(6)
+                    .map(|(d, r)| format!("{} -> {}", self.o.class_name(*d), self.o.class_name(*r)))
+                    .collect();
+                let pair = format!("{} -> {}", self.o.class_name(f), self.o.class_name(t));
+                let message = format!("{} does not lead {pair}", self.o.relation_name(relation));
+                self.report.add(w.at, &w.value, message, format!("it leads {}", arrows.join(", ")));
+                return None;
+            }
+        }
+        Some(EdgeRule { from, relation, to, when, text: w.value.clone() })
+    }
+
+    fn ends(&mut self, text: &str, at: At, tables: &[Table]) -> Option<Vec<Pick>> {
+        let list = text
+            .trim()
+            .strip_prefix("most specific of")
+            .map(|l| l.trim().trim_start_matches('[').trim_end_matches(']'));
+        let names: Vec<&str> =
+            list.map_or_else(|| vec![text.trim()], |l| l.split(',').map(str::trim).collect());
+        let mut all = Vec::new();
+        for name in names {
+            let pick = self.named(name, at, false)?;
+            if pick.role.is_some()
+                && !tables.iter().any(|t| t.role == pick.role && self.o.is_a(t.class, pick.class))
+            {
+                self.report.add(
+                    at,
+                    name,
+                    "this source has no such table",
+                    format!("add a table `{name}: {{…}}`"),
+                );
+            }
+            all.push(pick);
+        }
+        Some(all)
+    }
+
+    fn measures(&mut self, node: &Node) -> Vec<MeasureRule> {
+        let mut all = Vec::new();
+        for (name, value) in node.entries(self.report).to_vec() {
+            let word = Word { value: name.text().to_owned(), at: name.at };
+            let measure = resolve::measure(self.o, &word, self.report);
+            let Some((measure, value)) = measure.zip(self.expr(&value)) else { continue };
+            let of = self.o.measures.get(measure.index()).map_or(ClassId(0), |m| m.of);
+            all.push(MeasureRule { measure, of, value });
+        }
+        all
+    }
+
+    fn closes(&mut self, node: &Node, tables: &[Table]) -> Vec<Closing> {
+        let mut all = Vec::new();
+        for (name, value) in node.entries(self.report).to_vec() {
+            let Some(picks) = self.ends(name.text(), name.at, tables) else { continue };
+            let Some(when) = self.expr(&value) else { continue };
+            all.extend(picks.into_iter().map(|node| Closing { node, when: when.clone() }));
+        }
+        all
+    }
+
+    fn auto(&mut self, tables: &[Table]) -> Vec<AutoEdge> {
+        let mut all = Vec::new();
+        let o = self.o;
+        for (relation, r) in (0..).map(RelationId).zip(&o.relations) {
+            if r.auto != Auto::Table {
+                continue;
+            }
+            for (from, a) in tables.iter().enumerate() {
+                for (to, b) in tables.iter().enumerate() {
+                    if from != to
+                        && a.role.is_none()
+                        && b.role.is_none()
+                        && o.allows(relation, a.class, b.class)
+                    {
+                        all.push(AutoEdge { relation, from, to });
+                    }
+                }
+            }
+        }
+        let _ = self.at_source;
+        all
+    }
+}
+
+fn bare(class: ClassId, role: Option<RoleId>, attrs: Vec<(AttrId, Expr)>) -> Table {
+    Table { class, role, attrs, keys: Vec::new(), fields: Vec::new(), helper_of: None }
+}
+
+/// The classes with nodes that a relation can lead to from a class.
+fn targets(o: &Ontology, from: ClassId, relation: RelationId) -> Vec<ClassId> {
+    let arrows = o.relations.get(relation.index()).map(|r| r.arrows.as_slice()).unwrap_or_default();
+    let mut all: Vec<ClassId> = Vec::new();
+    for (_, range) in arrows.iter().filter(|(d, _)| o.is_a(from, *d)) {
+        all.extend(o.kinds_of(*range));
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// The literal texts an expression can yield.
+fn outcomes(e: &Expr, m: &Mapping, to: &mut Vec<String>) {
+    match e {
+        Expr::Text(s) => to.push(s.to_string()),
+        Expr::First(all) => all.iter().for_each(|e| outcomes(e, m, to)),
+        Expr::If(both) => outcomes(&both.1, m, to),
+        Expr::Table(which, _) => {
+            let entries = m.lookups.get(usize::from(*which)).map(|l| l.entries.values());
+            let mut values: Vec<String> = entries.into_iter().flatten().cloned().collect();
+            values.sort();
+            values.dedup();
+            to.extend(values);
+        }
+        _ => {}
+    }
+}
+
+/// A measure must find its node: in its own source, or in a source that reads the resources of the same records.
+fn measured_where_recognised(all: &Gathered, o: &Ontology, m: &Mapping, report: &mut Report) {
+    let telemetry = |r: &Reads| !matches!(r, Reads::Feed(_));
+    for ((name, node), source) in all.sources.iter().zip(&m.sources) {
+        let nearby: Vec<&Source> = m
+            .sources
+            .iter()
+            .filter(|s| {
+                let same = s.reads.iter().any(|r| source.reads.contains(r));
+                same || (s.reads.contains(&Reads::Resource) && source.reads.iter().any(telemetry))
+            })
+            .collect();
+        for rule in &source.measures {
+            let found =
+                nearby.iter().flat_map(|s| &s.tables).any(|t| t.role.is_none() && o.is_a(t.class, rule.of));
+            if !found {
+                let measure = o.measures.get(rule.measure.index()).map_or("", |m| m.name.as_str());
+                let section = match &node.tree {
+                    crate::yaml::Tree::Map(entries) => entries.iter().find(|(k, _)| k.text() == "measures"),
+                    _ => None,
+                };
+                let at = section
+                    .and_then(|(_, v)| match &v.tree {
+                        crate::yaml::Tree::Map(entries) => entries.iter().find(|(k, _)| k.text() == measure),
+                        _ => None,
+                    })
+                    .map_or(name.at, |(k, _)| k.at);
+                let class = o.class_name(rule.of);
+                let message = format!("no record of this source names the {class} it is measured on");
+                report.add(at, measure, message, format!("add a table `{class}: {{…}}`"));
+            }
+        }
+    }
+}
+
+fn record_auto(o: &Ontology, m: &mut Mapping) {
+    for (relation, r) in (0..).map(RelationId).zip(&o.relations) {
+        if r.auto != Auto::Record {
+            continue;
+        }
+        for (domain, range) in &r.arrows {
+            for from in o.kinds_of(*domain) {
+                for to in o.kinds_of(*range).filter(|to| *to != from) {
+                    let all = m.record_auto.entry((from, to)).or_default();
+                    if !all.contains(&relation) {
+                        all.push(relation);
+                    }
+                }
+            }
+        }
+    }
+}

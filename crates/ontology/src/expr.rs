@@ -1,0 +1,291 @@
+//! Expressions of the mapping language, compiled: fields are numbers, so evaluating one hashes no string.
+
+use crate::functions::{self, Func};
+use crate::scalar::Scalar;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// A field of a raw record: an index into [`Fields`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldId(pub u16);
+
+impl FieldId {
+    /// Its place in a flat record.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Every field that any expression reads. A receiver keeps only these, in an array indexed by [`FieldId`].
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    names: Vec<String>,
+    by_name: FxHashMap<String, FieldId>,
+}
+
+impl Fields {
+    /// The field with this name (or this old name); `None` when nothing reads it.
+    pub fn id(&self, name: &str) -> Option<FieldId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// How many there are: the length of a flat record.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether nothing is read at all.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The name of a field.
+    pub fn name(&self, id: FieldId) -> &str {
+        self.names.get(id.index()).map_or("", String::as_str)
+    }
+
+    /// All names, by id.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The field with this name, made if it is new.
+    pub(crate) fn intern(&mut self, name: &str) -> FieldId {
+        if let Some(id) = self.id(name) {
+            return id;
+        }
+        let id = FieldId(u16::try_from(self.names.len()).unwrap_or(u16::MAX));
+        self.names.push(name.to_owned());
+        self.by_name.insert(name.to_owned(), id);
+        id
+    }
+
+    /// Lets an old name stand for a field; a field that has this very name keeps it.
+    pub(crate) fn rename(&mut self, old: &str, new: &str) {
+        let id = self.intern(new);
+        self.by_name.entry(old.to_owned()).or_insert(id);
+    }
+}
+
+/// A flat record.
+///
+/// **Contract:** returns the value of a field, or `None` when the record does not have it. For fields that hold a list, one
+/// element (see [`crate::mapping::Table::fields`]).
+pub trait Record {
+    /// The value of a field.
+    fn get(&self, field: FieldId) -> Option<Scalar<'_>>;
+}
+
+/// Replaces personal data by a keyed hash.
+pub trait Hasher {
+    /// The hash of a text, printable.
+    fn hash(&self, text: &str) -> String;
+}
+
+/// What evaluation needs beside the record.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The lookup tables of the mapping.
+    pub lookups: &'a [Lookup],
+    /// Replaces personal data.
+    pub hasher: &'a dyn Hasher,
+}
+
+/// A lookup table: `table(severity)`. The entry `""` stands for "absent".
+#[derive(Clone, Debug, Default)]
+pub struct Lookup {
+    /// Its name.
+    pub name: String,
+    /// Text to text.
+    pub entries: FxHashMap<String, String>,
+}
+
+/// A word to compare with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Literal {
+    /// As written.
+    pub text: Arc<str>,
+    /// As a number, when it is one.
+    pub number: Option<f64>,
+}
+
+impl Literal {
+    fn equals(&self, s: &Scalar<'_>) -> bool {
+        match s {
+            Scalar::Text(t) => t.as_ref() == self.text.as_ref(),
+            Scalar::Int(_) | Scalar::Float(_) => self.number.is_some() && self.number == s.number(),
+            other => other.to_text().as_ref() == self.text.as_ref(),
+        }
+    }
+}
+
+/// A comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// `= word`
+    Equal(Literal),
+    /// `!= word`
+    Differs(Literal),
+    /// `in [word, …]`
+    In(Vec<Literal>),
+    /// `starts word`
+    Starts(Arc<str>),
+    /// `ends word`
+    Ends(Arc<str>),
+    /// `has word`
+    Has(Arc<str>),
+    /// `< n`
+    Less(f64),
+    /// `<= n`
+    AtMost(f64),
+    /// `> n`
+    More(f64),
+    /// `>= n`
+    AtLeast(f64),
+}
+
+/// A compiled expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// That field.
+    Field(FieldId),
+    /// A literal text.
+    Text(Arc<str>),
+    /// A literal whole number.
+    Int(i64),
+    /// A literal number.
+    Float(f64),
+    /// `true` or `false`.
+    Bool(bool),
+    /// The first that is there.
+    First(Vec<Expr>),
+    /// The second if the first holds.
+    If(Box<(Expr, Expr)>),
+    /// A comparison; absent when its left side is.
+    Is(Box<Expr>, Test),
+    /// All hold.
+    And(Vec<Expr>),
+    /// One holds.
+    Or(Vec<Expr>),
+    /// It does not hold, or is absent.
+    Not(Box<Expr>),
+    /// A function of one value.
+    Call(Func, Box<Expr>),
+    /// A lookup: which table.
+    Table(u16, Box<Expr>),
+    /// A piece between separators, from the end when negative.
+    Split(Box<Expr>, Arc<str>, i32),
+    /// The parts joined by `/`; absent when one is.
+    Id(Vec<Expr>),
+    /// Whether two values are equal; absent when one is.
+    Same(Box<(Expr, Expr)>),
+}
+
+impl Expr {
+    /// Its value for a record; `None` when it is absent.
+    pub fn eval<'v, R: Record + ?Sized>(&'v self, record: &'v R, cx: &Context<'v>) -> Option<Scalar<'v>> {
+        match self {
+            Expr::Field(f) => record.get(*f),
+            Expr::Text(s) => Some(Scalar::text(s)),
+            Expr::Int(i) => Some(Scalar::Int(*i)),
+            Expr::Float(x) => Some(Scalar::Float(*x)),
+            Expr::Bool(b) => Some(Scalar::Bool(*b)),
+            Expr::First(all) => all.iter().find_map(|e| e.eval(record, cx)),
+            Expr::If(both) => both.0.holds(record, cx).then(|| both.1.eval(record, cx)).flatten(),
+            Expr::Is(e, test) => e.eval(record, cx).and_then(|s| test.check(&s)).map(Scalar::Bool),
+            Expr::And(all) => joined(all.iter().map(|e| e.eval(record, cx)), false),
+            Expr::Or(all) => joined(all.iter().map(|e| e.eval(record, cx)), true),
+            Expr::Not(e) => Some(Scalar::Bool(!e.holds(record, cx))),
+            Expr::Call(f, e) => functions::apply(*f, e.eval(record, cx)?, cx),
+            Expr::Table(which, e) => {
+                let table = cx.lookups.get(usize::from(*which))?;
+                let found = match e.eval(record, cx) {
+                    None => table.entries.get(""),
+                    Some(s) => table.entries.get(s.to_text().as_ref()),
+                };
+                found.map(|s| Scalar::text(s))
+            }
+            Expr::Split(e, sep, n) => functions::split(e.eval(record, cx)?, sep, *n),
+            Expr::Id(parts) => {
+                let mut id = String::new();
+                for part in parts {
+                    let value = part.eval(record, cx)?;
+                    if !id.is_empty() {
+                        id.push('/');
+                    }
+                    id.push_str(&value.to_text());
+                }
+                Some(Scalar::Text(id.into()))
+            }
+            Expr::Same(both) => {
+                let (a, b) = (both.0.eval(record, cx)?, both.1.eval(record, cx)?);
+                Some(Scalar::Bool(a == b || a.to_text() == b.to_text()))
+            }
+        }
+    }
+
+    /// Whether it is there and neither `false` nor empty.
+    pub fn holds<R: Record + ?Sized>(&self, record: &R, cx: &Context<'_>) -> bool {
+        self.eval(record, cx).is_some_and(|s| s.holds())
+    }
+
+    /// Every field it reads, in order, possibly more than once.
+    pub fn fields(&self, to: &mut Vec<FieldId>) {
+        match self {
+            Expr::Field(f) => to.push(*f),
+            Expr::Text(_) | Expr::Int(_) | Expr::Float(_) | Expr::Bool(_) => {}
+            Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Id(all) => {
+                all.iter().for_each(|e| e.fields(to));
+            }
+            Expr::If(both) | Expr::Same(both) => {
+                both.0.fields(to);
+                both.1.fields(to);
+            }
+            Expr::Is(e, _) | Expr::Not(e) | Expr::Call(_, e) | Expr::Table(_, e) | Expr::Split(e, ..) => {
+                e.fields(to)
+            }
+        }
+    }
+
+    /// Whether personal data leaves it only hashed.
+    pub(crate) fn hashes(&self) -> bool {
+        match self {
+            Expr::Call(Func::Hash, _) => true,
+            Expr::First(all) => all.iter().all(Expr::hashes),
+            Expr::If(both) => both.1.hashes(),
+            _ => false,
+        }
+    }
+}
+
+/// `and` (`decides` = false) and `or` (`decides` = true) with absent values: one that decides wins, else absence does.
+fn joined<'v>(mut all: impl Iterator<Item = Option<Scalar<'v>>>, decides: bool) -> Option<Scalar<'v>> {
+    let mut absent = false;
+    if all.any(|s| match s {
+        Some(s) => s.holds() == decides,
+        None => {
+            absent = true;
+            false
+        }
+    }) {
+        return Some(Scalar::Bool(decides));
+    }
+    (!absent).then_some(Scalar::Bool(!decides))
+}
+
+impl Test {
+    fn check(&self, s: &Scalar<'_>) -> Option<bool> {
+        Some(match self {
+            Test::Equal(l) => l.equals(s),
+            Test::Differs(l) => !l.equals(s),
+            Test::In(all) => all.iter().any(|l| l.equals(s)),
+            Test::Starts(t) => s.to_text().starts_with(t.as_ref()),
+            Test::Ends(t) => s.to_text().ends_with(t.as_ref()),
+            Test::Has(t) => s.to_text().contains(t.as_ref()),
+            Test::Less(n) => s.number()? < *n,
+            Test::AtMost(n) => s.number()? <= *n,
+            Test::More(n) => s.number()? > *n,
+            Test::AtLeast(n) => s.number()? >= *n,
+        })
+    }
+}

@@ -1,0 +1,269 @@
+//! The YAML files as they are written: one serde struct per kind of entry, names still text.
+
+use crate::yaml::{Entries, OneOrMany, Spot, TextOr, Word};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The head of `classes.yaml`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Head {
+    /// Name of the ontology.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// Base IRI of its terms.
+    pub(crate) iri: String,
+}
+
+/// A class.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Class {
+    /// What it is a kind of.
+    pub(crate) is: Option<Word>,
+    /// What makes it the same thing again: attributes and n..1 relations.
+    pub(crate) key: Vec<Word>,
+    /// Other keys, strongest first.
+    pub(crate) also: Vec<Vec<Word>>,
+    /// Events told by several sources.
+    pub(crate) near: Option<Near>,
+    /// Name to type.
+    pub(crate) attrs: Entries<Word>,
+    /// `each` or `sampled`.
+    pub(crate) grain: Option<Word>,
+    /// An entity not seen for this long is gone.
+    pub(crate) life: Option<Word>,
+    /// What people call it.
+    pub(crate) names: Vec<Word>,
+    /// What it is.
+    pub(crate) doc: String,
+    /// Names it had before.
+    pub(crate) was: OneOrMany<Word>,
+}
+
+/// When two events are one.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Near {
+    /// Same values here.
+    pub(crate) same: Vec<Word>,
+    /// Starts this close together.
+    pub(crate) within: Word,
+}
+
+/// A relation.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Relation {
+    /// The more general relation it is a case of.
+    pub(crate) is: Option<Word>,
+    /// `Domain -> Range`, `|` is or.
+    pub(crate) arrow: OneOrMany<Word>,
+    /// `n..1` or `n..m`.
+    pub(crate) card: Option<Word>,
+    /// `fixed`, `while` or `flow`.
+    pub(crate) time: Option<Word>,
+    /// `table` or `record`.
+    pub(crate) auto: Option<Word>,
+    /// Drawn by rules.
+    pub(crate) derived: bool,
+    /// `<- 0.7 0s..5m latency,errors`.
+    pub(crate) fault: OneOrMany<Word>,
+    /// What it says.
+    pub(crate) doc: String,
+    /// Names it had before.
+    pub(crate) was: OneOrMany<Word>,
+}
+
+/// A kind of trouble.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Aspect {
+    /// What it turns into on the same component, with weight.
+    pub(crate) becomes: Entries<Spot<f64>>,
+    /// What it is.
+    pub(crate) doc: String,
+}
+
+/// A measure.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Measure {
+    /// The class that carries it.
+    pub(crate) of: Word,
+    /// Which kind of trouble a bad value is.
+    pub(crate) aspect: Word,
+    /// `lower`, `higher` or `steady`.
+    pub(crate) better: Word,
+    /// `duration`, `ratio`, `rate` or `gauge`.
+    pub(crate) kind: Word,
+    /// UCUM unit.
+    pub(crate) unit: Word,
+    /// `mean`, `max` or `pNN`.
+    #[serde(default)]
+    pub(crate) show: Option<Word>,
+    /// Smallest change and fewest samples worth a regression.
+    pub(crate) care: Care,
+    /// Measures that add up to this one.
+    #[serde(default)]
+    pub(crate) parts: Vec<Word>,
+    /// What it is.
+    #[serde(default)]
+    pub(crate) doc: String,
+    /// Names it had before.
+    #[serde(default)]
+    pub(crate) was: OneOrMany<Word>,
+}
+
+/// What is worth noticing.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Care {
+    /// Smallest relative change.
+    pub(crate) change: f64,
+    /// Fewest samples.
+    pub(crate) samples: u64,
+}
+
+/// How far asked rules reach.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Reach {
+    /// Weights below this are dropped.
+    pub(crate) weight: f64,
+    /// Longest chain.
+    pub(crate) hops: u32,
+    /// Most facts looked at.
+    pub(crate) facts: u32,
+}
+
+/// A rule.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Rule {
+    /// `always` or `asked`.
+    pub(crate) keep: Word,
+    /// `head(A, B) <- body`.
+    pub(crate) rule: Word,
+    /// What it says.
+    #[serde(default)]
+    pub(crate) doc: String,
+}
+
+/// An action.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Action {
+    /// The class acted upon.
+    pub(crate) acts_on: Word,
+    /// The kind of change it takes back.
+    #[serde(default)]
+    pub(crate) undoes: Option<Word>,
+    /// What the executor needs: name to class or type.
+    #[serde(default)]
+    pub(crate) params: Entries<Word>,
+    /// `propose`, `approve` or `automatic`.
+    pub(crate) trust: Word,
+    /// `narrow` or `wide`.
+    pub(crate) reach: Word,
+    /// Every line must hold.
+    #[serde(default)]
+    pub(crate) when: Vec<Word>,
+    /// The path to what feels it.
+    pub(crate) blast: Word,
+    /// Aspects it can improve.
+    pub(crate) helps: Vec<Word>,
+    /// Aspects it may worsen.
+    #[serde(default)]
+    pub(crate) cost: Vec<Word>,
+    /// How success is judged.
+    pub(crate) verify: Verify,
+    /// What it does.
+    #[serde(default)]
+    pub(crate) doc: String,
+}
+
+/// How success of an action is judged.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Verify {
+    /// The measure to watch.
+    pub(crate) measure: Word,
+    /// It must be back at its baseline within this time.
+    #[serde(default)]
+    pub(crate) back_to_baseline_within: Option<Word>,
+    /// It must stop growing within this time.
+    #[serde(default)]
+    pub(crate) stops_growing_within: Option<Word>,
+    /// `undo` or `hand_to_owner`.
+    pub(crate) otherwise: Word,
+}
+
+/// A phrase that names a class or a node.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Thing {
+    /// The class meant.
+    pub(crate) class: Word,
+    /// Narrowed to nodes with these values.
+    #[serde(default, rename = "where")]
+    pub(crate) only: Entries<Word>,
+    /// Sent to the node with these values.
+    #[serde(default)]
+    pub(crate) by: Entries<Word>,
+    /// What it means.
+    #[serde(default)]
+    #[expect(dead_code, reason = "written for people; the schema offers it to editors")]
+    pub(crate) doc: String,
+}
+
+/// A phrase that means a different measure on each class.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct OnClass {
+    /// Class to measure.
+    pub(crate) on_class: Entries<Word>,
+}
+
+/// A phrase's measure.
+pub(crate) type MeasureWord = TextOr<OnClass>;
+
+/// A verb or adjective.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Move {
+    /// The kind of signal to look for.
+    pub(crate) find: Word,
+    /// Which kind of trouble.
+    #[serde(default)]
+    pub(crate) aspect: Option<Word>,
+    /// `worse`, `better`, `up` or `down`.
+    #[serde(default)]
+    pub(crate) direction: Option<Word>,
+}
+
+/// A phrase that chooses among many.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Pick {
+    /// Among nodes of this class.
+    pub(crate) class: Option<Word>,
+    /// With these values.
+    #[serde(rename = "where")]
+    pub(crate) only: Entries<Word>,
+    /// Sorted by this attribute.
+    pub(crate) order: Option<Word>,
+    /// `last`, `one_before_last` or `first`.
+    pub(crate) take: Option<Word>,
+    /// Only what came after this.
+    pub(crate) after: Option<Box<Pick>>,
+}
+
+/// The shape of an answer.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Intent {
+    /// The class of the answer.
+    pub(crate) answer: Word,
+    /// How to get there.
+    pub(crate) walk: Word,
+}
+
+/// A competency question.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Question {
+    /// The question.
+    pub(crate) ask: String,
+    /// Its paths.
+    pub(crate) path: OneOrMany<Word>,
+}

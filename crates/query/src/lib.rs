@@ -1,0 +1,19 @@
+//! Asking the graph: sums over cohorts, walks, and a text form for every question, so that each number in an answer can be
+//! asked again by anyone.
+//!
+//! **Not here:** writing, acting, opinions about causes; no name of a class, relation or measure beyond what the caller says.
+//!
+//! **Next door:** `graph` below; `autosre` and `engine` above.
+
+pub mod cohort;
+pub mod map;
+pub mod rules;
+pub mod run;
+pub mod text;
+pub mod view;
+pub mod walk;
+
+pub use cohort::{Dim, Filter};
+pub use run::{Output, QueryError};
+pub use text::{NodeName, Query, Show, Term};
+pub use view::{Flow, View};

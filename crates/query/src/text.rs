@@ -1,0 +1,668 @@
+//! The text form of every question: what evidence carries, what people type, parsed and printed so that one gives the other.
+//!
+//! ```text
+//! find Service "rat" at 2026-11-24T12:00:00Z limit 20
+//! show Service "ratings" at 2026-11-24T12:00:00Z
+//! neighbours Service "ratings" hops 2 limit 100
+//! path View "tvui/lolomo" to Service "ratings"
+//! series view.ttr of View "tvui/lolomo" where AppVersion = "tvui/8.42.0" and Cell in ("x/B", "x/C")
+//!        by AppVersion, Cell of "x" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z every 5m show p75
+//! flow calls from Operation "gateway/home" to Operation "ratings/get" between … and … show mean asked
+//! diff between … and … against … and … [where …] [versus where …] least 3
+//! changes between … and … touching Service "ratings"
+//! ```
+
+use ontology::Time;
+use std::fmt;
+use std::str::FromStr;
+
+/// A node by class and name, as printed everywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeName {
+    /// Class name.
+    pub class: String,
+    /// Name.
+    pub name: String,
+}
+
+/// One condition on cohorts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// Class of the component.
+    pub class: String,
+    /// `false`: the cohort must name none of these.
+    pub wanted: bool,
+    /// Names, any of which will do.
+    pub names: Vec<String>,
+}
+
+/// A dimension: a class, and the parent it is told apart by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By {
+    /// Class of the component.
+    pub class: String,
+    /// Only those that belong to this parent.
+    pub within: Option<String>,
+}
+
+/// Which statistic.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Show {
+    /// How many.
+    Count,
+    /// How many per minute.
+    Rate,
+    /// How many bad ones.
+    Bad,
+    /// Share of bad ones.
+    Ratio,
+    /// Arithmetic mean.
+    Mean,
+    /// Geometric mean: what log-scale comparisons use.
+    Geomean,
+    /// A quantile, 0..1.
+    Quantile(f64),
+    /// Growth of a counter.
+    Growth,
+}
+
+/// A stretch in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Between {
+    /// First moment.
+    pub from: Time,
+    /// First moment after.
+    pub to: Time,
+}
+
+/// A question to the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Query {
+    /// Nodes of a class whose name contains a text.
+    Find {
+        /// Class name.
+        class: String,
+        /// Part of the name.
+        text: Option<String>,
+        /// When.
+        at: Option<Time>,
+        /// At most.
+        limit: Option<usize>,
+    },
+    /// Everything known of a node.
+    Show {
+        /// Which.
+        node: NodeName,
+        /// When.
+        at: Option<Time>,
+    },
+    /// What is around a node.
+    Neighbours {
+        /// Which.
+        node: NodeName,
+        /// How far, in edges.
+        hops: Option<usize>,
+        /// When.
+        at: Option<Time>,
+        /// At most this many nodes.
+        limit: Option<usize>,
+    },
+    /// A shortest connection.
+    Path {
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+        /// When.
+        at: Option<Time>,
+    },
+    /// A measure.
+    Series {
+        /// Its name.
+        measure: String,
+        /// On what; on everything that carries it when not said.
+        of: Option<NodeName>,
+        /// By which cohorts.
+        terms: Vec<Term>,
+        /// Told apart along.
+        by: Vec<By>,
+        /// When.
+        between: Between,
+        /// As a line, one point for so many minutes.
+        every: Option<i64>,
+        /// Which statistic; the measure's own when not said.
+        show: Option<Show>,
+    },
+    /// Traffic along a relation.
+    Flow {
+        /// Relation name.
+        relation: String,
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+        /// Cohorts of the answering side.
+        terms: Vec<Term>,
+        /// When.
+        between: Between,
+        /// As a line.
+        every: Option<i64>,
+        /// Which statistic.
+        show: Show,
+        /// As the asking side saw it.
+        asked: bool,
+    },
+    /// What differs.
+    Diff {
+        /// Healthy stretch.
+        before: Between,
+        /// Degraded stretch.
+        after: Between,
+        /// Cohorts of the first side (of both when the second is not said).
+        terms: Vec<Term>,
+        /// Cohorts of the second side.
+        versus: Option<Vec<Term>>,
+        /// Least surprise reported.
+        least: Option<f64>,
+    },
+    /// Changes that began.
+    Changes {
+        /// When.
+        between: Between,
+        /// Only those of this node or what it is part of.
+        touching: Option<NodeName>,
+    },
+}
+
+/// Where and why a text is not a query.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {message}")]
+pub struct ParseError {
+    /// 1-based column of the offending word.
+    pub column: usize,
+    /// What is wrong and what to write.
+    pub message: String,
+}
+
+/// Longest query text read.
+pub const MAX_TEXT: usize = 64 * 1024;
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.class, quoted(&self.name))
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.names.as_slice(), self.wanted) {
+            ([one], true) => write!(f, "{} = {}", self.class, quoted(one)),
+            ([one], false) => write!(f, "{} != {}", self.class, quoted(one)),
+            (many, wanted) => {
+                let many: Vec<String> = many.iter().map(|n| quoted(n)).collect();
+                write!(f, "{}{} in ({})", self.class, if wanted { "" } else { " not" }, many.join(", "))
+            }
+        }
+    }
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.within {
+            Some(w) => write!(f, "{} of {}", self.class, quoted(w)),
+            None => f.write_str(&self.class),
+        }
+    }
+}
+
+impl fmt::Display for Between {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "between {} and {}", self.from, self.to)
+    }
+}
+
+impl fmt::Display for Show {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Show::Count => f.write_str("count"),
+            Show::Rate => f.write_str("rate"),
+            Show::Bad => f.write_str("bad"),
+            Show::Ratio => f.write_str("ratio"),
+            Show::Mean => f.write_str("mean"),
+            Show::Geomean => f.write_str("geomean"),
+            Show::Growth => f.write_str("growth"),
+            Show::Quantile(q) => write!(f, "p{}", (q * 1000.0).round() / 10.0),
+        }
+    }
+}
+
+fn wheres(terms: &[Term]) -> String {
+    if terms.is_empty() {
+        return String::new();
+    }
+    let terms: Vec<String> = terms.iter().map(Term::to_string).collect();
+    format!(" where {}", terms.join(" and "))
+}
+
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = |f: &mut fmt::Formatter<'_>, at: &Option<Time>| at.map_or(Ok(()), |t| write!(f, " at {t}"));
+        let limit =
+            |f: &mut fmt::Formatter<'_>, l: &Option<usize>| l.map_or(Ok(()), |n| write!(f, " limit {n}"));
+        match self {
+            Query::Find { class, text, at: t, limit: l } => {
+                write!(f, "find {class}")?;
+                text.as_ref().map_or(Ok(()), |t| write!(f, " {}", quoted(t)))?;
+                at(f, t)?;
+                limit(f, l)
+            }
+            Query::Show { node, at: t } => {
+                write!(f, "show {node}")?;
+                at(f, t)
+            }
+            Query::Neighbours { node, hops, at: t, limit: l } => {
+                write!(f, "neighbours {node}")?;
+                hops.map_or(Ok(()), |h| write!(f, " hops {h}"))?;
+                at(f, t)?;
+                limit(f, l)
+            }
+            Query::Path { from, to, at: t } => {
+                write!(f, "path {from} to {to}")?;
+                at(f, t)
+            }
+            Query::Series { measure, of, terms, by, between, every, show } => {
+                write!(f, "series {measure}")?;
+                of.as_ref().map_or(Ok(()), |n| write!(f, " of {n}"))?;
+                f.write_str(&wheres(terms))?;
+                if !by.is_empty() {
+                    let by: Vec<String> = by.iter().map(By::to_string).collect();
+                    write!(f, " by {}", by.join(", "))?;
+                }
+                write!(f, " {between}")?;
+                every.map_or(Ok(()), |e| write!(f, " every {e}m"))?;
+                show.map_or(Ok(()), |s| write!(f, " show {s}"))
+            }
+            Query::Flow { relation, from, to, terms, between, every, show, asked } => {
+                write!(f, "flow {relation} from {from} to {to}{} {between}", wheres(terms))?;
+                every.map_or(Ok(()), |e| write!(f, " every {e}m"))?;
+                write!(f, " show {show}")?;
+                if *asked { f.write_str(" asked") } else { Ok(()) }
+            }
+            Query::Diff { before, after, terms, versus, least } => {
+                write!(f, "diff {before} against {} and {}{}", after.from, after.to, wheres(terms))?;
+                versus.as_ref().map_or(Ok(()), |v| write!(f, " versus{}", wheres(v)))?;
+                least.map_or(Ok(()), |l| write!(f, " least {l}"))
+            }
+            Query::Changes { between, touching } => {
+                write!(f, "changes {between}")?;
+                touching.as_ref().map_or(Ok(()), |n| write!(f, " touching {n}"))
+            }
+        }
+    }
+}
+
+struct Word {
+    text: String,
+    quoted: bool,
+    column: usize,
+}
+
+struct Parser {
+    words: Vec<Word>,
+    at: usize,
+    end: usize,
+}
+
+const STARTS: &str = "find, show, neighbours, path, series, flow, diff or changes";
+
+impl FromStr for Query {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Query, ParseError> {
+        let mut p = Parser::new(text)?;
+        let start = p.word("a question", STARTS)?;
+        let query = match start.as_str() {
+            "find" => Query::Find {
+                class: p.class()?,
+                text: p.string_if(),
+                at: p.at()?,
+                limit: p.number_after("limit")?,
+            },
+            "show" => Query::Show { node: p.node()?, at: p.at()? },
+            "neighbours" | "neighbors" => Query::Neighbours {
+                node: p.node()?,
+                hops: p.number_after("hops")?,
+                at: p.at()?,
+                limit: p.number_after("limit")?,
+            },
+            "path" => {
+                let from = p.node()?;
+                p.expect("to")?;
+                Query::Path { from, to: p.node()?, at: p.at()? }
+            }
+            "series" => {
+                let measure = p.word("a measure", "a name such as view.ttr")?;
+                let of = if p.eat("of") { Some(p.node()?) } else { None };
+                let terms = p.terms()?;
+                let mut by = Vec::new();
+                if p.eat("by") {
+                    loop {
+                        let class = p.class()?;
+                        let within = if p.eat("of") { Some(p.string()?) } else { None };
+                        by.push(By { class, within });
+                        if !p.eat(",") {
+                            break;
+                        }
+                    }
+                }
+                let between = p.between("between")?;
+                let every = p.every()?;
+                let show = if p.eat("show") { Some(p.show()?) } else { None };
+                Query::Series { measure, of, terms, by, between, every, show }
+            }
+            "flow" => {
+                let relation = p.word("a relation", "a name such as calls")?;
+                p.expect("from")?;
+                let from = p.node()?;
+                p.expect("to")?;
+                let to = p.node()?;
+                let terms = p.terms()?;
+                let between = p.between("between")?;
+                let every = p.every()?;
+                p.expect("show")?;
+                let show = p.show()?;
+                Query::Flow { relation, from, to, terms, between, every, show, asked: p.eat("asked") }
+            }
+            "diff" => {
+                let before = p.between("between")?;
+                let after = p.between("against")?;
+                let terms = p.terms()?;
+                let versus = if p.eat("versus") { Some(p.terms()?) } else { None };
+                let least = if p.eat("least") { Some(p.float()?) } else { None };
+                Query::Diff { before, after, terms, versus, least }
+            }
+            "changes" => {
+                let between = p.between("between")?;
+                let touching = if p.eat("touching") { Some(p.node()?) } else { None };
+                Query::Changes { between, touching }
+            }
+            other => return Err(p.error_back(format!("`{other}` does not begin a question; write {STARTS}"))),
+        };
+        p.finish()?;
+        Ok(query)
+    }
+}
+
+impl Parser {
+    fn new(text: &str) -> Result<Parser, ParseError> {
+        if text.len() > MAX_TEXT {
+            return Err(ParseError {
+                column: MAX_TEXT,
+                message: format!("a query may have at most {MAX_TEXT} bytes"),
+            });
+        }
+        let chars: Vec<char> = text.chars().collect();
+        let mut words = Vec::new();
+        let mut i = 0;
+        while let Some(&c) = chars.get(i) {
+            let column = i + 1;
+            if c.is_whitespace() {
+                i += 1;
+            } else if c == '"' {
+                let mut s = String::new();
+                i += 1;
+                loop {
+                    match chars.get(i) {
+                        None => {
+                            return Err(ParseError {
+                                column,
+                                message: "this text has no closing \"".to_owned(),
+                            });
+                        }
+                        Some('"') => break,
+                        Some('\\') => {
+                            i += 1;
+                            s.extend(chars.get(i));
+                        }
+                        Some(c) => s.push(*c),
+                    }
+                    i += 1;
+                }
+                i += 1;
+                words.push(Word { text: s, quoted: true, column });
+            } else if ",()=".contains(c) {
+                words.push(Word { text: c.to_string(), quoted: false, column });
+                i += 1;
+            } else if c == '!' && chars.get(i + 1) == Some(&'=') {
+                words.push(Word { text: "!=".to_owned(), quoted: false, column });
+                i += 2;
+            } else {
+                let mut s = String::new();
+                while let Some(c) = chars.get(i).filter(|c| !c.is_whitespace() && !",()=!\"".contains(**c)) {
+                    s.push(*c);
+                    i += 1;
+                }
+                if s.is_empty() {
+                    return Err(ParseError { column, message: format!("`{c}` does not belong here") });
+                }
+                words.push(Word { text: s, quoted: false, column });
+            }
+        }
+        Ok(Parser { words, at: 0, end: chars.len() + 1 })
+    }
+
+    fn error(&self, message: String) -> ParseError {
+        ParseError { column: self.words.get(self.at).map_or(self.end, |w| w.column), message }
+    }
+
+    fn error_back(&self, message: String) -> ParseError {
+        ParseError {
+            column: self.words.get(self.at.saturating_sub(1)).map_or(self.end, |w| w.column),
+            message,
+        }
+    }
+
+    fn eat(&mut self, text: &str) -> bool {
+        let there = self.words.get(self.at).is_some_and(|w| !w.quoted && w.text == text);
+        self.at += usize::from(there);
+        there
+    }
+
+    fn expect(&mut self, text: &str) -> Result<(), ParseError> {
+        if self.eat(text) {
+            Ok(())
+        } else {
+            Err(self.error(format!("expected `{text}` here{}", self.found())))
+        }
+    }
+
+    fn found(&self) -> String {
+        self.words
+            .get(self.at)
+            .map_or_else(|| ", the text ends".to_owned(), |w| format!(", not `{}`", w.text))
+    }
+
+    fn word(&mut self, what: &str, such: &str) -> Result<String, ParseError> {
+        match self.words.get(self.at).filter(|w| !w.quoted) {
+            Some(w) => {
+                self.at += 1;
+                Ok(w.text.clone())
+            }
+            None => Err(self.error(format!("expected {what} here ({such}){}", self.found()))),
+        }
+    }
+
+    fn class(&mut self) -> Result<String, ParseError> {
+        self.word("a class", "a name such as Service")
+    }
+
+    fn string_if(&mut self) -> Option<String> {
+        let text = self.words.get(self.at).filter(|w| w.quoted)?.text.clone();
+        self.at += 1;
+        Some(text)
+    }
+
+    fn string(&mut self) -> Result<String, ParseError> {
+        self.string_if()
+            .ok_or_else(|| self.error(format!("expected a name in \"quotes\" here{}", self.found())))
+    }
+
+    fn node(&mut self) -> Result<NodeName, ParseError> {
+        Ok(NodeName { class: self.class()?, name: self.string()? })
+    }
+
+    fn time(&mut self) -> Result<Time, ParseError> {
+        let text = self.word("a time", "written like 2026-11-24T12:05:00Z")?;
+        Time::parse(&text).map_err(|e| self.error_back(e.to_string()))
+    }
+
+    fn at(&mut self) -> Result<Option<Time>, ParseError> {
+        if self.eat("at") { self.time().map(Some) } else { Ok(None) }
+    }
+
+    fn number_after(&mut self, word: &str) -> Result<Option<usize>, ParseError> {
+        if !self.eat(word) {
+            return Ok(None);
+        }
+        let text = self.word("a number", "such as 3")?;
+        text.parse().map(Some).map_err(|_| self.error_back(format!("`{text}` is not a whole number")))
+    }
+
+    fn float(&mut self) -> Result<f64, ParseError> {
+        let text = self.word("a number", "such as 3")?;
+        text.parse().map_err(|_| self.error_back(format!("`{text}` is not a number")))
+    }
+
+    fn every(&mut self) -> Result<Option<i64>, ParseError> {
+        if !self.eat("every") {
+            return Ok(None);
+        }
+        let text = self.word("a number of minutes", "such as 5m")?;
+        let number =
+            text.strip_suffix('m').and_then(|n| n.parse::<i64>().ok()).filter(|n| (1..=10_080).contains(n));
+        number
+            .map(Some)
+            .ok_or_else(|| self.error_back(format!("`{text}` is not a number of minutes; write it like 5m")))
+    }
+
+    fn between(&mut self, word: &str) -> Result<Between, ParseError> {
+        self.expect(word)?;
+        let from = self.time()?;
+        self.expect("and")?;
+        let to = self.time()?;
+        if from > to {
+            return Err(self.error_back("this stretch ends before it starts".to_owned()));
+        }
+        Ok(Between { from, to })
+    }
+
+    fn terms(&mut self) -> Result<Vec<Term>, ParseError> {
+        let mut terms = Vec::new();
+        if !self.eat("where") {
+            return Ok(terms);
+        }
+        loop {
+            let class = self.class()?;
+            let term = if self.eat("=") {
+                Term { class, wanted: true, names: vec![self.string()?] }
+            } else if self.eat("!=") {
+                Term { class, wanted: false, names: vec![self.string()?] }
+            } else {
+                let wanted = !self.eat("not");
+                self.expect("in")?;
+                self.expect("(")?;
+                let mut names = vec![self.string()?];
+                while self.eat(",") {
+                    names.push(self.string()?);
+                }
+                self.expect(")")?;
+                Term { class, wanted, names }
+            };
+            terms.push(term);
+            if !self.eat("and") {
+                return Ok(terms);
+            }
+        }
+    }
+
+    fn show(&mut self) -> Result<Show, ParseError> {
+        let text = self.word(
+            "a statistic",
+            "count, rate, bad, ratio, mean, geomean, growth, max or a quantile such as p95",
+        )?;
+        let quantile = |t: &str| {
+            t.strip_prefix('p')?.parse::<f64>().ok().filter(|q| (0.0..=100.0).contains(q)).map(|q| q / 100.0)
+        };
+        Ok(match text.as_str() {
+            "count" => Show::Count,
+            "rate" => Show::Rate,
+            "bad" => Show::Bad,
+            "ratio" => Show::Ratio,
+            "mean" => Show::Mean,
+            "geomean" => Show::Geomean,
+            "growth" => Show::Growth,
+            "max" => Show::Quantile(1.0),
+            other => Show::Quantile(quantile(other).ok_or_else(|| {
+                self.error_back(format!(
+                    "`{other}` is no statistic; write count, rate, bad, ratio, mean, geomean, growth, max or a quantile such as p95"
+                ))
+            })?),
+        })
+    }
+
+    fn finish(&self) -> Result<(), ParseError> {
+        if self.at < self.words.len() {
+            return Err(self.error(format!("did not expect anything here{}", self.found())));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_question_prints_as_it_was_written() {
+        for text in [
+            r#"find Service "rat" at 2026-11-24T12:00:00Z limit 20"#,
+            r#"show Service "ratings""#,
+            r#"neighbours Service "ratings" hops 2 limit 100"#,
+            r#"path View "tvui/lolomo" to Service "ratings" at 2026-11-24T12:00:00Z"#,
+            r#"series view.ttr of View "tvui/lolomo" where AppVersion = "tvui/8.42.0" and Cell not in ("x/B", "x\"C") and Place != "BR" by AppVersion, Cell of "x" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z every 5m show p99.9"#,
+            r#"flow calls from Operation "a/b" to Operation "c/d" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z show mean asked"#,
+            r#"diff between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z against 2026-11-24T12:00:00Z and 2026-11-24T13:00:00Z where Cell = "x/A" versus where Cell = "x/B" least 3"#,
+            r#"changes between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z touching Service "ratings""#,
+        ] {
+            assert_eq!(text.parse::<Query>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_error_says_where_and_what_to_write() {
+        let error = |text: &str| text.parse::<Query>().unwrap_err().to_string();
+        assert_eq!(
+            error("fnd x"),
+            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, series, flow, diff or changes"
+        );
+        assert_eq!(
+            error("show Service ratings"),
+            "column 14: expected a name in \"quotes\" here, not `ratings`"
+        );
+        assert_eq!(error("path View \"a\" at noon"), "column 15: expected `to` here, not `at`");
+        assert_eq!(
+            error("find Service at noon"),
+            "column 17: `noon` is not a time; write it like 2026-11-24T12:05:00Z"
+        );
+        assert!(
+            error("series x between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z show px")
+                .contains("`px` is no statistic")
+        );
+        assert_eq!(error("find Service \"x"), "column 14: this text has no closing \"");
+        assert!(error(&"(".repeat(100_000)).contains("at most"));
+    }
+}

@@ -1,0 +1,143 @@
+//! `/api/v1`: the same questions that the pages ask, for anyone. Each handler turns words into a call of the engine and the
+//! answer into JSON; moments are RFC 3339 in both directions.
+
+mod answers;
+mod events;
+mod map;
+mod things;
+
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::middleware::{from_fn, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use engine::Engine;
+use ontology::Time;
+use serde::de::DeserializeOwned;
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+
+/// A question or a query longer than this is not one.
+const MAX_TEXT: usize = 8 * 1024;
+/// `POST /ask` holds a question and a moment.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What every handler has.
+#[derive(Clone)]
+pub(crate) struct Api {
+    engine: Arc<Engine>,
+    events: events::Events,
+}
+
+/// The API's routes.
+pub(crate) fn routes(engine: Arc<Engine>) -> Router {
+    let events = events::Events::of(&engine);
+    let v1 = Router::new()
+        .route("/regressions", get(answers::regressions))
+        .route("/investigations/{id}", get(answers::investigation))
+        .route("/ask", post(answers::ask))
+        .route("/query", get(answers::query))
+        .route("/graph/map", get(map::map))
+        .route("/graph/find", get(things::find))
+        .route("/graph/show", get(things::show))
+        .route("/changes", get(things::changes))
+        .route("/classes", get(things::classes))
+        .route("/sources", get(things::sources))
+        .route("/events", get(events::events))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(crate::assets::same_origin))
+        .layer(map_response(crate::assets::strict))
+        .with_state(Api { engine, events });
+    Router::new().nest("/api/v1", v1)
+}
+
+async fn nowhere() -> Trouble {
+    Trouble::Missing("there is no such address under /api/v1; docs/api.md lists them".to_owned())
+}
+
+async fn wrong_method() -> Response {
+    let body =
+        json!({"error": "this address is asked another way: only /ask takes a POST, all others a GET"});
+    (StatusCode::METHOD_NOT_ALLOWED, axum::Json(body)).into_response()
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The question cannot be read.
+    Unclear(String),
+    /// The thing asked for is not there.
+    Missing(String),
+    /// It is our fault.
+    Ours(String),
+}
+
+impl IntoResponse for Trouble {
+    fn into_response(self) -> Response {
+        let (status, error) = match self {
+            Trouble::Unclear(e) => (StatusCode::BAD_REQUEST, e),
+            Trouble::Missing(e) => (StatusCode::NOT_FOUND, e),
+            Trouble::Ours(e) => (StatusCode::INTERNAL_SERVER_ERROR, e),
+        };
+        (status, axum::Json(json!({ "error": error }))).into_response()
+    }
+}
+
+/// JSON that no cache keeps: the next moment has another answer.
+pub(crate) struct Now(pub(crate) Json);
+
+impl IntoResponse for Now {
+    fn into_response(self) -> Response {
+        ([(header::CACHE_CONTROL, "no-store")], axum::Json(self.0)).into_response()
+    }
+}
+
+/// An answer, or why there is none.
+pub(crate) type Answered = Result<Now, Trouble>;
+
+/// What an address says after `?`; what cannot be read is told as every other trouble is.
+pub(crate) struct Said<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Said<T> {
+    type Rejection = Trouble;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Trouble> {
+        let read = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        read.map(|q| Said(q.0)).map_err(|e| Trouble::Unclear(e.body_text()))
+    }
+}
+
+/// Runs what may take long beside the threads that answer others.
+pub(crate) async fn aside(api: Api, work: impl FnOnce(&Engine) -> Answered + Send + 'static) -> Answered {
+    let ended = tokio::task::spawn_blocking(move || work(&api.engine)).await;
+    ended.unwrap_or_else(|e| Err(Trouble::Ours(format!("answering this ended in a panic: {e}"))))
+}
+
+/// A moment in words, when one was said.
+pub(crate) fn moment(name: &str, text: Option<&str>) -> Result<Option<Time>, Trouble> {
+    let Some(text) = text.map(str::trim).filter(|t| !t.is_empty()) else { return Ok(None) };
+    Time::parse(text).map(Some).map_err(|e| Trouble::Unclear(format!("{name}: {e}")))
+}
+
+/// A text that was said, not longer than a text may be.
+pub(crate) fn said<'t>(name: &str, text: Option<&'t str>) -> Result<&'t str, Trouble> {
+    match text.map(str::trim) {
+        None | Some("") => Err(Trouble::Unclear(format!("{name} is missing"))),
+        Some(t) if t.len() > MAX_TEXT => {
+            Err(Trouble::Unclear(format!("{name} is longer than {MAX_TEXT} bytes")))
+        }
+        Some(t) => Ok(t),
+    }
+}
+
+/// Anything of ours as JSON.
+pub(crate) fn told(what: &impl serde::Serialize) -> Result<Json, Trouble> {
+    serde_json::to_value(what).map_err(|e| Trouble::Ours(format!("writing the answer: {e}")))
+}

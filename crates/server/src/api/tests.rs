@@ -1,0 +1,91 @@
+//! Each address asked well and badly, over an engine that holds nothing yet.
+
+use super::routes;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use engine::{Engine, Options};
+use http::{Request, StatusCode, header};
+use ontology::Ontology;
+use serde_json::Value as Json;
+use std::sync::Arc;
+use tower::Service;
+
+fn api() -> (Router, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        Options { data: folder.path().to_owned(), limits: graph::Limits::default(), new_hash_key: [7; 32] };
+    let (engine, _) = Engine::open(&options, Arc::new(Ontology::builtin()), |_| {}).unwrap();
+    (routes(Arc::new(engine)), folder)
+}
+
+async fn send(router: &mut Router, request: Request<Body>) -> (StatusCode, Json) {
+    let response = router.call(request).await.unwrap();
+    assert!(response.headers().contains_key(header::CONTENT_SECURITY_POLICY));
+    let status = response.status();
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+async fn get(router: &mut Router, path: &str) -> (StatusCode, Json) {
+    send(router, Request::get(format!("/api/v1{path}")).body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn an_engine_without_facts_answers_every_address() {
+    let (mut api, _folder) = api();
+    for (path, key) in [
+        ("/regressions", "regressions"),
+        ("/changes", "changes"),
+        ("/sources", "sources"),
+        ("/classes", "classes"),
+        ("/graph/find?q=a", "nodes"),
+        ("/query?q=find%20Service%20limit%203", "rows"),
+    ] {
+        let (status, body) = get(&mut api, path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        assert!(body.get(key).is_some_and(Json::is_array), "{path}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_or_is_not_there_is_told_as_json() {
+    let (mut api, _folder) = api();
+    for (path, wanted) in [
+        ("/investigations/none", StatusCode::NOT_FOUND),
+        ("/nowhere", StatusCode::NOT_FOUND),
+        ("/query", StatusCode::BAD_REQUEST),
+        ("/query?q=what%20is%20wrong", StatusCode::BAD_REQUEST),
+        ("/query?q=find%20Servise", StatusCode::BAD_REQUEST),
+        ("/query?q=find%20Service&at=yesterday", StatusCode::BAD_REQUEST),
+        ("/graph/find?q=a&class=Servise", StatusCode::BAD_REQUEST),
+        ("/graph/show?id=none", StatusCode::NOT_FOUND),
+        ("/graph/map?around=none", StatusCode::NOT_FOUND),
+        ("/graph/map?around=none&hops=many", StatusCode::BAD_REQUEST),
+        ("/changes?from=1", StatusCode::BAD_REQUEST),
+        ("/ask", StatusCode::METHOD_NOT_ALLOWED),
+    ] {
+        let (status, body) = get(&mut api, path).await;
+        assert_eq!(status, wanted, "{path}: {body}");
+        assert!(body.get("error").and_then(Json::as_str).is_some_and(|e| e.len() > 10), "{path}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_may_not_ask() {
+    let (mut api, _folder) = api();
+    let ask = |origin: &str, body: &'static str| {
+        Request::post("/api/v1/ask")
+            .header(header::HOST, "127.0.0.1:4320")
+            .header(header::ORIGIN, origin.to_owned())
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body))
+            .unwrap()
+    };
+    let question = "{\"question\": \"Why is it slow?\"}";
+    assert_eq!(send(&mut api, ask("http://elsewhere.example", question)).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(send(&mut api, ask("http://127.0.0.1:4320", question)).await.0, StatusCode::OK);
+    for broken in ["{", "{}", "[]", "{\"question\": 7}", "{\"question\": \"\"}"] {
+        let (status, body) = send(&mut api, ask("http://127.0.0.1:4320", broken)).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{broken}: {body}");
+    }
+}

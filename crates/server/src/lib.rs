@@ -1,0 +1,24 @@
+//! The rim that speaks HTTP and gRPC: telemetry in, pages and answers out.
+//!
+//! Requests are read within limits, decompressed and handed on as they came; nothing is decoded or kept here.
+//!
+//! **Not here:** opinions about causes, knowledge of wire bytes beyond framing, anything that changes the graph by itself.
+//!
+//! **Next door:** `engine` below, which everything is asked of; `cli` above, which starts and stops it.
+
+mod answer;
+mod api;
+pub mod assets;
+pub mod feeds;
+mod intake;
+pub mod limits;
+pub mod listen;
+mod metrics;
+pub mod otlp_grpc;
+pub mod otlp_http;
+mod receive;
+mod serve;
+
+pub use intake::{Feed, Intake, Receipt, Refusal, SetAside, Wire};
+pub use receive::Receiver;
+pub use serve::{Addresses, Running, start};

@@ -1,0 +1,128 @@
+//! The limits of the receivers: each has a name, a default and a documented effect.
+
+use std::time::Duration;
+
+/// One limit as people see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// Its name, as in `/metrics`; the unit is its end.
+    pub name: &'static str,
+    /// Its default.
+    pub default: u64,
+    /// What happens at the limit.
+    pub effect: &'static str,
+    /// Its value now.
+    pub value: fn(&Limits) -> u64,
+}
+
+/// What the receivers may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest request body, as it comes and after decompression.
+    pub request_body_bytes: u64,
+    /// Bytes of all requests in memory at once.
+    pub request_memory_bytes: u64,
+    /// How much of a refused request is read and thrown away, so that its sender gets to read the answer.
+    pub drain_bytes: u64,
+    /// Connections of one port at once.
+    pub connections: u64,
+    /// Requests of one HTTP/2 connection at once.
+    pub streams_per_connection: u64,
+    /// Bytes of one request's headers.
+    pub header_bytes: u64,
+    /// How long a request's headers may take, and how long a connection may be idle between requests.
+    pub header_seconds: u64,
+    /// How long a request's body may take.
+    pub body_seconds: u64,
+    /// How long requests in flight may take when the server stops.
+    pub shutdown_seconds: u64,
+}
+
+/// Every limit.
+pub const LIMITS: [Limit; 9] = [
+    // The default of the OTLP specification.
+    limit(
+        "request_body_bytes",
+        64 << 20,
+        "a larger body, as it comes or decompressed, is refused for good (413, RESOURCE_EXHAUSTED)",
+        |l| l.request_body_bytes,
+    ),
+    // Eight of the largest at once; thousands of ordinary ones.
+    limit(
+        "request_memory_bytes",
+        512 << 20,
+        "beyond: requests are refused for now (429, UNAVAILABLE)",
+        |l| l.request_memory_bytes,
+    ),
+    limit(
+        "request_drain_bytes",
+        512 << 20,
+        "a refused body is read to its end up to this size, then the connection is cut",
+        |l| l.drain_bytes,
+    ),
+    limit("connections_per_port", 2_048, "beyond: further connections wait to be accepted", |l| {
+        l.connections
+    }),
+    limit("streams_per_connection", 256, "beyond: the HTTP/2 client holds further requests back", |l| {
+        l.streams_per_connection
+    }),
+    limit("request_header_bytes", 64 << 10, "larger headers are refused (431)", |l| l.header_bytes),
+    // Twice the usual interval between two exports of an SDK that sends every ten seconds or oftener.
+    limit("request_header_seconds", 30, "a connection without a whole header in this time is closed", |l| {
+        l.header_seconds
+    }),
+    limit(
+        "request_body_seconds",
+        60,
+        "a body that takes longer is refused for now (408, DEADLINE_EXCEEDED)",
+        |l| l.body_seconds,
+    ),
+    limit("shutdown_seconds", 10, "requests in flight when the server stops are given up after this", |l| {
+        l.shutdown_seconds
+    }),
+];
+
+const fn limit(name: &'static str, default: u64, effect: &'static str, value: fn(&Limits) -> u64) -> Limit {
+    Limit { name, default, effect, value }
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        let [body, memory, drain, connections, streams, header, header_time, body_time, shutdown] =
+            LIMITS.map(|l| l.default);
+        Limits {
+            request_body_bytes: body,
+            request_memory_bytes: memory,
+            drain_bytes: drain,
+            connections,
+            streams_per_connection: streams,
+            header_bytes: header,
+            header_seconds: header_time,
+            body_seconds: body_time,
+            shutdown_seconds: shutdown,
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn body_time(&self) -> Duration {
+        Duration::from_secs(self.body_seconds)
+    }
+
+    pub(crate) fn header_time(&self) -> Duration {
+        Duration::from_secs(self.header_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_the_one_of_its_row() {
+        let limits = Limits::default();
+        for limit in &LIMITS {
+            assert_eq!((limit.value)(&limits), limit.default, "{}", limit.name);
+        }
+    }
+}

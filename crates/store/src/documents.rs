@@ -1,0 +1,231 @@
+//! Small named documents, each replaced as a whole: pinned snapshots, investigations.
+
+use crate::disk::Disk;
+use crate::log::UNFINISHED;
+use crate::record::four;
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Why a document could not be kept or given.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// The name cannot be one.
+    #[error("`{0}` cannot name a document: a name has 1 to 80 bytes")]
+    Name(String),
+    /// It will never fit.
+    #[error("the document `{name}` has {bytes} bytes, the limit (store_max_document_bytes) is {limit}")]
+    TooLarge {
+        /// Its name.
+        name: String,
+        /// Its size.
+        bytes: u64,
+        /// The largest that is taken.
+        limit: u64,
+    },
+    /// Its checksum does not agree.
+    #[error(
+        "the document `{name}` is damaged: {file} fails its checksum; remove it or restore it from a copy"
+    )]
+    Damaged {
+        /// Its name.
+        name: String,
+        /// The file in the data folder.
+        file: String,
+    },
+    /// No space is left.
+    #[error("the disk is full: cannot keep the document `{name}`")]
+    DiskFull {
+        /// Its name.
+        name: String,
+    },
+    /// The disk failed.
+    #[error("cannot {doing} the document `{name}`: {source}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// Its name.
+        name: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+const MAGIC: [u8; 4] = *b"E2D1";
+const HEADER: usize = 8;
+const PREFIX: &str = "doc-";
+
+/// A file name holds 255 bytes and a name's byte becomes at most three.
+const MAX_NAME: usize = 80;
+
+/// The documents of one folder: name and length of each in memory, content on disk.
+pub(crate) struct Documents {
+    disk: Arc<dyn Disk>,
+    max_bytes: u64,
+    /// Held while a document is written, so that two writers of one name do not share a temporary file.
+    known: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Documents {
+    pub(crate) fn open(disk: Arc<dyn Disk>, max_bytes: u64) -> io::Result<Documents> {
+        let files = disk.list()?;
+        let known = files
+            .into_iter()
+            .filter_map(|(file, len)| {
+                Some((unescape(file.strip_prefix(PREFIX)?)?, len.saturating_sub(HEADER as u64)))
+            })
+            .collect();
+        Ok(Documents { disk, max_bytes, known: Mutex::new(known) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn put(&self, name: &str, content: &[u8]) -> Result<(), DocumentError> {
+        let file = file_of(name)?;
+        let bytes = content.len() as u64;
+        if bytes > self.max_bytes {
+            return Err(DocumentError::TooLarge { name: name.to_owned(), bytes, limit: self.max_bytes });
+        }
+        let mut known = self.lock();
+        let unfinished = format!("{UNFINISHED}{file}");
+        let written = self.write(&unfinished, content).and_then(|()| {
+            self.disk.rename(&unfinished, &file)?;
+            self.disk.sync_folder()
+        });
+        written.map_err(|e| {
+            let _ = self.disk.remove(&unfinished);
+            failed("keep", name, e)
+        })?;
+        known.insert(name.to_owned(), bytes);
+        Ok(())
+    }
+
+    fn write(&self, file: &str, content: &[u8]) -> io::Result<()> {
+        // Left over from a failure whose clean-up failed too.
+        let _ = self.disk.remove(file);
+        let mut whole = Vec::with_capacity(HEADER + content.len());
+        whole.extend_from_slice(&MAGIC);
+        whole.extend_from_slice(&crc32fast::hash(content).to_le_bytes());
+        whole.extend_from_slice(content);
+        let mut out = self.disk.create(file)?;
+        out.append(&whole)?;
+        out.sync()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Result<Option<Vec<u8>>, DocumentError> {
+        let file = file_of(name)?;
+        let known = self.lock();
+        let Some(&len) = known.get(name) else { return Ok(None) };
+        // Zeroed where the file is shorter than it was: the checksum tells.
+        let mut whole = vec![0; HEADER + usize::try_from(len).unwrap_or(0)];
+        let filled = self.disk.read_at(&file, 0, &mut whole).map_err(|e| failed("read", name, e))?;
+        let content = whole.split_off(HEADER);
+        let good = filled == HEADER + content.len()
+            && whole[..4] == MAGIC
+            && crc32fast::hash(&content) == u32::from_le_bytes(four(&whole[4..]));
+        if good { Ok(Some(content)) } else { Err(DocumentError::Damaged { name: name.to_owned(), file }) }
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
+    pub(crate) fn count_and_bytes(&self) -> (u64, u64) {
+        let known = self.lock();
+        (known.len() as u64, known.values().sum())
+    }
+
+    pub(crate) fn remove(&self, name: &str) -> Result<bool, DocumentError> {
+        let file = file_of(name)?;
+        let mut known = self.lock();
+        if !known.contains_key(name) {
+            return Ok(false);
+        }
+        match self.disk.remove(&file) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed("remove", name, e)),
+            _ => known.remove(name),
+        };
+        self.disk.sync_folder().map_err(|e| failed("remove", name, e))?;
+        Ok(true)
+    }
+}
+
+fn failed(doing: &'static str, name: &str, source: io::Error) -> DocumentError {
+    let name = name.to_owned();
+    match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => DocumentError::DiskFull { name },
+        _ => DocumentError::Io { doing, name, source },
+    }
+}
+
+/// The file of a document: letters, digits, `-`, `_` and `.` as they are, every other byte as `%xx`.
+fn file_of(name: &str) -> Result<String, DocumentError> {
+    if name.is_empty() || name.len() > MAX_NAME {
+        return Err(DocumentError::Name(name.chars().take(MAX_NAME).collect()));
+    }
+    let mut file = PREFIX.to_owned();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => file.push(char::from(byte)),
+            _ => file.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    Ok(file)
+}
+
+fn unescape(file: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(file.len());
+    let mut rest = file.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = &rest[2..];
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory_disk::{Faults, MemoryDisk};
+
+    #[test]
+    fn a_name_becomes_a_file_name_and_back() {
+        for name in ["a", "regression/8.42 × B", "..", "%41", "日本"] {
+            let file = file_of(name).unwrap();
+            assert!(file.is_ascii() && !file.contains('/'), "{file}");
+            assert_eq!(unescape(file.strip_prefix(PREFIX).unwrap()).as_deref(), Some(name));
+        }
+        assert!(file_of("").is_err());
+        assert!(file_of(&"x".repeat(81)).is_err());
+    }
+
+    #[test]
+    fn a_document_is_replaced_whole_and_survives_a_crash() {
+        let disk = MemoryDisk::new(1);
+        let documents = Documents::open(Arc::new(disk.clone()), 100).unwrap();
+        documents.put("a b", b"one").unwrap();
+        documents.put("a b", b"two").unwrap();
+        documents.put("gone", b"x").unwrap();
+        assert!(documents.remove("gone").unwrap());
+        assert!(!documents.remove("gone").unwrap());
+        assert!(matches!(documents.put("a b", &[0; 101]), Err(DocumentError::TooLarge { .. })));
+        disk.set_faults(Faults { fail_sync: 1.0, ..Faults::NONE });
+        assert!(documents.put("a b", b"three").is_err());
+        disk.set_faults(Faults::NONE);
+        disk.crash();
+        let documents = Documents::open(Arc::new(disk.clone()), 100).unwrap();
+        assert_eq!(documents.names(), ["a b"]);
+        assert_eq!(documents.get("a b").unwrap().unwrap(), b"two");
+        assert_eq!(documents.get("gone").unwrap(), None);
+        disk.flip_bit("doc-a%20b", 70);
+        assert!(documents.get("a b").unwrap_err().to_string().contains("doc-a%20b"));
+    }
+}
