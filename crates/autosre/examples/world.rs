@@ -138,7 +138,7 @@ fn tell(a: &autosre::Answer) {
     }
     for r in &a.cohort_split.rows {
         println!(
-            "  split {:?} n {} {:?} -> {:?} {:+.3} [{:+.3} {:+.3}]",
+            "  split {:?} n {} {:?} -> {:?} {:+.3} [{:+.3?} {:+.3?}]",
             r.values, r.sessions, r.healthy, r.degraded, r.change, r.low, r.high
         );
     }

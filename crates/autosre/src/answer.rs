@@ -240,10 +240,10 @@ pub struct SplitRow {
     pub degraded: Option<f64>,
     /// Relative change, adjusted for who was there.
     pub change: f64,
-    /// 95 % confidence sequence of the change, low.
-    pub low: f64,
+    /// 95 % confidence sequence of the change, low; none where too few were seen for one.
+    pub low: Option<f64>,
     /// High.
-    pub high: f64,
+    pub high: Option<f64>,
 }
 
 /// How cohorts fared.

@@ -318,7 +318,7 @@ fn split(loss: &Loss, element: &Element) -> Split {
         .map(|(key, (weight, excess, n, expected, _))| {
             let effect = excess / weight.max(1e-9);
             let own = Sample { n: weight, mean: effect, variance: loss.expectation.variance };
-            let radius = Contrast::weighted(&[(1.0, own)]).radius(0.05).min(9.0);
+            let radius = Some(Contrast::weighted(&[(1.0, own)]).radius(0.05)).filter(|r| r.is_finite());
             let healthy = if loss.table.ratio { expected / n } else { (expected / n).exp() };
             let change = loss.change(effect);
             SplitRow {
@@ -336,8 +336,8 @@ fn split(loss: &Loss, element: &Element) -> Split {
                 healthy: Some(healthy),
                 degraded: Some(healthy * (1.0 + change)),
                 change,
-                low: loss.change(effect - radius),
-                high: loss.change(effect + radius),
+                low: radius.map(|r| loss.change(effect - r)),
+                high: radius.map(|r| loss.change(effect + r)),
             }
         })
         .collect();

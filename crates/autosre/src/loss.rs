@@ -2,12 +2,14 @@
 
 use crate::expect::{Excess, Expectation};
 use crate::finding::{Condition, People};
-use crate::scan::{Element, Manner, NAMED, facets_of, likelihood, scan};
+use crate::scan::{Element, Manner, NAMED, facets_of, join_neighbours, likelihood, measured, scan};
 use crate::table::{Role, Table};
 use crate::vocabulary::{Tier, Vocabulary};
 use graph::NodeId;
 use ontology::{MeasureId, Minute, Stretch};
 use query::{Filter, View};
+use stats::localise::{Figures, LeafTable, NONE, localise};
+use stats::sequential::Sample;
 
 /// The loss of one measure on some subjects.
 #[derive(Clone, Debug)]
@@ -89,6 +91,7 @@ impl Loss {
             loss.expectation = Expectation::fit(&loss.table, onset)?;
             let from = onset.plus(-2);
             loss.look(from);
+            loss.elements = loss.placed(loss.elements.first(), from);
             loss.onset = loss.elements.first().map_or(onset, |e| loss.refined_onset(e));
             if loss.elements.is_empty() {
                 // What everything before it explains was no loss.
@@ -112,6 +115,65 @@ impl Loss {
         self.rows = self.expectation.excess(&self.table, from, self.end);
         let facets: Vec<usize> = (0..self.table.facets.len()).collect();
         self.elements = self.scan(&facets, from);
+    }
+
+    /// The place of the loss, once its time is known: the localiser's combinations, one after the other, each measured as
+    /// the scan measures its own. Everyone is a place too.
+    fn placed(&self, first: Option<&Element>, from: Minute) -> Vec<Element> {
+        let Some(first) = first else { return Vec::new() };
+        let onset = self.refined_onset(first);
+        let since: Vec<Excess> = self.rows.iter().copied().filter(|x| x.minute >= onset).collect();
+        let measure = |terms: &[(usize, Vec<u16>)], left: &[Excess]| {
+            measured(&self.table, &self.expectation, left, terms, (from, self.end, onset), self.margin)
+        };
+        let mut left = since;
+        let mut found: Vec<Element> = Vec::new();
+        while found.len() < MOST_ELEMENTS {
+            let everyone = measure(&[], &left);
+            let set: Vec<Element> =
+                self.localised(&left).iter().filter_map(|terms| measure(terms, &left)).collect();
+            let score = |set: &[Element]| set.iter().map(|e| e.score).sum::<f64>();
+            let set = match everyone {
+                Some(e) if e.score > score(&set) => vec![e],
+                _ => set,
+            };
+            if set.is_empty() || score(&set) < NAMED {
+                break;
+            }
+            left.retain(|x| !set.iter().any(|e| self.table.matches(x.leaf, &e.terms)));
+            found.extend(set);
+        }
+        join_neighbours(found)
+    }
+
+    /// The best combination of levels by the localiser, or two that belong together.
+    fn localised(&self, rows: &[Excess]) -> Vec<Vec<(usize, Vec<u16>)>> {
+        let mut sums: std::collections::BTreeMap<u32, (f64, f64)> = std::collections::BTreeMap::new();
+        for x in rows {
+            let leaf = sums.entry(x.leaf).or_default();
+            *leaf = (leaf.0 + x.weight, leaf.1 + x.excess);
+        }
+        let mut leaves = LeafTable::new((0..self.table.facets.len()).map(|f| f.to_string()));
+        for (leaf, (weight, excess)) in sums {
+            let Some(levels) = self.table.leaves.get(leaf as usize) else { continue };
+            let name = |l: &u16| if *l == 0 { NONE.to_owned() } else { l.to_string() };
+            let names: Vec<String> = levels.iter().map(name).collect();
+            let variance = self.expectation.variance;
+            leaves.push(
+                &names,
+                if self.table.ratio {
+                    Figures::Additive { expected: weight, observed: weight + excess }
+                } else {
+                    let expected = Sample { n: f64::INFINITY, mean: 0.0, variance };
+                    let seen = Sample { n: weight, mean: excess / weight.max(1e-9), variance };
+                    Figures::Mean { healthy: expected, degraded: seen }
+                },
+            );
+        }
+        let terms = |e: &stats::localise::Element| {
+            e.iter().filter_map(|(f, l)| Some((f.parse().ok()?, vec![l.parse().ok()?]))).collect()
+        };
+        localise(&leaves, 1).first().map_or_else(Vec::new, |c| c.elements.iter().map(terms).collect())
     }
 
     fn scan(&self, facets: &[usize], from: Minute) -> Vec<Element> {

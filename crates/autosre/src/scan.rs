@@ -215,6 +215,8 @@ fn consider(
         if levels.contains(&0) {
             continue;
         }
+        let mut names: Vec<(usize, u16)> = combination.iter().zip(&levels).map(|(f, l)| (*f, *l)).collect();
+        names.extend(within.into_iter().flatten().filter_map(|(f, l)| Some((*f, *l.first()?))));
         let (mut weight, mut excess, mut n) = (0.0, 0.0, 0.0);
         let mut top: Option<(f64, usize, f64, f64, f64)> = None;
         for step in (0..steps.count).rev() {
@@ -225,13 +227,15 @@ fn consider(
             if sums.n[at] <= 0.0 || n < FEWEST {
                 continue;
             }
-            let llr = likelihood(table.ratio, expectation.variance, weight, excess, manner.margin);
+            let sure = expectation.certainty(table, &names, weight);
+            let llr =
+                likelihood(table.ratio, expectation.variance, weight * sure, excess * sure, manner.margin);
             if llr > 0.0 && top.is_none_or(|t| llr > t.0) {
                 top = Some((llr, step, weight, excess, n));
             }
         }
         let Some((llr, step, weight, excess, n)) = top else { continue };
-        let mixture = || mixture(table, expectation, &sums, cell, steps, manner.margin);
+        let mixture = || mixture(table, expectation, &sums, cell, &names, steps, manner.margin);
         let score = llr * (1.0 - TERM_PRICE * order as f64) - looks;
         if best.as_ref().is_some_and(|b| b.score >= score) {
             continue;
@@ -258,6 +262,7 @@ fn mixture(
     expectation: &Expectation,
     sums: &Cells,
     cell: usize,
+    names: &[(usize, u16)],
     steps: &Steps,
     margin: f64,
 ) -> f64 {
@@ -266,7 +271,9 @@ fn mixture(
         let at = cell * steps.count + step;
         weight += sums.weight[at];
         excess += sums.excess[at];
-        sum = log_add(sum, log_e_value(table.ratio, expectation.variance, weight, excess, margin));
+        let sure = expectation.certainty(table, names, weight);
+        let e = log_e_value(table.ratio, expectation.variance, weight * sure, excess * sure, margin);
+        sum = log_add(sum, e);
     }
     sum
 }
@@ -285,8 +292,51 @@ fn log_add(a: f64, b: f64) -> f64 {
     high + (low - high).exp().ln_1p()
 }
 
+/// A combination chosen elsewhere, measured as the scan measures its own. `span` is what was scanned, and the onset.
+pub(crate) fn measured(
+    table: &Table,
+    expectation: &Expectation,
+    rows: &[Excess],
+    terms: &[(usize, Vec<u16>)],
+    span: (Minute, Minute, Minute),
+    margin: f64,
+) -> Option<Element> {
+    let (from, to, onset) = span;
+    let steps = Steps::new(from, to);
+    let mut sums =
+        Cells { weight: vec![0.0; steps.count], excess: vec![0.0; steps.count], n: vec![0.0; steps.count] };
+    for x in rows.iter().filter(|x| table.matches(x.leaf, terms)) {
+        let at = steps.of(x.minute);
+        sums.weight[at] += x.weight;
+        sums.excess[at] += x.excess;
+        sums.n[at] += x.n;
+    }
+    let total = |of: &[f64]| of.iter().sum::<f64>();
+    let (weight, excess, n) = (total(&sums.weight), total(&sums.excess), total(&sums.n));
+    if n < FEWEST || weight <= 0.0 {
+        return None;
+    }
+    let names: Vec<(usize, u16)> = terms.iter().filter_map(|(f, l)| Some((*f, *l.first()?))).collect();
+    let sure = expectation.certainty(table, &names, weight);
+    let llr = likelihood(table.ratio, expectation.variance, weight * sure, excess * sure, margin);
+    let places: usize =
+        terms.iter().map(|(f, _)| table.facets.get(*f).map_or(1, |x| x.levels.len().max(2) - 1)).product();
+    let order = terms.len() as f64;
+    let looks = (places as f64).ln() + (steps.count as f64).ln() + order;
+    Some(Element {
+        terms: terms.to_vec(),
+        onset,
+        n,
+        effect: excess / weight,
+        lost: excess,
+        llr,
+        score: llr * (1.0 - TERM_PRICE * order) - looks,
+        log_e: mixture(table, expectation, &sums, 0, &names, &steps, margin) - (steps.count as f64).ln(),
+    })
+}
+
 /// Joins elements that differ only in the level of one facet: the countries of a region, the models of a maker.
-fn join_neighbours(found: Vec<Element>) -> Vec<Element> {
+pub(crate) fn join_neighbours(found: Vec<Element>) -> Vec<Element> {
     let mut joined: Vec<Element> = Vec::new();
     for element in found {
         let twin = joined.iter_mut().find(|e| {

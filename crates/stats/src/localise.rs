@@ -52,6 +52,9 @@ struct Dimension {
     codes: BTreeMap<String, u32>,
 }
 
+/// A leaf that has no value in a dimension (a session in no cell) has this one. It counts as the rest, and is never named.
+pub const NONE: &str = "";
+
 /// dimension → value; what is not mentioned may be anything.
 pub type Element = BTreeMap<String, String>;
 
@@ -350,6 +353,11 @@ fn elements(table: &LeafTable, leaves: &[Sums], scan: Scan, total: Sums) -> Vec<
                 rest /= values;
             }
             attributes.reverse();
+            let value =
+                |&(dimension, code): &(usize, u32)| &table.dimensions[dimension].values[code as usize];
+            if attributes.iter().any(|attribute| value(attribute) == NONE) {
+                continue;
+            }
             all.push(Found { attributes, sums, evidence });
         }
     }

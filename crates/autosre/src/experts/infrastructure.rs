@@ -48,9 +48,9 @@ impl Expert for Infrastructure {
             .collect();
         let all = Stretch { from: Time::EPOCH, to: view.as_of };
 
-        // Twins: the same operation at the same time in the same place of the backend, on other machines.
-        let places: Vec<ontology::ClassId> =
-            backend.loss.iter().flat_map(|l| l.table.facets.iter().skip(1).map(|f| f.class)).collect();
+        // Twins: the same operation at the same time on other machines, within the place of the backend that is worse. Any
+        // narrower place (the zone of a machine) would leave many a service without a twin.
+        let places: Vec<ontology::ClassId> = backend.part.0.iter().map(|c| c.class).collect();
         let loss = Table::read_by(view, v, measure, &operations, &Filter::all(), all, |class| {
             class == v.host || places.contains(&class)
         })
