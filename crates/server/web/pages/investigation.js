@@ -165,7 +165,7 @@ const Missing = ({ list }) => html`<${Section} id="missing" title="What is missi
 
 const Understood = ({ u, a, title = "How the question was read" }) => html`<${Section} id="understood" title=${title}><dl class="understood">
   ${u.words.map((w) => html`<dt>“${w.text}”</dt><dd>${w.meaning}</dd>`)}${!u.words.length && u.measure && html`<dt>measure</dt><dd>${u.measure}</dd>`}${u.cohort && html`<dt>cohort</dt><dd>${f.prose(u.cohort)}</dd>`}
-  ${a.windows && html`<dt>healthy</dt><dd>${f.dayClock(a.windows.healthy.from)} – ${f.clock(a.windows.healthy.to)}</dd><dt>degraded</dt><dd>${f.dayClock(a.windows.degraded.from)} – ${f.clock(a.windows.degraded.to)}</dd>`}
+  ${a.windows && html`<dt>${a.regression ? "healthy" : "compared with"}</dt><dd>${f.dayClock(a.windows.healthy.from)} – ${f.clock(a.windows.healthy.to)}</dd><dt>${a.regression ? "degraded" : "looked at"}</dt><dd>${f.dayClock(a.windows.degraded.from)} – ${f.clock(a.windows.degraded.to)}</dd>`}
   ${a.snapshots?.healthy && html`<dt>snapshots</dt><dd><code>${a.snapshots.healthy}</code>, <code>${a.snapshots.degraded}</code></dd>`}<dt>ontology</dt><dd>${a.ontology_version}</dd></dl><//>`;
 
 const Plan = ({ plan }) => html`<${Section} id="plan" title="Who looked at what"><div class="scroll" tabindex="0" role="region" aria-label="The experts' work"><table class="plain"><thead><tr><th scope="col">Expert</th><th scope="col">Task</th><th scope="col" class="num">Looked at</th><th scope="col" class="num">Findings</th><th scope="col">Missing</th></tr></thead>

@@ -6,6 +6,8 @@ import { Bar, Empty, Failed, Section, Waiting } from "../parts/common.js";
 
 /// How fresh a source is, in a word and a tone. A feed of changes may be quiet for long without being broken, so nothing here is red.
 export const freshness = (lag) => (lag === null || lag === undefined ? ["nothing yet", "calm"] : lag < 120 ? ["fresh", "good"] : lag < 1800 ? ["quiet", "calm"] : ["silent", "warn"]);
+/// The name of a limit ends in its unit, where it has one.
+const amount = (name, v) => (name.endsWith("_bytes") ? f.value(v, "By") : name.endsWith("_us") ? f.value(v / 1000, "ms") : f.number(v));
 const share = (l) => (l.used === null || l.used === undefined || !l.value ? -1 : l.used / l.value);
 
 export const Sources = () => {
@@ -22,7 +24,7 @@ export const Sources = () => {
     <${Section} id="sources" title="What arrives">${empty ? html`<${Empty}>No source has sent anything.<//>` : html`<div class="scroll" tabindex="0" role="region" aria-label="Sources"><table class="plain sources"><thead><tr><th scope="col">Source</th><th scope="col">Last seen</th><th scope="col" class="num">Items</th><th scope="col" class="num">Facts</th><th scope="col" class="num">Set aside</th><th scope="col">Reasons</th></tr></thead>
       <tbody>${data.sources.map((s) => html`<${Source} s=${s} asOf=${data.as_of} />`)}</tbody></table></div>`}<//>
     <div class="two"><${Section} id="coverage" title="Coverage" note="how much of what should be known is known">${data.coverage.length ? html`<ul class="meters">${data.coverage.map((c) => html`<li><span>${c.text}</span><b class="num">${f.value(c.share, "ratio")}</b><${Bar} share=${c.share} label=${`${c.text}: ${f.value(c.share, "ratio")}`} /></li>`)}</ul>` : html`<${Empty}>Nothing to measure yet.<//>`}<//>
-    <${Section} id="limits" title="Limits" note="every queue and cache has a bound; the fullest first"><ul class="meters">${limits.map((l) => html`<li><span><b class="limit-name">${l.name}</b><span class="note">${f.sentence(l.doc)}</span></span><span class="num">${l.used === null || l.used === undefined ? "" : `${f.number(l.used)} of `}${f.number(l.value)}</span>${l.used !== null && l.used !== undefined && html`<${Bar} share=${l.used / l.value} tone=${l.used > l.value * 0.8 ? "warn" : "ink"} label=${`${l.name}: ${f.percent(l.used / l.value)} used`} />`}</li>`)}</ul><//></div></div>`;
+    <${Section} id="limits" title="Limits" note="every queue and cache has a bound; the fullest first"><ul class="meters">${limits.map((l) => html`<li><span><b class="limit-name">${l.name}</b><span class="note">${f.sentence(l.doc)}</span></span><span class="num">${l.used === null || l.used === undefined ? "" : `${amount(l.name, l.used)} of `}${amount(l.name, l.value)}</span>${l.used !== null && l.used !== undefined && html`<${Bar} share=${l.used / l.value} tone=${l.used > l.value * 0.8 ? "warn" : "ink"} label=${`${l.name}: ${f.percent(l.used / l.value)} used`} />`}</li>`)}</ul><//></div></div>`;
 };
 
 const Source = ({ s, asOf }) => {

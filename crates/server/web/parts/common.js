@@ -13,6 +13,7 @@ export const docOf = (cls) => classes.get(cls)?.doc ?? "";
 const NAMESPACES = {
   ux: ["user", "users"], client: ["client", "clients"], net: ["network", "network"], svc: ["service", "services"], data: ["data", "data stores"], infra: ["infra", "infrastructure"],
   change: ["change", "changes"], exp: ["experiment", "experiments"], signal: ["signal", "signals"], incident: ["signal", "incidents"], action: ["change", "actions"], org: ["user", "teams"],
+  own: ["signal", "records of E2EGraph"],
 };
 export const markOf = (kind) => NAMESPACES[kind]?.[0] ?? kind;
 export const nameOfKind = (kind) => NAMESPACES[kind]?.[1] ?? kind;
