@@ -36,7 +36,7 @@ const typing = (event) => event.target.closest?.("input:not([type=range]):not([t
 
 export const GraphPage = ({ params }) => {
   const start = useGet(params.around ? null : "/regressions", {});
-  const around = params.around ?? start.data?.regressions.find((r) => r.state === "open")?.subject.id ?? start.data?.regressions[0]?.subject.id ?? null;
+  const around = params.around || (start.data?.regressions.find((r) => r.state === "open") ?? start.data?.regressions[0])?.subject.id || null;
   const hops = Number(params.hops ?? 2);
   const { data, error, loading, retry } = useGet(around === null ? null : "/graph/map", { around, hops, at: params.at, compare: params.compare });
   const map = useMemo(() => tidy(data), [data]);
@@ -47,12 +47,13 @@ export const GraphPage = ({ params }) => {
   const much = Boolean(params.compare) && (map?.nodes.length ?? 0) > MANY && map.nodes.some((n) => n.change !== "same");
   const onlyChanged = params.changed === undefined ? much : params.changed === "1";
   const marks = map ? [...map.marks].sort((a, b) => f.moment(a.at) - f.moment(b.at)) : [];
+  // Keys may come faster than pages are drawn, so what holds is what the address says.
   const step = (direction) => {
-    const now = f.moment(params.at ?? map.at);
+    const now = f.moment(parse(location.hash).params.at ?? map.at);
     const next = direction > 0 ? marks.find((m) => f.moment(m.at) > now) : [...marks].reverse().find((m) => f.moment(m.at) < now);
     if (next) tune({ at: f.iso(next.at) });
   };
-  const compare = () => tune({ compare: params.compare ? undefined : f.iso(healthyMoment(map, marks)) });
+  const compare = () => tune({ compare: parse(location.hash).params.compare ? undefined : f.iso(healthyMoment(map, marks)) });
   useEffect(() => {
     const key = (event) => {
       if (!map || typing(event) || event.ctrlKey || event.metaKey || event.altKey) return;

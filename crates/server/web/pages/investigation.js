@@ -91,7 +91,7 @@ const Overview = ({ a }) => {
     ${r && html`<div class="overview-figure"><span class="eyebrow"><b>${r.measure}</b> of ${r.subject.name}${r.measure_doc && ` · ${r.measure_doc}`}</span>
       <p><span class="was">${f.value(r.baseline, r.unit)}</span><span class="arrow" aria-label="became">→</span><span class="is">${f.value(r.observed, r.unit)}</span><span class="by">${f.change(r.change)}</span></p>
       <span class="note"><${CohortName} text=${r.cohort} /> · since ${f.near(r.onset, a.as_of)} (${f.ago(r.onset, a.as_of)}) · ${f.pValue(r.p_value)}</span></div>`}
-    ${queries.length ? html`<${QueryChart} queries=${queries} windows=${a.windows} onset=${r?.onset} marks=${marks} height=${280} ...${r ? { label: `${r.measure} of ${r.subject.name}` } : { title: `${a.understood.measure} of ${a.understood.entity}`, bands: ["compared with", "looked at"] }} />` : html`<${Empty}>No single measure of a single thing was asked about, so there is no line to draw.<//>`}</div>`;
+    ${queries.length ? html`<${QueryChart} queries=${queries} windows=${a.windows} onset=${r?.onset} marks=${marks} height=${350} ...${r ? { label: `${r.measure} of ${r.subject.name}` } : { title: `${a.understood.measure} of ${a.understood.entity}`, bands: ["compared with", "looked at"] }} />` : html`<${Empty}>No single measure of a single thing was asked about, so there is no line to draw.<//>`}</div>`;
 };
 
 /// At most seven changes are drawn: those that touch the accused first, then the ones closest to the moment things turned.

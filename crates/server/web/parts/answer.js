@@ -19,7 +19,7 @@ export const Tier = ({ tier, asOf }) => {
     return html`<li class=${guilty ? "guilty" : known ? "cleared" : "open"}>
       <${Mark} kind=${mark} size=${22} /><span class="tier-name">${name}</span>
       <span class="tier-word">${guilty ? "at fault" : !cleared ? "undecided" : known ? "clear" : "not suspected"}</span>
-      ${measured && html`<span class="tier-share" title="share of the lost time that was measured">${f.percent(tier.shares?.[key] ?? 0)} of the loss</span>`}</li>`;
+      ${measured && html`<span class="tier-share" title="share of the lost time that was measured">${f.percent(tier.shares?.[key] ?? 0)}<span class="hidden-text"> of the lost time</span></span>`}</li>`;
   })}</ol>
   <p class="tier-why">${f.sentence(f.prose(tier.why, asOf))}</p></div>`;
 };

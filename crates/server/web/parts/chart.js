@@ -56,8 +56,10 @@ const useWidth = () => {
   return [ref, width];
 };
 
-export const Chart = ({ series, unit, height = 230, windows, bands = ["healthy", "degraded"], marks = [], onset, label, title }) => {
+export const Chart = ({ series, unit, height: most = 230, windows, bands = ["healthy", "degraded"], marks = [], onset, label, title }) => {
   const [box, width] = useWidth();
+  // A chart that is taller than wide shows noise as cliffs.
+  const height = Math.min(most, Math.max(170, Math.round(width * 0.62)));
   const [at, point] = useState(null);
   const [table, showTable] = useState(false);
   const full = series.filter((s) => s.points.some((p) => p[1] !== null));
@@ -130,7 +132,7 @@ export const QueryChart = ({ queries, ...rest }) => {
     const stop = new AbortController();
     set({});
     Promise.all(queries.map((q) => get("/query", { q: q.query }, stop.signal).then((r) => ({ ...r, name: q.name })))).then(
-      (results) => set({ unit: results[0]?.unit, series: results.flatMap((r) => r.series.map((s, _, all) => ({ ...s, name: all.length > 1 ? `${r.name}: ${s.name}` : r.name }))) }),
+      (results) => set({ unit: results[0]?.unit, series: results.flatMap((r) => (r.series ?? []).map((s, _, all) => ({ ...s, name: all.length > 1 ? `${r.name}: ${s.name}` : r.name }))) }),
       (error) => { if (error.name !== "AbortError") set({ error }); },
     );
     return () => stop.abort();

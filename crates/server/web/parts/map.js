@@ -110,5 +110,5 @@ const Node = ({ n, k, lit, name, chosen, centre, stop, choose, hover }) => useMe
     <g class="press" data-id=${n.id} tabindex=${stop ? 0 : -1} role="button" aria-pressed=${chosen} aria-label=${`${n.class} ${n.name}, ${word}${n.say ? `, ${n.say}` : ""}`} onKeyDown=${press} onFocus=${() => hover(n.id)} onBlur=${() => hover(null)}>
     <circle class="halo" r=${r + 5} /><circle class="body" r=${r} /><g class="shape" transform=${`translate(${-r * 0.62} ${-r * 0.62}) scale(${(r * 1.24) / 24})`}><path d=${shapePath(markOf(n.kind))} /></g></g>
     ${sign && html`<g class="flag" aria-hidden="true" transform=${`translate(${r * 0.8} ${-r * 0.8})`}><circle r="6.500" /><text y="3.500" text-anchor="middle">${sign}</text></g>`}
-    ${name && html`<text class="name" aria-hidden="true" x=${name.x} y=${name.y} text-anchor=${name.anchor}>${n.short}</text>`}${name && n.say && html`<text class="say" aria-hidden="true" x=${name.x} y=${name.y + 13} text-anchor=${name.anchor}>${n.say}</text>`}</g>`;
-}, [n, k, lit, name?.anchor, name?.x, name?.y, chosen, centre, stop, choose, hover]);
+    ${name && html`<text class="name" aria-hidden="true" x=${name.x} y=${name.y} text-anchor=${name.anchor}>${name.text}</text>`}${name && n.say && html`<text class="say" aria-hidden="true" x=${name.x} y=${name.y + 13} text-anchor=${name.anchor}>${n.say}</text>`}</g>`;
+}, [n, k, lit, name?.text, name?.anchor, name?.x, name?.y, chosen, centre, stop, choose, hover]);

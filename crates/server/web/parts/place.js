@@ -21,6 +21,9 @@ export const short = (text) => {
   return told.length > LONGEST ? `${told.slice(0, LONGEST - 1)}…` : told;
 };
 
+/// Shorter still, for where the name does not fit.
+const brief = (text) => { const last = text.split("/").at(-1); return last.length > 14 ? `${last.slice(0, 13)}…` : last; };
+
 /// The room the map takes: a column for each class that is there, and enough rows for the fullest column.
 export const room = (nodes, seen) => {
   const columns = [...new Set(nodes.map((n) => n.x))].sort((a, b) => a - b);
@@ -58,7 +61,7 @@ export const headings = (laid, k) => {
 const meet = (a, b) => a[0] < b[2] && a[2] > b[0] && a[1] < b[3] && a[3] > b[1];
 const weight = (n) => (n.change === "same" ? 0 : 100) + Math.abs(n.score ?? 0);
 
-/// Names, what matters most first. Each tries below, right, above and left of its node; one that would cover a node or another name
+/// Names, what matters most first. Each tries below, right, above and left of its node, then the same with less of the name; one that would cover a node or another name
 /// waits until it is pointed at. `must` are named in any case, and first. Answers the boxes too, for what is written afterwards.
 export const nameNodes = (laid, k, must, width) => {
   const bodies = laid.map((n) => [n.id, [n.px - (n.r + 2) * k, n.py - (n.r + 2) * k, n.px + (n.r + 2) * k, n.py + (n.r + 2) * k]]);
@@ -66,22 +69,24 @@ export const nameNodes = (laid, k, must, width) => {
   const out = new Map();
   const rank = (n) => (must.has(n.id) ? 10000 : 0) + weight(n);
   for (const n of [...laid].sort((a, b) => rank(b) - rank(a) || a.px - b.px || a.py - b.py)) {
-    const wide = (Math.max(n.short.length, n.say.length) * LETTER + 6) * k;
     const high = (n.say ? 29 : 16) * k;
     // Clear of the ring that shows focus and choice.
     const gap = (n.r + 8) * k;
     // Where the text starts, measured from the node's middle in unscaled pixels, and how it is anchored.
-    const spots = [
+    const spots = (text, wide = (Math.max(text.length, n.say.length) * LETTER + 6) * k) => [
       ["middle", 0, n.r + 19, [n.px - wide / 2, n.py + gap, n.px + wide / 2, n.py + gap + high]],
       ["start", n.r + 14, n.say ? -2 : 4, [n.px + gap + 3 * k, n.py - high / 2, n.px + gap + 3 * k + wide, n.py + high / 2]],
       ["middle", 0, -n.r - (n.say ? 25 : 12), [n.px - wide / 2, n.py - gap - high, n.px + wide / 2, n.py - gap]],
       ["end", -n.r - 10, n.say ? -2 : 4, [n.px - gap - wide, n.py - high / 2, n.px - gap, n.py + high / 2]],
     ];
     const fits = ([, , , box]) => box[0] >= 2 && box[2] <= width - 2 && box[1] >= 24 && !taken.some((t) => meet(t, box)) && !bodies.some(([id, b]) => id !== n.id && meet(b, box));
-    const spot = spots.find(fits) ?? (must.has(n.id) && !taken.some((t) => meet(t, spots[0][3])) ? spots[0] : null);
+    const texts = [...new Set([n.short, brief(n.short)])];
+    let [text, spot] = texts.map((t) => [t, spots(t).find(fits)]).find(([, s]) => s) ?? [];
+    // What one has chosen is named even over nodes, though not over another name.
+    if (!spot && must.has(n.id)) [text, spot] = texts.map((t) => [t, spots(t)[0]]).find(([, s]) => !taken.some((t) => meet(t, s[3]))) ?? [];
     if (!spot) continue;
     taken.push(spot[3]);
-    out.set(n.id, { anchor: spot[0], x: spot[1], y: spot[2] });
+    out.set(n.id, { text, anchor: spot[0], x: spot[1], y: spot[2] });
   }
   return { names: out, taken: [...taken, ...bodies.map((b) => b[1])] };
 };
