@@ -56,6 +56,7 @@ pub const ASSETS: &[Asset] = web![
     "parts/common.js" JS,
     "parts/map.js" JS,
     "parts/markdown.js" JS,
+    "parts/place.js" JS,
     "parts/query.js" JS,
     "parts/timeline.js" JS,
     "vendor/preact-htm.js" JS,

@@ -1,6 +1,6 @@
 // The shell: where one is, what is asked, which page shows it, and what arrives meanwhile.
 import { html, render, useEffect, useRef, useState } from "./vendor/preact-htm.js";
-import { get, useEvent } from "./api.js";
+import { get, useEvent, useLost } from "./api.js";
 import * as f from "./format.js";
 import { go, href, tune, useRoute } from "./route.js";
 import { learnClasses } from "./parts/common.js";
@@ -25,6 +25,7 @@ const App = () => {
   const ask = useRef(null);
   const [asOf, tick] = useState(null);
   const [ready, set] = useState(false);
+  const lost = useLost();
   f.setZone(params.tz);
   useEvent("tick", (data) => tick(data.as_of));
   useEffect(() => { get("/classes").then((c) => learnClasses(c.classes), () => {}).finally(() => set(true)); }, []);
@@ -49,9 +50,10 @@ const App = () => {
       ${path === "/" ? html`<span class="top-space"></span>` : html`<form role="search" class="ask" onSubmit=${submit}><label class="hidden-text" for="ask">Ask a question</label>
         <input id="ask" data-ask ref=${ask} type="search" autocomplete="off" placeholder="Ask why something is slow or failing" value=${params.q ?? ""} /><kbd aria-hidden="true">/</kbd><button type="submit">Ask</button></form>`}
       <nav aria-label="Pages">${NAV.map(([to, name]) => html`<a href=${href(to)} aria-current=${path === to ? "page" : undefined}>${name}</a>`)}</nav>
-      <button type="button" class="small quiet zone" title="Switch between UTC and local time" onClick=${() => tune({ tz: local ? undefined : "local" })}>${asOf ? f.clockSeconds(asOf) : ""} ${local ? "local" : "UTC"}</button>
+      <button type="button" class="small quiet zone" title=${`${f.begun(asOf) ? `The newest telemetry is of ${f.dayClock(asOf)}. ` : ""}Switch between UTC and local time`} onClick=${() => tune({ tz: local ? undefined : "local" })}>${f.begun(asOf) ? `${f.clock(asOf)} ${local ? "local" : "UTC"}` : "no data yet"}</button>
     </div></header>
-    <main id="main" tabindex="-1">${!ready ? null : found ? found[1](found[0], params) : html`<h1>There is no such page</h1><p><a href=${href("/")}>To the list of regressions</a></p>`}</main>`;
+    <div class="lost" role="status">${lost && html`<p><b>No connection to the server.</b> What you see may be old${f.begun(asOf) ? html`; it is as of ${f.clock(asOf)} ${f.zoneName()}` : ""}. It is tried again every few seconds.</p>`}</div>
+    <main id="main" tabindex="-1">${!ready ? null : found ? found[1](found[0], params) : html`<div class="page"><h1>There is no such page</h1><p class="lede"><a href=${href("/")}>To the list of regressions</a></p></div>`}</main>`;
 };
 
 render(html`<${App} />`, document.getElementById("app"));

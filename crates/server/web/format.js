@@ -28,6 +28,7 @@ const NAMES = { ms: "ms", s: "s", count: "", items: "", "items/min": "/min", "1/
 export const value = (v, unit = "") => {
   if (typeof v === "string") return v;
   if (v === null || v === undefined || !Number.isFinite(v)) return "–";
+  if (unit === "rows") return plural(v, "row");
   const name = unit === "By" ? "bytes" : unit;
   const [scaled, shown] = SCALES[name] ? SCALES[name](v) : [v, NAMES[name] ?? name];
   return shown ? `${number(scaled)}${NARROW}${shown}` : number(scaled);
@@ -43,6 +44,9 @@ export const change = (v) => {
   const percent = v * 100;
   return `${percent > 0 ? "+" : ""}${number(percent, Math.abs(percent) < 10 ? 1 : 0)}${NARROW}%`;
 };
+
+/// A level: a share of what is there, or (memory, connections) a plain number, which no percent sign fits.
+export const level = (v) => (Math.abs(v) <= 1.5 ? value(v, "ratio") : Number.isFinite(v) ? v.toLocaleString("en-US", { notation: "compact", maximumFractionDigits: 1 }) : "–");
 
 export const percent = (v) => {
   if (v === null || v === undefined || !Number.isFinite(v)) return "–";
@@ -63,6 +67,17 @@ export const clock = (v) => written(v, { hour: "2-digit", minute: "2-digit" });
 export const clockSeconds = (v) => written(v, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 export const day = (v) => written(v, { day: "numeric", month: "short" });
 export const dayClock = (v) => `${day(v)}, ${clock(v)}`;
+/// Whether a moment is one at all: before anything has arrived, the server's time stands at the epoch.
+export const begun = (v) => moment(v) > 0;
+/// The clock, with the day when that is another one than the day of `asOf`.
+export const near = (v, asOf) => (day(v) === day(asOf) ? clock(v) : dayClock(v));
+/// Prose of the server as people read it: moments by the clock that is shown, true minus signs, and a name that repeats its owner
+/// (`Cell of rows rows/B`) said once.
+export const prose = (text, asOf) => (text ?? "")
+  .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z/g, (t) => `${near(t, asOf ?? t)} ${zone === "UTC" ? "UTC" : "local"}`)
+  .replace(/\b([A-Z]\w*) of (\S+) (?=\2\/)/g, "$1 ")
+  .replace(/(^|[\s(])-(?=\d)/g, `$1${MINUS}`);
+export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
 export const iso = (v) => { const ms = moment(v); return Number.isFinite(ms) ? new Date(ms).toISOString().replace(/\.000Z$/, "Z") : ""; };
 
 /// A length of time in the largest unit that keeps it readable.

@@ -2,7 +2,8 @@
 import { useEffect, useState } from "./vendor/preact-htm.js";
 
 export const parse = (hash) => {
-  const [path, search = ""] = (hash || "#/").replace(/^#/, "").split("?");
+  // At the first question mark only: what follows may be a question, and end with one.
+  const [, path, search = ""] = (hash || "#/").match(/^#?([^?]*)\??(.*)$/s);
   return { path: path || "/", params: Object.fromEntries(new URLSearchParams(search)) };
 };
 

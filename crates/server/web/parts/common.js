@@ -13,6 +13,7 @@ export const docOf = (cls) => classes.get(cls)?.doc ?? "";
 const NAMESPACES = {
   ux: ["user", "users"], client: ["client", "clients"], net: ["network", "network"], svc: ["service", "services"], data: ["data", "data stores"], infra: ["infra", "infrastructure"],
   change: ["change", "changes"], exp: ["experiment", "experiments"], signal: ["signal", "signals"], incident: ["signal", "incidents"], action: ["change", "actions"], org: ["user", "teams"],
+  own: ["signal", "records of E2EGraph"],
 };
 export const markOf = (kind) => NAMESPACES[kind]?.[0] ?? kind;
 export const nameOfKind = (kind) => NAMESPACES[kind]?.[1] ?? kind;
@@ -73,8 +74,26 @@ export const Bar = ({ share, tone = "ink", label }) =>
   html`<svg class=${`bar ${tone}`} viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label=${label ?? f.percent(share)}><rect class="bar-bed" width="100" height="6" /><rect class="bar-fill" width=${Math.max(0, Math.min(1, share || 0)) * 100} height="6" /></svg>`;
 
 export const Waiting = ({ what = "Loading" }) => html`<p class="waiting" role="status">${what}…</p>`;
-export const Failed = ({ error, again }) => html`<div class="failed" role="alert"><strong>That did not work.</strong> ${error.message}${again && html` <button type="button" class="small" onClick=${again}>Try again</button>`}</div>`;
+export const Failed = ({ error, again }) => html`<div class="failed" role="alert"><strong>That did not work.</strong> ${f.sentence(error.message)}${again && html` <button type="button" class="small" onClick=${again}>Try again</button>`}</div>`;
+/// A cohort by its members: what each is, then its name.
+export const CohortName = ({ text }) => html`<span class="cohort">${f.prose(text).split(" × ").map((part, i) => {
+  const [, cls, name] = part.match(/^([A-Z]\w*)(?: name)? (.+)$/) ?? [];
+  return html`${i > 0 && html`<span class="times"> × </span>`}${cls ? html`<span class="entity-class" title=${docOf(cls)}>${cls}</span> ${name}` : part}`;
+})}</span>`;
+
+/// Changes that read the same and happened in the same minute (one deployment, three clusters) are one line with a count.
+export const merged = (changes) => {
+  const seen = new Map();
+  for (const c of changes) {
+    const key = `${Math.floor(f.moment(c.at) / 60000)} ${c.text || c.name}`;
+    if (seen.has(key)) seen.get(key).times += 1;
+    else seen.set(key, { ...c, times: 1 });
+  }
+  return [...seen.values()];
+};
+export const Times = ({ n }) => (n > 1 ? html` <span class="note">${n} times</span>` : null);
+
 export const Empty = ({ children }) => html`<p class="empty">${children}</p>`;
 
 export const Section = ({ title, note, id, children, extra }) => html`<section class="section" aria-labelledby=${id}>
-  <div class="section-head"><h2 id=${id}>${title}</h2>${note && html`<p class="note">${note}</p>`}${extra}</div>${children}</section>`;
+  <div class="section-head"><h2 id=${id} tabindex="-1">${title}</h2>${note && html`<p class="note">${note}</p>`}${extra}</div>${children}</section>`;
