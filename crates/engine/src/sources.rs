@@ -81,6 +81,9 @@ pub struct Used {
     pub value: u64,
     /// How much of it is used.
     pub used: u64,
+    /// Whether `used` says something: of the largest request, say, nothing is in use.
+    #[serde(skip)]
+    pub measured: bool,
     /// What happens beyond it.
     pub doc: String,
 }
@@ -119,6 +122,33 @@ impl Sources {
             .entry("request that cannot be read".to_owned())
             .or_insert_with(|| (0, why.to_owned()));
         entry.0 += 1;
+    }
+
+    /// The bounds of what is remembered here, with what is used of them.
+    pub(crate) fn usage(&self) -> [Used; 2] {
+        let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let used = |name: &str, value, used, doc: &str| Used {
+            name: name.to_owned(),
+            value: number(value),
+            used: number(used),
+            measured: true,
+            doc: doc.to_owned(),
+        };
+        let most = self.0.values().map(|t| t.reasons.len()).max().unwrap_or(0);
+        [
+            used(
+                "sources",
+                SOURCES,
+                self.0.len(),
+                "beyond: what further sources send is counted as `other sources`",
+            ),
+            used(
+                "source_reasons",
+                REASONS,
+                most,
+                "beyond: further reasons of a source are counted as `other reasons`",
+            ),
+        ]
     }
 
     fn tally(&mut self, name: &str) -> &mut Tally {
