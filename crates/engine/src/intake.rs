@@ -209,9 +209,8 @@ impl Engine {
     fn take(&self, batch: &Batch, recorded: Time) -> Folded {
         let mut fold = lock(&self.fold);
         let folded = fold.fold(batch, recorded);
-        let latest = fold.graph().latest();
         drop(fold);
-        lock(&self.sources).took(batch, folded, recorded, latest);
+        lock(&self.sources).took(batch, folded, recorded);
         folded
     }
 
