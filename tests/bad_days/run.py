@@ -1,14 +1,18 @@
 """Bad input and bad days, on the real binary: each gets a clear answer and loses nothing else."""
 
+import glob
 import gzip
 import json
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers"))
 from harness import BINARY, Checks, Server, free_ports  # noqa: E402
@@ -207,8 +211,137 @@ def start_checks(checks):
     checks.check("no server: 5, and how to start one", odd.returncode == 5 and "e2egraph" in odd.stderr, (odd.returncode, odd.stderr))
 
 
+def command_line_checks(checks):
+    """Wrong command lines: exit 2, and what is wrong with which part. A reader that goes away: no panic."""
+    time_hint, span = "2026-11-24T12:05:00Z", "2026-11-24T10:00:00Z..2026-11-24T11:00:00Z"
+    for args, says in [
+        (["--nope"], "--nope"), (["ask"], "QUESTION"), (["ask", ""], "QUESTION"), (["ask", "why?", "--at", "yesterday"], time_hint),
+        (["ask", "why?", "--server", "ftp://x"], "http://127.0.0.1:4320"), (["graph", "find", ""], "CLASS"),
+        (["graph", "find", "Service", "--at", "2026-13-01"], time_hint), (["graph", "find", "Service", "--limit", "many"], "--limit"),
+        (["graph", "diff", "--before", "x", "--after", span], ".."), (["graph", "diff", "--before", "x..y", "--after", span], time_hint),
+        (["graph", "diff", "--before", "2026-11-24T11:00:00Z..2026-11-24T10:00:00Z", "--after", span], "begin before"),
+        (["ontology", "show", "nope"], "classes"), (["ontology", "schema", "nope"], "classes"), (["eval", "nope", "."], "robustspot"),
+        (["bench", "nope"], "fold"), (["sim", "score", "--seeds", "0"], "--seeds"), (["sim", "run", "nope"], "version_cell"),
+        (["sim", "run", "healthy", "--speed", "nan"], "--speed"), (["demo", "--scenario", "日本"], "version_cell"),
+        (["serve", "--http", "nowhere"], "--http"), (["completions", "tcsh"], "zsh"),
+    ]:
+        odd = run(*args)
+        checks.check(f"{' '.join(args)}: 2, and says what would be right", odd.returncode == 2 and says in odd.stderr and not odd.stdout, (odd.returncode, odd.stderr))
+    for command in ["ontology show classes", "ontology schema classes", "completions bash", "sim list", "--help"]:
+        closed = subprocess.run(["bash", "-c", f'"{BINARY}" {command} > >(true); sleep 0.1; "{BINARY}" {command} | head -c 1; echo "${{PIPESTATUS[0]}}"'],
+                                capture_output=True, text=True, timeout=60)
+        checks.check(f"{command} | head: no panic", closed.stdout.endswith("0\n") and "panic" not in closed.stderr, (closed.stdout, closed.stderr))
+    for args in [["ontology", "show", part, "--json"] for part in ("classes", "relations", "measures")] + [["ontology", "check", "--json"], ["sim", "list", "--json"]]:
+        done = run(*args)
+        try:
+            json.loads(done.stdout)
+        except ValueError as error:
+            checks.check(f"{' '.join(args)}: one JSON document", False, (error, done.stdout[:200]))
+    for shell in ("bash", "zsh", "fish"):
+        script = run("completions", shell).stdout
+        checks.check(f"completions for {shell}", "e2egraph" in script, script[:200])
+        if shutil.which(shell):
+            check = subprocess.run([shell, "-n"], input=script, capture_output=True, text=True, timeout=60)
+            checks.check(f"{shell} reads them", check.returncode == 0 and not check.stderr, check.stderr)
+    with Server() as server:
+        answer = run("graph", "find", "Service", "--server", server.url, "--json")
+        checks.check("graph find --json: one document", answer.returncode == 0 and json.loads(answer.stdout)["rows"] == [], answer)
+        asked = run("ask", "Why is the flux capacitor wobbling?", "--server", server.url, "--json")
+        checks.check("not understood: 3", asked.returncode == 3 and json.loads(asked.stdout)["status"] == "not_understood", (asked.returncode, asked.stderr))
+        ports = ["--http", f"127.0.0.1:{server.http}", "--otlp-grpc", f"127.0.0.1:{server.grpc}", "--otlp-http", f"127.0.0.1:{server.otlp}"]
+        played = run("sim", "run", "healthy", "--json", *ports)
+        checks.check("sim run --json: one document", played.returncode == 0 and json.loads(played.stdout)["requests"] > 1000, (played.stdout, played.stderr))
+
+
+def protection_checks(checks):
+    """Addresses that others can reach are refused without a word from the operator (docs/security.md)."""
+    with tempfile.TemporaryDirectory() as data:
+        ports = {"--http": "127.0.0.1:0", "--otlp-grpc": "127.0.0.1:0", "--otlp-http": "127.0.0.1:0"}
+        for flag in ports:
+            for command in ("serve", "demo"):
+                odd = run(command, "--data", data, *[word for pair in {**ports, flag: "0.0.0.0:0"}.items() for word in pair])
+                checks.check(f"{command} {flag} 0.0.0.0: refused, naming it and the override", odd.returncode == 2 and flag in odd.stderr
+                             and "--unprotected" in odd.stderr and not os.listdir(data), (odd.returncode, odd.stderr))
+    with Server(extra=["--unprotected", "--allow-origin", "https://tv.example/"]) as server:
+        page = {"Origin": "https://tv.example"}
+        status, headers, _ = server.post(server.otlp_url + TRACES, spans({}), headers=page)
+        allowed = {k.lower(): v for k, v in headers.items()}.get("access-control-allow-origin")
+        checks.check("a page of an allowed origin may send", status == 200 and allowed == "https://tv.example", (status, headers))
+        status, _, body = server.post(server.otlp_url + TRACES, spans({}), headers={"Origin": "https://evil.example"})
+        checks.check("another may not, and is told how it could", status == 403 and b"--allow-origin" in body, (status, body))
+        status, _, body = server.post(server.otlp_url + TRACES, gzip.compress(spans({})), headers={"Content-Encoding": "GZIP"})
+        checks.check("names of encodings in capitals are the same", status == 200, (status, body))
+        status, _, body = server.post(server.url + "/nowhere", b"{}")
+        checks.check("an unknown address: 404 in JSON", status == 404 and "error" in json.loads(body or b"{}"), (status, body))
+        status, _, body = server.post(server.url + "/healthz", b"{}")
+        checks.check("a wrong method: 405 in JSON", status == 405 and "error" in json.loads(body or b"{}"), (status, body))
+
+
+def mapped_checks(checks):
+    """Many distinct values of attributes that name nodes: held within the bounds, and reported."""
+    with Server() as server:
+        for batch in range(45):
+            now = time.time_ns()
+            ids = [batch * 10_000 + i for i in range(10_000)]
+            records = [{"timeUnixNano": str(now), "eventName": "e2e.view.rendered", "attributes": [
+                {"key": k, "value": {"stringValue": v}} for k, v in {"e2e.view.name": "lolomo", "e2e.interaction.id": f"i{n}", "session.id": f"s{n}", "e2e.outcome": "ok"}.items()]} for n in ids]
+            resource = {"attributes": [{"key": k, "value": {"stringValue": v}} for k, v in {"e2e.app.name": "tvui", "e2e.app.platform": "tv", "service.version": "1"}.items()]}
+            status, _, body = server.post(server.otlp_url + "/v1/logs", json.dumps({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": records}]}]}).encode())
+            if status != 200:
+                checks.check("many sessions are taken", False, (status, body))
+                break
+        bounds = {line["name"]: line for line in server.get("/api/v1/sources")["limits"]}
+        sampled = bounds["graph_sampled_nodes"]
+        checks.check("sessions beyond the bound are let go", 0 < sampled["used"] <= sampled["value"], sampled)
+        checks.check("and counted under the bound's name", metric(server, "e2egraph_beyond_limit_total", "graph_sampled_nodes") > 0)
+        checks.check("in bounded memory", rss(server) < 2 << 30, rss(server))
+
+
+def metric(server, family, limit):
+    text = urllib.request.urlopen(server.url + "/metrics", timeout=30).read().decode()
+    found = re.search(rf'^{family}{{limit="{limit}"}} (\S+)$', text, re.M)
+    return float(found.group(1)) if found else -1
+
+
+def damage_checks(checks):
+    """Flipped bytes in the middle of the log: named by file and offset, everything around them read."""
+    server = Server().start()
+    try:
+        for i in range(20):
+            server.post(server.otlp_url + TRACES, spans({}))
+        stamp = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + s)) for s in (-600, 120)]
+        text = f'series operation.latency of Operation "bad-days/work" between {stamp[0]} and {stamp[1]} show count'
+        before = server.query(text)["value"]
+        server.stop()
+        segment = sorted(glob.glob(os.path.join(server.data, "log-*.seg")))[0]
+        with open(segment, "r+b") as file:
+            file.seek(os.path.getsize(segment) // 2)
+            flipped = bytes(b ^ 0xFF for b in file.read(8))
+            file.seek(-8, os.SEEK_CUR)
+            file.write(flipped)
+        server.start()
+        said = server.output()
+        checks.check("damage in the log: said by file and offset", os.path.basename(segment) in said and "cannot be read" in said, said)
+        checks.check("the restart says how long it took", re.search(r"requests replayed from .* in [0-9.]+ s", said), said)
+        after = server.query(text)["value"]
+        checks.check("all but the damaged record is there", before - 2 <= after < before, (before, after))
+        checks.check("SIGINT ends it well", interrupted(server) == 0, server.output())
+    finally:
+        server.stop()
+        shutil.rmtree(server.data, ignore_errors=True)
+
+
+def interrupted(server):
+    server.process.send_signal(signal.SIGINT)
+    return server.process.wait(20)
+
+
 def main():
     checks = Checks()
+    command_line_checks(checks)
+    protection_checks(checks)
+    damage_checks(checks)
+    mapped_checks(checks)
     with Server() as server:
         input_checks(checks, server)
     start_checks(checks)

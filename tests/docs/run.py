@@ -11,7 +11,7 @@ import time
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers"))
-from harness import BINARY, Checks, free_ports  # noqa: E402
+from harness import BINARY, Checks, free_ports, prometheus  # noqa: E402
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 
@@ -42,6 +42,23 @@ def commands(block):
             command = ""
 
 
+def metrics_checks(checks, server):
+    """`/metrics` is in its format, and every bound in it stands in the table of docs/operations.md with its default."""
+    with urllib.request.urlopen(server + "/metrics", timeout=30) as answer:
+        families, wrong = prometheus(answer.read().decode())
+    checks.check("/metrics is in the Prometheus text format", not wrong, wrong[:5])
+    with open(os.path.join(ROOT, "docs", "operations.md")) as file:
+        rows = re.findall(r"^\| `(\w+)` \| ([0-9 ]+) \| \S", file.read(), re.M)
+    documented = {f'limit="{name}"': float(value.replace(" ", "")) for name, value in rows}
+    bounds = families.get("e2egraph_limit", (None, {}))[1]
+    checks.check("every bound is documented with its default", bounds == documented,
+                 sorted(set(bounds.items()) ^ set(documented.items())))
+    used = families.get("e2egraph_limit_used", (None, {}))[1]
+    checks.check("what is used of them stays within them", used and all(used[k] <= bounds.get(k, -1) for k in used), used)
+    beyond = families.get("e2egraph_beyond_limit_total", (None, {}))[1]
+    checks.check("what went beyond goes by their names", beyond and set(beyond) <= set(bounds), beyond)
+
+
 def main():
     checks = Checks()
     http, grpc, otlp = free_ports(3)
@@ -67,6 +84,7 @@ def main():
                 time.sleep(0.5)
             else:
                 checks.check("the demo explains its regression", False)
+            metrics_checks(checks, server)
             for where, block in blocks():
                 for command in commands(block):
                     for documented, real in ports.items():

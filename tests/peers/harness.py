@@ -108,6 +108,41 @@ class Server:
         return sum(float(f) for f in found)
 
 
+def prometheus(text):
+    """Reads the Prometheus text format 0.0.4 strictly; returns {family: (type, {labels: value})} and what is wrong."""
+    families, wrong, current = {}, [], None
+    name, label = r"[a-zA-Z_:][a-zA-Z0-9_:]*", r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"'
+    if not text.endswith("\n"):
+        wrong.append("the last line does not end")
+    for line in text.splitlines():
+        if head := re.fullmatch(rf"# HELP ({name}) \S.*", line):
+            current = head.group(1)
+            if current in families:
+                wrong.append(f"{current} is told twice")
+            families[current] = (None, {})
+        elif kind := re.fullmatch(rf"# TYPE ({name}) (counter|gauge|histogram|summary|untyped)", line):
+            if kind.group(1) != current or families[current][1]:
+                wrong.append(f"TYPE out of place: {line}")
+            else:
+                families[current] = (kind.group(2), {})
+        elif row := re.fullmatch(rf"({name})(?:{{({label}(?:,{label})*)}})? (\S+)", line):
+            family, labels = row.group(1), row.group(2) or ""
+            if family != current or families[current][0] is None:
+                wrong.append(f"out of its family: {line}")
+                continue
+            if labels in families[current][1]:
+                wrong.append(f"twice: {line}")
+            try:
+                families[current][1][labels] = float(row.group(3))
+            except ValueError:
+                wrong.append(f"no number: {line}")
+            if families[current][0] == "counter" and not family.endswith("_total"):
+                wrong.append(f"a counter that does not end in _total: {family}")
+        else:
+            wrong.append(f"not the format: {line}")
+    return families, wrong
+
+
 class Checks:
     """Counts checks and prints a line for each; `close` gives the exit code."""
 

@@ -1,8 +1,80 @@
 //! The command line: what can be typed, and the help that is printed of it.
 
+use crate::client::Client;
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ontology::Time;
+use query::text::Between;
+use sim::Scenario;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+/// A moment on the command line.
+fn moment(text: &str) -> Result<Time, String> {
+    Time::parse(text).map_err(|e| e.to_string())
+}
+
+/// A stretch of time on the command line.
+fn stretch(text: &str) -> Result<Between, String> {
+    let Some((from, to)) = text.split_once("..") else {
+        return Err("write it like 2026-11-24T10:00:00Z..2026-11-24T11:00:00Z".to_owned());
+    };
+    let between = Between { from: moment(from)?, to: moment(to)? };
+    if between.from >= between.to {
+        return Err("it must begin before it ends".to_owned());
+    }
+    Ok(between)
+}
+
+/// A server's address on the command line.
+fn url(text: &str) -> Result<String, String> {
+    Client::new(text).map(|_| text.to_owned()).map_err(|e| e.to_string())
+}
+
+/// How often time goes on faster than it did; 0 for as fast as can be.
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x.is_finite() && x >= 0.0 => Ok(x),
+        _ => Err("write a number of 0 or more".to_owned()),
+    }
+}
+
+/// A least surprise.
+fn surprise(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x.is_finite() => Ok(x),
+        _ => Err("write a number, such as 3".to_owned()),
+    }
+}
+
+/// A scenario by name (with `_` or `-`) or by its number.
+fn scenario() -> impl TypedValueParser<Value = Scenario> {
+    let names = Scenario::all().into_iter().enumerate().map(|(i, s)| {
+        PossibleValue::new(s.name())
+            .aliases([s.name().replace('_', "-"), (i + 1).to_string()])
+            .help(s.describe())
+    });
+    PossibleValuesParser::new(names).try_map(|name| match name.parse::<usize>() {
+        Ok(_) => name.parse(),
+        Err(_) => name.replace('-', "_").parse(),
+    })
+}
+
+/// One of the exam's sets.
+fn set() -> PossibleValuesParser {
+    PossibleValuesParser::new(exam::SETS.iter().map(|s| PossibleValue::new(s.name()).help(s.about())))
+}
+
+/// One of the benchmarks.
+fn bench() -> PossibleValuesParser {
+    let all = crate::command::bench::BENCHES.iter();
+    PossibleValuesParser::new(all.map(|(name, what, _)| PossibleValue::new(name).help(*what)))
+}
+
+/// One kind of file of the ontology.
+fn kind() -> PossibleValuesParser {
+    PossibleValuesParser::new(ontology::Kind::ALL.map(|(_, name)| name))
+}
 
 /// Explains user-visible regressions: joins client telemetry, traces, metrics, logs, alerts, experiments, flags and
 /// deployments into one temporal graph and says why, with evidence.
@@ -28,10 +100,25 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Receive telemetry, keep the graph, notice and explain regressions.
+    #[command(after_help = "\
+Examples:
+  e2egraph serve --data /var/lib/e2egraph
+  e2egraph serve --ontology site --allow-origin https://tv.example
+
+Ctrl-C or SIGTERM ends it; what was accepted is on disk.")]
     Serve(Serve),
     /// Play a regression through the real ports and explain it: the five-minute tour.
+    #[command(after_help = "\
+Examples:
+  e2egraph demo                        runs on until Ctrl-C, for the web UI
+  e2egraph demo --once --json          ends after the answer
+  e2egraph demo --scenario feature_flag --seed 7")]
     Demo(Demo),
-    /// Ask why: `e2egraph ask "Why is TV UI lolomo TTR regressing in the latest version?"`
+    /// Ask in plain words why something is slower, fails or is missing.
+    #[command(after_help = "\
+Examples:
+  e2egraph ask \"Why is TV UI lolomo TTR regressing in the latest version?\"
+  e2egraph ask \"Why is ratings slow?\" --at 2026-11-24T12:05:00Z --json")]
     Ask(Ask),
     /// Look into the graph: find, show, neighbours, path, diff, query.
     #[command(subcommand)]
@@ -39,23 +126,30 @@ pub enum Command {
     /// What may exist, how it relates, what is measured: check, show, schema.
     #[command(subcommand)]
     Ontology(OntologyCommand),
-    /// Measure on labelled failures: `e2egraph eval robustspot DIR`
+    /// Measure the methods on labelled failures.
+    #[command(after_help = "Example:\n  e2egraph eval robustspot datasets/robustspot --json")]
     Eval(Eval),
-    /// Measure speed: `e2egraph bench NAME`
+    /// Measure speed.
+    #[command(after_help = "Example:\n  e2egraph bench fold --json")]
     Bench(Bench),
     /// Simulated worlds with known answers: list, run, score.
     #[command(subcommand)]
     Sim(Sim),
-    /// Print a completion script for a shell: `e2egraph completions bash`
+    /// Print a completion script for a shell.
+    #[command(after_help = "\
+Examples:
+  e2egraph completions bash > ~/.local/share/bash-completion/completions/e2egraph
+  e2egraph completions zsh > ~/.zfunc/_e2egraph
+  e2egraph completions fish > ~/.config/fish/completions/e2egraph.fish")]
     Completions {
         /// For which shell.
         shell: clap_complete::Shell,
     },
 }
 
-/// Where and how to listen.
+/// The three addresses of a server.
 #[derive(Debug, Args, Clone)]
-pub struct Listen {
+pub struct Ports {
     /// Web UI, API and feeds.
     #[arg(long, default_value = "127.0.0.1:4320", value_name = "ADDR")]
     pub http: SocketAddr,
@@ -65,6 +159,21 @@ pub struct Listen {
     /// OTLP over HTTP.
     #[arg(long, default_value = "127.0.0.1:4318", value_name = "ADDR")]
     pub otlp_http: SocketAddr,
+}
+
+/// Where and for whom to listen.
+#[derive(Debug, Args, Clone)]
+pub struct Listen {
+    /// Addresses.
+    #[command(flatten)]
+    pub ports: Ports,
+    /// Listen on addresses that other machines can reach, although there is no sign-in and no TLS yet (docs/security.md).
+    #[arg(long)]
+    pub unprotected: bool,
+    /// Let web pages of this origin send telemetry to OTLP/HTTP (https://tv.example); `*` for any. Pages of this machine
+    /// always may. May be given several times.
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    pub allow_origins: Vec<String>,
 }
 
 /// Which ontology.
@@ -99,14 +208,14 @@ pub struct Demo {
     #[arg(long)]
     pub json: bool,
     /// Which world; the same number gives the same telemetry.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
     /// Keep the data here instead of in a temporary folder.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Which scenario to play (see `e2egraph sim list`).
-    #[arg(long, default_value = "version-cell")]
-    pub scenario: String,
+    #[arg(long, default_value = "version_cell", value_name = "NAME", value_parser = scenario(), hide_possible_values = true)]
+    pub scenario: Scenario,
     /// Addresses; a port that is taken is replaced by a free one.
     #[command(flatten)]
     pub listen: Listen,
@@ -119,7 +228,7 @@ pub struct Demo {
 #[derive(Debug, Args, Clone)]
 pub struct Server {
     /// The server's web address.
-    #[arg(long, env = "E2EGRAPH_SERVER", default_value = "http://127.0.0.1:4320", value_name = "URL")]
+    #[arg(long, env = "E2EGRAPH_SERVER", default_value = "http://127.0.0.1:4320", value_name = "URL", value_parser = url)]
     pub server: String,
     /// Print JSON instead of text.
     #[arg(long)]
@@ -130,10 +239,11 @@ pub struct Server {
 #[derive(Debug, Args, Clone)]
 pub struct Ask {
     /// The question, in plain words.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub question: String,
     /// Answer from what was so at this moment (2026-11-24T12:05:00Z).
-    #[arg(long, value_name = "TIME")]
-    pub at: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Time>,
     /// Server.
     #[command(flatten)]
     pub server: Server,
@@ -143,10 +253,10 @@ pub struct Ask {
 #[derive(Debug, Args, Clone)]
 pub struct At {
     /// As it was at this moment (2026-11-24T12:05:00Z); now when not said.
-    #[arg(long, value_name = "TIME")]
-    pub at: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Time>,
     /// At most this many rows.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_name = "N")]
     pub limit: usize,
     /// Server.
     #[command(flatten)]
@@ -156,9 +266,11 @@ pub struct At {
 /// Questions to the graph.
 #[derive(Debug, Subcommand)]
 pub enum Graph {
-    /// Nodes of a class: `e2egraph graph find Service rat`
+    /// Nodes of a class.
+    #[command(after_help = "Example:\n  e2egraph graph find Service rat --limit 5")]
     Find {
         /// Class name (see `e2egraph ontology show`).
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         class: String,
         /// Part of the name.
         text: Option<String>,
@@ -166,7 +278,8 @@ pub enum Graph {
         #[command(flatten)]
         at: At,
     },
-    /// Everything known of a node: `e2egraph graph show Service ratings`
+    /// Everything known of a node.
+    #[command(after_help = "Example:\n  e2egraph graph show Service ratings")]
     Show {
         /// Class name.
         class: String,
@@ -176,20 +289,22 @@ pub enum Graph {
         #[command(flatten)]
         at: At,
     },
-    /// What is around a node: `e2egraph graph neighbours Service ratings --hops 2`
+    /// What is around a node.
+    #[command(after_help = "Example:\n  e2egraph graph neighbours Service ratings --hops 2")]
     Neighbours {
         /// Class name.
         class: String,
         /// Name.
         name: String,
         /// How far, in edges.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, value_name = "N")]
         hops: usize,
         /// Options.
         #[command(flatten)]
         at: At,
     },
-    /// A shortest connection: `e2egraph graph path View tvui/lolomo Service ratings`
+    /// A shortest connection.
+    #[command(after_help = "Example:\n  e2egraph graph path View tvui/lolomo Service ratings")]
     Path {
         /// Class of the first.
         from_class: String,
@@ -203,14 +318,18 @@ pub enum Graph {
         #[command(flatten)]
         at: At,
     },
-    /// What differs between two stretches of time, or between two cohorts in one.
+    /// What differs between two stretches of time, or between two cohorts.
+    #[command(after_help = "\
+Examples:
+  e2egraph graph diff --before 2026-11-24T10:00:00Z..2026-11-24T11:00:00Z --after 2026-11-24T11:00:00Z..2026-11-24T12:00:00Z
+  … --cohort 'Cell = \"lolomo_rows/A\"' --versus 'Cell = \"lolomo_rows/B\"'")]
     Diff {
-        /// First stretch: FROM..TO.
-        #[arg(long, value_name = "FROM..TO")]
-        before: String,
-        /// Second stretch: FROM..TO.
-        #[arg(long, value_name = "FROM..TO")]
-        after: String,
+        /// First stretch: 2026-11-24T10:00:00Z..2026-11-24T11:00:00Z.
+        #[arg(long, value_name = "FROM..TO", value_parser = stretch)]
+        before: Between,
+        /// Second stretch.
+        #[arg(long, value_name = "FROM..TO", value_parser = stretch)]
+        after: Between,
         /// Cohort of the first side: `Cell = "rows/A"`.
         #[arg(long, value_name = "TERMS")]
         cohort: Option<String>,
@@ -218,15 +337,17 @@ pub enum Graph {
         #[arg(long, value_name = "TERMS", requires = "cohort")]
         versus: Option<String>,
         /// Least surprise shown.
-        #[arg(long, default_value_t = 3.0)]
+        #[arg(long, default_value_t = 3.0, value_name = "SURPRISE", value_parser = surprise)]
         least: f64,
         /// Options.
         #[command(flatten)]
         at: At,
     },
     /// A question in query text, as evidence carries it (docs/questions.md).
+    #[command(after_help = "Example:\n  e2egraph graph query 'find AppVersion \"8.42\" limit 3'")]
     Query {
         /// The query.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         text: String,
         /// Options.
         #[command(flatten)]
@@ -238,6 +359,7 @@ pub enum Graph {
 #[derive(Debug, Subcommand)]
 pub enum OntologyCommand {
     /// Load it and say everything that is wrong with it.
+    #[command(after_help = "Example:\n  e2egraph ontology check --ontology site")]
     Check {
         /// Ontology.
         #[command(flatten)]
@@ -259,8 +381,10 @@ pub enum OntologyCommand {
         json: bool,
     },
     /// Print the JSON Schema of an ontology file, for editors.
+    #[command(after_help = "Example:\n  e2egraph ontology schema classes > classes.schema.json")]
     Schema {
-        /// Kind of file: classes, relations, measures, rules, actions, lexicon, mapping…
+        /// Kind of file.
+        #[arg(value_parser = kind())]
         kind: String,
     },
 }
@@ -279,7 +403,8 @@ pub enum OntologyPart {
 /// Options of `eval`.
 #[derive(Debug, Args, Clone)]
 pub struct Eval {
-    /// Which set: robustspot, petshop, changerca or nezha_tt.
+    /// Which set.
+    #[arg(value_parser = set())]
     pub set: String,
     /// Its folder, with `inputs/` and `labels.jsonl`.
     pub dir: PathBuf,
@@ -292,6 +417,7 @@ pub struct Eval {
 #[derive(Debug, Args, Clone)]
 pub struct Bench {
     /// Which benchmark; all when not said.
+    #[arg(value_parser = bench())]
     pub name: Option<String>,
     /// One JSON object per figure, one a line.
     #[arg(long)]
@@ -310,27 +436,32 @@ pub enum Sim {
     /// Answer every scenario over several seeds and compare with the sealed answers.
     Score {
         /// How many seeds.
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
         seeds: u64,
-        /// Only this scenario.
-        #[arg(long)]
-        scenario: Option<String>,
+        /// Only this scenario (see `e2egraph sim list`).
+        #[arg(long, value_name = "NAME", value_parser = scenario(), hide_possible_values = true)]
+        scenario: Option<Scenario>,
         /// Print JSON instead of text.
         #[arg(long)]
         json: bool,
     },
     /// Play a world into a running server over its real ports.
+    #[command(after_help = "Example:\n  e2egraph sim run host_saturation --seed 3 --speed 420")]
     Run {
-        /// Which scenario.
-        scenario: String,
-        /// Which world.
-        #[arg(long, default_value_t = 1)]
+        /// Which scenario (see `e2egraph sim list`).
+        #[arg(value_parser = scenario(), hide_possible_values = true)]
+        scenario: Scenario,
+        /// Which world; the same number gives the same telemetry.
+        #[arg(long, default_value_t = 1, value_name = "N")]
         seed: u64,
         /// Simulated seconds per second; as fast as the server takes it when 0.
-        #[arg(long, default_value_t = 0.0)]
+        #[arg(long, default_value_t = 0.0, value_parser = speed)]
         speed: f64,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
         /// Addresses of the server.
         #[command(flatten)]
-        listen: Listen,
+        ports: Ports,
     },
 }

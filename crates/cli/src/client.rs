@@ -66,8 +66,9 @@ impl Client {
         if authority.is_empty() {
             bail!("`{url}` names no host; write it like http://127.0.0.1:4320");
         }
-        let authority =
-            if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+        // `[::1]` has colons and no port.
+        let with_port = authority.contains(':') && !authority.ends_with(']');
+        let authority = if with_port { authority.to_owned() } else { format!("{authority}:80") };
         Ok(Client { authority })
     }
 
@@ -158,6 +159,7 @@ mod tests {
     fn an_address_is_http_host_and_port() {
         assert_eq!(Client::new("http://localhost/x").unwrap().authority, "localhost:80");
         assert_eq!(Client::new("http://127.0.0.1:4320").unwrap().authority, "127.0.0.1:4320");
+        assert_eq!(Client::new("http://[::1]").unwrap().authority, "[::1]:80");
         assert!(Client::new("127.0.0.1:4320").unwrap_err().to_string().contains("write it like"));
     }
 

@@ -2,6 +2,11 @@
 
 use crate::client::{NoServer, Refused};
 
+/// The command line asks for something that cannot be, beyond what its grammar tells.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Wrong(pub String);
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -9,6 +14,8 @@ pub enum Exit {
     Done,
     /// Failed.
     Failed,
+    /// The command line is wrong.
+    Wrong,
     /// The question was not understood, or the thing asked for does not exist.
     NotThere,
     /// A regression without a cause that has enough evidence.
@@ -23,6 +30,7 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
+            Exit::Wrong => 2,
             Exit::NotThere => 3,
             Exit::NotProven => 4,
             Exit::NoServer => 5,
@@ -42,6 +50,8 @@ impl Exit {
     pub fn of_error(error: &anyhow::Error) -> Exit {
         if error.downcast_ref::<NoServer>().is_some() {
             Exit::NoServer
+        } else if error.downcast_ref::<Wrong>().is_some() {
+            Exit::Wrong
         } else if error.downcast_ref::<Refused>().is_some_and(|r| r.status == 404) {
             Exit::NotThere
         } else {

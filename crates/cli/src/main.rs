@@ -19,6 +19,7 @@ mod command {
     pub(crate) mod sim;
 }
 mod exit;
+mod out;
 mod play;
 mod print;
 mod progress;
@@ -34,8 +35,10 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     let exit = match run(Cli::parse()).await {
         Ok(exit) => exit,
+        // Whoever read the output has what they wanted.
+        Err(error) if out::is_closed(&error) => Exit::Done,
         Err(error) => {
-            eprintln!("e2egraph: {error:#}");
+            out::note(&out::told(&error));
             Exit::of_error(&error)
         }
     };
@@ -47,7 +50,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Ask(args) => command::ask::run(args).await,
         Command::Graph(args) => command::graph::run(args).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "e2egraph", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "e2egraph", &mut script);
+            out::print(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Done)
         }
         Command::Serve(args) => command::serve::run(args).await,

@@ -1,9 +1,10 @@
 //! Progress bars on long work: on standard error, and only when that is a terminal.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use std::io::IsTerminal as _;
 
-/// A bar, or nothing where nobody would see one.
+/// A bar, or nothing where nobody would see one. Clones are the same bar.
+#[derive(Clone)]
 pub struct Progress(Option<ProgressBar>);
 
 impl Progress {
@@ -22,7 +23,8 @@ impl Progress {
             bar.set_style(style);
         }
         bar.set_prefix(what.to_owned());
-        Progress(Some(bar))
+        // Work that ends early must not leave half a bar before the shell's prompt.
+        Progress(Some(bar.with_finish(ProgressFinish::AndClear)))
     }
 
     /// One step done.

@@ -1,11 +1,15 @@
 //! Where the program touches the machine: files of the ontology, chance, signals.
 
-use crate::args::OntologyFrom;
+use crate::args::{Listen, OntologyFrom, Ports};
+use crate::exit::Wrong;
+use crate::out;
 use anyhow::Context as _;
 use ontology::Ontology;
 use ontology::SourceFile;
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use tokio::sync::watch;
 
 /// The built-in ontology with a site's folders.
 pub fn ontology(from: &OntologyFrom) -> anyhow::Result<Ontology> {
@@ -19,13 +23,21 @@ pub fn files(from: &OntologyFrom) -> anyhow::Result<Vec<SourceFile>> {
     for folder in &from.folders {
         let entries = std::fs::read_dir(folder)
             .with_context(|| format!("reading the ontology folder {}", folder.display()))?;
-        for entry in entries {
-            let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
+        let mut paths = entries
+            .map(|entry| Ok(entry.with_context(|| format!("reading {}", folder.display()))?.path()))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        // A folder lists its files in any order; the same files must give the same ontology.
+        paths.sort();
+        let before = files.len();
+        for path in paths {
             if path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
                 let text =
                     std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
                 files.push(SourceFile { name: path.display().to_string(), text });
             }
+        }
+        if files.len() == before {
+            out::note(&format!("{} holds no .yaml files and adds nothing to the ontology", folder.display()));
         }
     }
     Ok(files)
@@ -40,23 +52,147 @@ pub fn random_key() -> anyhow::Result<[u8; 32]> {
     Ok(key)
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminate) => {
+/// Ctrl-C and SIGTERM, listened to from the moment this is made: none that comes later is missed or ends the process on
+/// the spot.
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When the operating system does not let us.
+    pub fn listen() -> anyhow::Result<Stop> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
+        let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        let (send, receive) = watch::channel(false);
+        tokio::spawn(async move {
             tokio::select! {
-                _ = interrupt => {}
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-        }
-        // Without a handler SIGTERM ends the process at once, which the log survives.
-        Err(_) => drop(interrupt.await),
+            // Nobody may be waiting any more.
+            let _ = send.send(true);
+        });
+        Ok(Stop(receive))
+    }
+
+    /// Waits until one came; at once when one has come already.
+    pub async fn came(&self) {
+        // A listener that is gone cannot tell: better to stop than to be unstoppable.
+        let _ = self.0.clone().wait_for(|stop| *stop).await;
     }
 }
 
-/// The address itself when nothing stands there, else one with a free port.
-pub fn free(wanted: SocketAddr) -> SocketAddr {
-    let bound = TcpListener::bind(wanted).or_else(|_| TcpListener::bind((wanted.ip(), 0)));
-    bound.and_then(|l| l.local_addr()).unwrap_or(wanted)
+/// Refuses addresses that other machines can reach, unless that was asked for: there is no sign-in yet.
+///
+/// # Errors
+/// When one is not loopback and `--unprotected` was not said.
+pub fn guard(listen: &Listen) -> Result<(), Wrong> {
+    let Ports { http, otlp_grpc, otlp_http } = &listen.ports;
+    let open = [("--http", http), ("--otlp-grpc", otlp_grpc), ("--otlp-http", otlp_http)]
+        .into_iter()
+        .find(|(_, addr)| !addr.ip().to_canonical().is_loopback());
+    match open {
+        Some((flag, addr)) if !listen.unprotected => Err(Wrong(format!(
+            "{flag} {addr} can be reached from other machines, and there is no sign-in and no TLS yet: whoever reaches it reads and \
+             writes everything. Listen on 127.0.0.1 behind a proxy that authenticates, or add --unprotected if only people you trust \
+             reach it"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The addresses themselves where nothing stands, free ports elsewhere; each replacement is told.
+pub fn free(wanted: &Ports) -> Ports {
+    let mut taken = Vec::new();
+    let mut one = |flag: &str, wanted: SocketAddr| {
+        // Held until all three are known, or two of them could be given the same free port.
+        let bound = TcpListener::bind(wanted).or_else(|_| TcpListener::bind((wanted.ip(), 0)));
+        let Some(got) = bound.as_ref().ok().and_then(|l| l.local_addr().ok()) else { return wanted };
+        if wanted.port() != 0 && got != wanted {
+            out::note(&format!("{wanted} ({flag}) is taken; using {got} instead"));
+        }
+        taken.extend(bound);
+        got
+    };
+    Ports {
+        http: one("--http", wanted.http),
+        otlp_grpc: one("--otlp-grpc", wanted.otlp_grpc),
+        otlp_http: one("--otlp-http", wanted.otlp_http),
+    }
+}
+
+/// A folder of our own that goes when it is dropped.
+pub struct Temporary(pub PathBuf);
+
+impl Temporary {
+    /// Makes one that only this user can read, with a name nobody has taken before.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new() -> anyhow::Result<Temporary> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let unique = random_key()?.iter().take(4).map(|b| format!("{b:02x}")).collect::<String>();
+        let path = std::env::temp_dir().join(format!("e2egraph-demo-{}-{unique}", std::process::id()));
+        // Not `recursive`: a folder that is there already is somebody else's.
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("making the temporary folder {}", path.display()))?;
+        Ok(Temporary(path))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // What cannot be removed stays in the system's temporary folder, which is emptied by the system.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listen(http: &str, unprotected: bool) -> Listen {
+        let addr = |text: &str| text.parse().unwrap();
+        Listen {
+            ports: Ports { http: addr(http), otlp_grpc: addr("127.0.0.1:1"), otlp_http: addr("[::1]:2") },
+            unprotected,
+            allow_origins: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_loopback_needs_no_protection() {
+        for addr in ["127.0.0.1:3", "127.9.9.9:3", "[::1]:3", "[::ffff:127.0.0.1]:3"] {
+            assert!(guard(&listen(addr, false)).is_ok(), "{addr}");
+        }
+        for addr in ["0.0.0.0:3", "[::]:3", "192.0.2.1:3", "[::ffff:192.0.2.1]:3"] {
+            let refused = guard(&listen(addr, false)).unwrap_err().to_string();
+            assert!(refused.contains(addr) && refused.contains("--unprotected"), "{refused}");
+            assert!(guard(&listen(addr, true)).is_ok(), "{addr}");
+        }
+    }
+
+    #[test]
+    fn a_taken_port_is_replaced_and_no_port_is_given_twice() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let wanted = taken.local_addr().unwrap();
+        let got = free(&Ports { http: wanted, otlp_grpc: wanted, otlp_http: wanted });
+        let ports = [wanted, got.http, got.otlp_grpc, got.otlp_http].map(|a| a.port());
+        let distinct: std::collections::BTreeSet<u16> = ports.into_iter().collect();
+        assert_eq!(distinct.len(), 4, "{ports:?}");
+    }
+
+    #[test]
+    fn a_temporary_folder_is_private_and_goes() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = Temporary::new().unwrap();
+        let path = folder.0.clone();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        drop(folder);
+        assert!(!path.exists());
+    }
 }

@@ -209,9 +209,8 @@ impl Engine {
     fn take(&self, batch: &Batch, recorded: Time) -> Folded {
         let mut fold = lock(&self.fold);
         let folded = fold.fold(batch, recorded);
-        let latest = fold.graph().latest();
         drop(fold);
-        lock(&self.sources).took(batch, folded, recorded, latest);
+        lock(&self.sources).took(batch, folded, recorded);
         folded
     }
 
@@ -267,6 +266,7 @@ impl Engine {
                 name: format!("graph_{name}"),
                 value: number(*limit),
                 used: number(*used),
+                measured: true,
                 doc: effect(name).to_owned(),
             })
             .collect();
@@ -275,7 +275,40 @@ impl Engine {
             name: l.name.to_owned(),
             value: l.value,
             used: if l.name == "store_max_pending_bytes" { pending } else { 0 },
+            measured: l.name == "store_max_pending_bytes",
             doc: l.effect.to_owned(),
+        }));
+        all.extend(lock(&self.sources).usage());
+        let idle = lock(&self.normalisers).len();
+        let each = ingest::Limits::default();
+        let reading = [
+            (
+                "ingest_idle_readers",
+                IDLE_NORMALISERS,
+                Some(idle),
+                "beyond: readers of requests are made anew and dropped after use",
+            ),
+            (
+                "ingest_resources",
+                each.resources,
+                None,
+                "of one reader; beyond: all are let go and read again when they come",
+            ),
+            ("ingest_resource_bytes", each.resource_bytes, None, "of one reader; beyond: the same"),
+            (
+                "ingest_hashes",
+                each.hashes,
+                None,
+                "of one reader; beyond: all are forgotten and computed again",
+            ),
+            ("ingest_text_bytes", each.text_bytes, None, "a longer text attribute is set aside"),
+        ];
+        all.extend(reading.map(|(name, value, used, doc)| Used {
+            name: name.to_owned(),
+            value: number(value),
+            used: number(used.unwrap_or(0)),
+            measured: used.is_some(),
+            doc: doc.to_owned(),
         }));
         all
     }

@@ -1,7 +1,7 @@
 //! What each source sent, what of it was set aside and why, and how fresh it is.
 
 use ingest::Wire;
-use ontology::{Batch, Time};
+use ontology::{Batch, Fact, Time};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -81,25 +81,22 @@ pub struct Used {
     pub value: u64,
     /// How much of it is used.
     pub used: u64,
+    /// Whether `used` says something: of the largest request, say, nothing is in use.
+    #[serde(skip)]
+    pub measured: bool,
     /// What happens beyond it.
     pub doc: String,
 }
 
 impl Sources {
-    pub(crate) fn took(
-        &mut self,
-        batch: &Batch,
-        folded: graph::Folded,
-        recorded: Time,
-        latest: Option<Time>,
-    ) {
+    pub(crate) fn took(&mut self, batch: &Batch, folded: graph::Folded, recorded: Time) {
         let tally = self.tally(&batch.source);
         tally.requests += 1;
         tally.items += batch.items;
         tally.facts += folded.facts;
         tally.repeated += folded.repeated;
         tally.last_recorded = tally.last_recorded.max(Some(recorded));
-        tally.last_event = tally.last_event.max(latest);
+        tally.last_event = tally.last_event.max(batch.facts.iter().map(told_of).max());
         for r in &batch.refused {
             tally.refused += r.items;
             let known = tally.reasons.contains_key(&r.reason) || tally.reasons.len() < REASONS;
@@ -119,6 +116,33 @@ impl Sources {
             .entry("request that cannot be read".to_owned())
             .or_insert_with(|| (0, why.to_owned()));
         entry.0 += 1;
+    }
+
+    /// The bounds of what is remembered here, with what is used of them.
+    pub(crate) fn usage(&self) -> [Used; 2] {
+        let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let used = |name: &str, value, used, doc: &str| Used {
+            name: name.to_owned(),
+            value: number(value),
+            used: number(used),
+            measured: true,
+            doc: doc.to_owned(),
+        };
+        let most = self.0.values().map(|t| t.reasons.len()).max().unwrap_or(0);
+        [
+            used(
+                "sources",
+                SOURCES,
+                self.0.len(),
+                "beyond: what further sources send is counted as `other sources`",
+            ),
+            used(
+                "source_reasons",
+                REASONS,
+                most,
+                "beyond: further reasons of a source are counted as `other reasons`",
+            ),
+        ]
     }
 
     fn tally(&mut self, name: &str) -> &mut Tally {
@@ -157,5 +181,35 @@ impl Sources {
                 }
             })
             .collect()
+    }
+}
+
+/// The moment that a fact tells of.
+fn told_of(fact: &Fact) -> Time {
+    match fact {
+        Fact::Seen { at, .. }
+        | Fact::Ended { at, .. }
+        | Fact::Related { at, .. }
+        | Fact::Sample { at, .. } => *at,
+        Fact::Step(step) => step.to,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_source_is_late_however_fresh_the_others_are() {
+        let now = Time::EPOCH.plus_secs(10_000);
+        let mut sources = Sources::default();
+        for (source, age) in [("late", 3_600), ("fresh", 1)] {
+            let at = now.plus_secs(-age);
+            let facts = vec![Fact::Seen { entity: ontology::Ref(0), at }];
+            let batch = Batch { source: source.to_owned(), facts, items: 1, ..Batch::default() };
+            sources.took(&batch, graph::Folded::default(), now);
+        }
+        let lags: Vec<_> = sources.report().into_iter().map(|s| (s.name, s.lag_seconds)).collect();
+        assert_eq!(lags, [("fresh".to_owned(), Some(1.0)), ("late".to_owned(), Some(3_600.0))]);
     }
 }

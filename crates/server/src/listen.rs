@@ -9,6 +9,7 @@ use hyper_util::service::TowerToHyperService;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -41,7 +42,10 @@ pub enum ListenError {
 }
 
 /// An open port that is not served yet: connections wait.
-pub struct Port(TcpListener);
+pub struct Port {
+    listener: TcpListener,
+    open: Arc<AtomicU64>,
+}
 
 impl Port {
     /// Takes a port. `what` and `flag` are for the error.
@@ -49,7 +53,8 @@ impl Port {
     /// # Errors
     /// When the port is in use or the address is not ours.
     pub async fn open(addr: SocketAddr, what: &'static str, flag: &'static str) -> Result<Port, ListenError> {
-        TcpListener::bind(addr).await.map(Port).map_err(|source| match source.kind() {
+        let bound = TcpListener::bind(addr).await;
+        bound.map(|listener| Port { listener, open: Arc::default() }).map_err(|source| match source.kind() {
             ErrorKind::AddrInUse => ListenError::InUse { addr, what, flag },
             _ => ListenError::Other { addr, what, flag, source },
         })
@@ -60,7 +65,12 @@ impl Port {
     /// # Errors
     /// When the operating system does not say.
     pub fn addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
+    }
+
+    /// How many connections are open, now and later.
+    pub fn connections(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.open)
     }
 
     /// Serves until `stop` becomes true, then lets requests in flight finish.
@@ -76,7 +86,7 @@ impl Port {
         loop {
             let connection = async {
                 let slot = Arc::clone(&slots).acquire_owned().await;
-                (self.0.accept().await, slot)
+                (self.listener.accept().await, slot)
             };
             let (accepted, slot) = tokio::select! {
                 () = &mut stopped => break,
@@ -93,8 +103,9 @@ impl Port {
             };
             let (builder, router, watcher) = (builder.clone(), router.clone(), graceful.watcher());
             let header_time = limits.header_time();
+            let open = Open::count(&self.open);
             tokio::spawn(async move {
-                let _slot = slot;
+                let (_slot, _open) = (slot, open);
                 // Small answers must not wait for more to come; where it cannot be set they do.
                 let _ = stream.set_nodelay(true);
                 if tokio::time::timeout(header_time, begun(&stream)).await.is_err() {
@@ -106,8 +117,24 @@ impl Port {
                 let _ = watcher.watch(connection).await;
             });
         }
-        drop(self.0);
+        drop(self.listener);
         let _ = tokio::time::timeout(Duration::from_secs(limits.shutdown_seconds), graceful.shutdown()).await;
+    }
+}
+
+/// One connection, counted while it lives.
+struct Open(Arc<AtomicU64>);
+
+impl Open {
+    fn count(all: &Arc<AtomicU64>) -> Open {
+        all.fetch_add(1, Ordering::Relaxed);
+        Open(Arc::clone(all))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -10,19 +10,24 @@ use axum::routing::get;
 use engine::Engine;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Clone)]
 struct Figures {
     engine: Arc<Engine>,
     receiver: Receiver,
+    connections: Connections,
 }
 
+/// Open connections by port.
+pub(crate) type Connections = [(&'static str, Arc<AtomicU64>); 3];
+
 /// The two pages.
-pub(crate) fn routes(engine: Arc<Engine>, receiver: Receiver) -> Router {
+pub(crate) fn routes(engine: Arc<Engine>, receiver: Receiver, connections: Connections) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(metrics))
-        .with_state(Figures { engine, receiver })
+        .with_state(Figures { engine, receiver, connections })
 }
 
 async fn metrics(State(f): State<Figures>) -> impl IntoResponse {
@@ -76,10 +81,11 @@ fn text(f: &Figures) -> String {
     );
     family("steps_total", "counter", "Trace steps seen.", vec![(String::new(), totals.steps as f64)]);
     let let_go = [
-        ("sampled_nodes", totals.sampled_let_go),
-        ("open_traces", totals.traces_let_go),
-        ("nodes", totals.left_out),
-        ("series", totals.cohorts_folded),
+        // The names are those of `e2egraph_limit`, so that the two can be joined.
+        ("graph_sampled_nodes", totals.sampled_let_go),
+        ("graph_open_traces", totals.traces_let_go),
+        ("graph_nodes", totals.left_out),
+        ("graph_series", totals.cohorts_folded),
     ];
     let rows = let_go.iter().map(|(what, n)| (label(&[("limit", what)]), *n as f64)).collect();
     family("beyond_limit_total", "counter", "What a limit of the graph left out or let go.", rows);
@@ -96,10 +102,18 @@ fn text(f: &Figures) -> String {
         limits.iter().map(|l| (label(&[("limit", &l.name)]), l.value as f64)).collect();
     values.extend(LIMITS.iter().map(|l| (label(&[("limit", l.name)]), (l.value)(receiving) as f64)));
     family("limit", "gauge", "Every bound by name.", values);
-    let mut used: Vec<(String, f64)> =
-        limits.iter().map(|l| (label(&[("limit", &l.name)]), l.used as f64)).collect();
+    let mut used: Vec<(String, f64)> = limits
+        .iter()
+        .filter_map(|l| Some((label(&[("limit", &l.name)]), l.measured.then_some(l.used)? as f64)))
+        .collect();
+    let open: Vec<(&str, u64)> =
+        f.connections.iter().map(|(port, n)| (*port, n.load(Ordering::Relaxed))).collect();
+    let fullest = open.iter().map(|o| o.1).max().unwrap_or(0);
+    used.push((label(&[("limit", "connections_per_port")]), fullest as f64));
     used.push((label(&[("limit", "request_memory_bytes")]), f.receiver.memory_in_use() as f64));
-    family("limit_used", "gauge", "How much of a bound is used.", used);
+    family("limit_used", "gauge", "How much of a bound is used, where that can be said.", used);
+    let open = open.iter().map(|(port, n)| (label(&[("port", port)]), *n as f64)).collect();
+    family("connections", "gauge", "Open connections by port.", open);
     out
 }
 

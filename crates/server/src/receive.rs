@@ -85,7 +85,9 @@ pub(crate) const CODINGS: &str = "gzip, zstd, identity";
 
 impl Coding {
     pub(crate) fn parse(header: Option<&[u8]>) -> Result<Coding, Trouble> {
-        match header.map(<[u8]>::trim_ascii) {
+        // Names of codings are case-insensitive (RFC 9110, 8.4.1).
+        let name = header.map(|h| h.trim_ascii().to_ascii_lowercase());
+        match name.as_deref() {
             None | Some(b"" | b"identity") => Ok(Coding::None),
             Some(b"gzip" | b"x-gzip") => Ok(Coding::Gzip),
             Some(b"zstd") => Ok(Coding::Zstd),

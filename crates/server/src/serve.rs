@@ -5,10 +5,18 @@ use crate::limits::Limits;
 use crate::listen::{ListenError, Port};
 use crate::otlp_http::Origins;
 use crate::{Receiver, api, assets, feeds, metrics, otlp_grpc, otlp_http};
+use axum::body::Body;
+use axum::extract::State;
+use axum::middleware::map_response_with_state;
+use axum::response::Response;
 use bytes::Bytes;
 use engine::Engine;
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
+use http::{Method, StatusCode, Uri, header};
 use ontology::Time;
+use serde_json::json;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,11 +66,11 @@ impl Running {
     }
 }
 
-/// Opens the ports and serves.
+/// Opens the ports and serves; `origins` are the web pages that may send OTLP.
 ///
 /// # Errors
 /// When a port cannot be had.
-pub async fn start(engine: Arc<Engine>, wanted: Addresses) -> Result<Running, ListenError> {
+pub async fn start(engine: Arc<Engine>, wanted: Addresses, origins: Origins) -> Result<Running, ListenError> {
     let http = Port::open(wanted.http, "the web UI and API", "--http").await?;
     let grpc = Port::open(wanted.otlp_grpc, "OTLP/gRPC", "--otlp-grpc").await?;
     let otlp = Port::open(wanted.otlp_http, "OTLP/HTTP", "--otlp-http").await?;
@@ -72,17 +80,22 @@ pub async fn start(engine: Arc<Engine>, wanted: Addresses) -> Result<Running, Li
         otlp_grpc: addr(&grpc, wanted.otlp_grpc),
         otlp_http: addr(&otlp, wanted.otlp_http),
     };
+    let connections = [("http", &http), ("otlp_grpc", &grpc), ("otlp_http", &otlp)]
+        .map(|(name, port)| (name, port.connections()));
     let limits = Limits::default();
     let receiver = Receiver::new(Arc::new(IntoEngine(Arc::clone(&engine))), limits.clone());
-    let main = feeds::routes(receiver.clone())
-        .merge(metrics::routes(Arc::clone(&engine), receiver.clone()))
-        .merge(api::routes(Arc::clone(&engine)))
-        .merge(assets::routes());
     let (stop, stopped) = watch::channel(false);
+    let main = feeds::routes(receiver.clone())
+        .merge(metrics::routes(Arc::clone(&engine), receiver.clone(), connections))
+        .merge(api::routes(Arc::clone(&engine)))
+        .merge(assets::routes())
+        .fallback(nowhere)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(map_response_with_state(stopped.clone(), until_stopped));
     let mut tasks = vec![
         tokio::spawn(http.serve(main, limits.clone(), stopped.clone())),
         tokio::spawn(grpc.serve(otlp_grpc::routes(receiver.clone()), limits.clone(), stopped.clone())),
-        tokio::spawn(otlp.serve(otlp_http::routes(receiver, Origins::default()), limits, stopped.clone())),
+        tokio::spawn(otlp.serve(otlp_http::routes(receiver, origins), limits, stopped.clone())),
     ];
     tasks.push(tokio::spawn(look(Arc::clone(&engine), stopped)));
     Ok(Running { engine, addresses, stop, tasks })
@@ -97,10 +110,41 @@ async fn look(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
         let engine = Arc::clone(&engine);
         match tokio::task::spawn_blocking(move || engine.tick(false)).await {
             Ok(Ok(_)) => {}
-            Ok(Err(e)) => eprintln!("e2egraph: looking for regressions: {e}"),
-            Err(e) => eprintln!("e2egraph: looking for regressions ended in a panic: {e}"),
+            Ok(Err(e)) => note(&format!("looking for regressions: {e}")),
+            Err(e) => note(&format!("looking for regressions ended in a panic: {e}")),
         }
     }
+}
+
+/// Tells the operator something. A standard error that nobody reads any more must not end the looking, as `eprintln!` would.
+fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "e2egraph: {text}");
+}
+
+/// Ends streams of events when the server stops. They have no end of their own, so an open page would hold the server up until
+/// `shutdown_seconds` are over.
+async fn until_stopped(State(mut stopped): State<watch::Receiver<bool>>, response: Response) -> Response {
+    let streams = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t == "text/event-stream");
+    if !streams {
+        return response;
+    }
+    response.map(|body| {
+        let end = async move {
+            // A sender that is gone stops us too.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        Body::from_stream(body.into_data_stream().take_until(Box::pin(end)))
+    })
+}
+
+async fn nowhere(uri: Uri) -> (StatusCode, axum::Json<serde_json::Value>) {
+    let error = format!("there is nothing at {}; the web UI is at /, the API under /api/v1", uri.path());
+    (StatusCode::NOT_FOUND, axum::Json(json!({ "error": error })))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> (StatusCode, axum::Json<serde_json::Value>) {
+    let error = format!("{} does not answer to {method}; feeds take POST, everything else GET", uri.path());
+    (StatusCode::METHOD_NOT_ALLOWED, axum::Json(json!({ "error": error })))
 }
 
 struct IntoEngine(Arc<Engine>);

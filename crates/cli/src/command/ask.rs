@@ -3,17 +3,19 @@
 use crate::args::Ask;
 use crate::client::Client;
 use crate::exit::Exit;
-use crate::print;
+use crate::{out, print};
 use serde_json::json;
 
 /// Asks and prints; the exit code says how it went.
 pub async fn run(args: Ask) -> anyhow::Result<Exit> {
     let client = Client::new(&args.server.server)?;
-    let answer = client.post("/api/v1/ask", &json!({"question": args.question, "at": args.at})).await?;
+    let answer = client
+        .post("/api/v1/ask", &json!({"question": args.question, "at": args.at.map(|t| t.to_string())}))
+        .await?;
     if args.server.json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        out::json(&answer)?;
     } else {
-        print!("{}", print::answer(&answer));
+        out::print(&print::answer(&answer))?;
     }
     Ok(Exit::of_status(answer.get("status").and_then(|s| s.as_str()).unwrap_or_default()))
 }

@@ -2,9 +2,10 @@
 
 use crate::args::Bench;
 use crate::exit::Exit;
-use crate::print;
+use crate::progress::Progress;
 use crate::world;
-use anyhow::{Context as _, bail};
+use crate::{out, print};
+use anyhow::Context as _;
 use graph::{Fold, Limits};
 use ingest::Normaliser;
 use ontology::{Ontology, Time};
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 /// One figure.
 #[derive(Debug, Serialize)]
-struct Figure {
+pub struct Figure {
     name: &'static str,
     value: f64,
     unit: &'static str,
@@ -28,10 +29,10 @@ struct Figure {
     n: u64,
 }
 
-type Run = fn() -> anyhow::Result<Figure>;
+pub type Run = fn() -> anyhow::Result<Figure>;
 
 /// Every benchmark: name, what it measures, how.
-const BENCHES: &[(&str, &str, Run)] = &[
+pub const BENCHES: &[(&str, &str, Run)] = &[
     ("normalise", "OTLP requests of a simulated world to facts", normalise),
     ("fold", "the same facts into the graph", fold),
     ("answer", "a question to its answer on a simulated world", answer),
@@ -40,27 +41,26 @@ const BENCHES: &[(&str, &str, Run)] = &[
 /// Runs one or all.
 pub async fn run(args: Bench) -> anyhow::Result<Exit> {
     let chosen: Vec<_> = BENCHES.iter().filter(|b| args.name.as_deref().is_none_or(|n| n == b.0)).collect();
-    if chosen.is_empty() {
-        let names: Vec<&str> = BENCHES.iter().map(|b| b.0).collect();
-        bail!("there is no benchmark `{}`; there are: {}", args.name.unwrap_or_default(), names.join(", "));
-    }
+    let bar = Progress::new(chosen.len(), "benchmarks");
     let mut rows = Vec::new();
     for (name, what, bench) in chosen {
+        bar.at(rows.len() as u64, name);
         let figure = tokio::task::spawn_blocking(bench).await??;
         if args.json {
-            println!("{}", serde_json::to_string(&figure)?);
-        } else {
-            rows.push(vec![
-                (*name).to_owned(),
-                (*what).to_owned(),
-                format!("{} {}", print::number(figure.value), figure.unit),
-                format!("{} {}", figure.peer, print::number(figure.peer_value)),
-                print::number(figure.ratio),
-            ]);
+            out::line(&serde_json::to_string(&figure)?)?;
         }
+        rows.push(vec![
+            (*name).to_owned(),
+            (*what).to_owned(),
+            format!("{} {}", print::number(figure.value), figure.unit),
+            format!("{} {}", figure.peer, print::number(figure.peer_value)),
+            print::number(figure.ratio),
+        ]);
     }
+    bar.end();
     if !args.json {
-        print!("{}", print::table(&["bench", "what", "value", "floor", "ratio"].map(str::to_owned), &rows));
+        let columns = ["bench", "what", "value", "floor", "ratio"].map(str::to_owned);
+        out::print(&print::table(&columns, &rows))?;
     }
     Ok(Exit::Done)
 }

@@ -2,8 +2,8 @@
 
 use crate::args::Eval;
 use crate::exit::Exit;
-use crate::print;
 use crate::progress::Progress;
+use crate::{out, print};
 
 /// Runs one set and prints its figures.
 pub async fn run(args: Eval) -> anyhow::Result<Exit> {
@@ -16,10 +16,10 @@ pub async fn run(args: Eval) -> anyhow::Result<Exit> {
     })
     .await??;
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        out::json(&report)?;
         return Ok(Exit::Done);
     }
-    println!("{}: {} cases, {} without an answer", report.set, report.cases, report.abstained);
+    let title = format!("{}: {} cases, {} without an answer", report.set, report.cases, report.abstained);
     let mut rows: Vec<Vec<String>> = report
         .metrics
         .iter()
@@ -40,6 +40,7 @@ pub async fn run(args: Eval) -> anyhow::Result<Exit> {
     if let Some(bytes) = report.peak_rss_bytes {
         rows.push(vec!["peak memory".to_owned(), format!("{} MiB", bytes >> 20), String::new()]);
     }
-    print!("{}", print::table(&["figure".to_owned(), "value".to_owned(), "95 % interval".to_owned()], &rows));
+    let columns = ["figure", "value", "95 % interval"].map(str::to_owned);
+    out::print(&format!("{title}\n{}", print::table(&columns, &rows)))?;
     Ok(Exit::Done)
 }

@@ -3,50 +3,49 @@
 use crate::args::{At, Graph};
 use crate::client::Client;
 use crate::exit::Exit;
-use crate::print;
-use anyhow::Context as _;
-use ontology::Time;
-use query::text::{Between, NodeName, Query};
+use crate::{out, print};
+use query::text::{NodeName, Query};
 
 /// Asks and prints.
 pub async fn run(command: Graph) -> anyhow::Result<Exit> {
-    let (query, at) = text(command)?;
+    let (query, at) = text(command);
     let client = Client::new(&at.server.server)?;
     let limit = at.limit.to_string();
-    let answer = client.get("/api/v1/query", &[("q", &query), ("limit", &limit)]).await?;
+    let moment = at.at.map(|t| t.to_string());
+    let mut asked = vec![("q", query.as_str()), ("limit", limit.as_str())];
+    // Not every form of query text has a moment of its own.
+    asked.extend(moment.as_deref().map(|t| ("at", t)));
+    let answer = client.get("/api/v1/query", &asked).await?;
     if at.server.json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        out::json(&answer)?;
     } else {
-        print!("{}", print::output(&answer));
+        out::print(&print::output(&answer))?;
     }
     Ok(Exit::Done)
 }
 
-fn text(command: Graph) -> anyhow::Result<(String, At)> {
-    let time = |at: &At| at.at.as_deref().map(Time::parse).transpose();
+fn text(command: Graph) -> (String, At) {
     let node = |class: String, name: String| NodeName { class, name };
-    Ok(match command {
+    match command {
         Graph::Find { class, text, at } => {
-            (Query::Find { class, text, at: time(&at)?, limit: Some(at.limit) }.to_string(), at)
+            (Query::Find { class, text, at: at.at, limit: Some(at.limit) }.to_string(), at)
         }
         Graph::Show { class, name, at } => {
-            (Query::Show { node: node(class, name), at: time(&at)? }.to_string(), at)
+            (Query::Show { node: node(class, name), at: at.at }.to_string(), at)
         }
         Graph::Neighbours { class, name, hops, at } => {
             let query = Query::Neighbours {
                 node: node(class, name),
                 hops: Some(hops),
-                at: time(&at)?,
+                at: at.at,
                 limit: Some(at.limit),
             };
             (query.to_string(), at)
         }
-        Graph::Path { from_class, from, to_class, to, at } => (
-            Query::Path { from: node(from_class, from), to: node(to_class, to), at: time(&at)? }.to_string(),
-            at,
-        ),
+        Graph::Path { from_class, from, to_class, to, at } => {
+            (Query::Path { from: node(from_class, from), to: node(to_class, to), at: at.at }.to_string(), at)
+        }
         Graph::Diff { before, after, cohort, versus, least, at } => {
-            let (before, after) = (stretch(&before)?, stretch(&after)?);
             let cohort = cohort.map_or_else(String::new, |c| format!(" where {c}"));
             let versus = versus.map_or_else(String::new, |v| format!(" versus where {v}"));
             (
@@ -58,12 +57,5 @@ fn text(command: Graph) -> anyhow::Result<(String, At)> {
             )
         }
         Graph::Query { text, at } => (text, at),
-    })
-}
-
-fn stretch(text: &str) -> anyhow::Result<Between> {
-    let (from, to) = text.split_once("..").with_context(|| {
-        format!("`{text}` is not a stretch of time; write it like 2026-11-24T10:00:00Z..2026-11-24T11:00:00Z")
-    })?;
-    Ok(Between { from: Time::parse(from)?, to: Time::parse(to)? })
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::args::{OntologyCommand, OntologyPart};
 use crate::exit::Exit;
-use crate::{print, rim};
+use crate::{out, print, rim};
 use ontology::Ontology;
 use serde_json::json;
 
@@ -15,11 +15,11 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
             let loaded = ontology::load(&files);
             let took = begin.elapsed();
             match loaded {
-                Ok(o) if json => println!(
-                    "{}",
-                    json!({"ok": true, "problems": [], "version": o.version, "seconds": took.as_secs_f64()})
-                ),
-                Ok(o) => println!(
+                Ok(o) if json => {
+                    let told = json!({"ok": true, "problems": [], "version": o.version, "seconds": took.as_secs_f64()});
+                    out::line(&told.to_string())?;
+                }
+                Ok(o) => out::line(&format!(
                     "{} {} is sound: {} classes, {} relations, {} measures, {} rules, {} actions, {} sources, {} questions; checked in {:.0} ms",
                     o.name,
                     o.version,
@@ -31,12 +31,13 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
                     o.mapping.sources.len(),
                     o.questions.len(),
                     took.as_secs_f64() * 1e3
-                ),
+                ))?,
                 Err(problems) => {
                     if json {
-                        println!("{}", json!({"ok": false, "problems": problems}));
+                        out::line(&json!({"ok": false, "problems": problems}).to_string())?;
                     } else {
-                        println!("{problems}\n{} problems", problems.0.len());
+                        let many = if problems.0.len() == 1 { "problem" } else { "problems" };
+                        out::line(&format!("{problems}\n{} {many}", problems.0.len()))?;
                     }
                     return Ok(Exit::Failed);
                 }
@@ -55,9 +56,9 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
                     .iter()
                     .map(|r| columns.iter().zip(r).collect::<std::collections::BTreeMap<_, _>>())
                     .collect();
-                println!("{}", serde_json::to_string_pretty(&rows)?);
+                out::json(&rows)?;
             } else {
-                print!("{}", print::table(&columns, &rows));
+                out::print(&print::table(&columns, &rows))?;
             }
             Ok(Exit::Done)
         }
@@ -68,7 +69,7 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
                     ontology::Kind::ALL.map(|(_, n)| n).join(", ")
                 )
             })?;
-            println!("{}", serde_json::to_string_pretty(&schema)?);
+            out::json(&schema)?;
             Ok(Exit::Done)
         }
     }

@@ -3,56 +3,78 @@
 use crate::args::{Listen, OntologyFrom, Serve};
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::rim;
+use crate::{out, rim};
 use anyhow::Context as _;
 use engine::{Engine, Options};
+use server::otlp_http::Origins;
 use server::{Addresses, Running};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Runs a server until Ctrl-C or SIGTERM.
 pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     let running = start(&args.data, &args.listen, &args.ontology).await?;
+    // From here on; while the log is replayed, a signal ends the process at once, which the log survives.
+    let stop = rim::Stop::listen()?;
     let a = running.addresses();
-    eprintln!("e2egraph: web UI and API at http://{}", a.http);
-    eprintln!("e2egraph: OTLP/gRPC at {}, OTLP/HTTP at http://{}", a.otlp_grpc, a.otlp_http);
-    rim::stopped().await;
-    eprintln!("e2egraph: stopping");
+    out::note(&format!("web UI and API at http://{}", a.http));
+    out::note(&format!("OTLP/gRPC at {}, OTLP/HTTP at http://{}", a.otlp_grpc, a.otlp_http));
+    stop.came().await;
+    out::note("stopping");
     running.stop().await;
     Ok(Exit::Done)
 }
 
 /// Opens a data folder and the ports.
 pub async fn start(data: &Path, listen: &Listen, ontology: &OntologyFrom) -> anyhow::Result<Running> {
+    rim::guard(listen)?;
     let ontology = Arc::new(rim::ontology(ontology)?);
     let data = data.to_owned();
     let engine = tokio::task::spawn_blocking(move || -> anyhow::Result<Engine> {
         let options = Options { data: data.clone(), limits: graph::Limits::default(), new_hash_key: rim::random_key()? };
+        let begin = Instant::now();
         let bar = Progress::new(0, "requests replayed");
         let opened = Engine::open(&options, ontology, |n| bar.at(n, ""));
         bar.end();
         let (engine, started) = opened?;
         if started.replayed > 0 {
-            eprintln!("e2egraph: {} requests replayed from {}", started.replayed, data.display());
+            out::note(&format!(
+                "{} requests replayed from {} in {:.1} s",
+                started.replayed,
+                data.display(),
+                begin.elapsed().as_secs_f64()
+            ));
         }
         if let Some(torn) = &started.recovery.torn {
-            eprintln!(
-                "e2egraph: cut {} bytes at offset {} of {}: a write that a crash had interrupted; nothing acknowledged was in it",
+            out::note(&format!(
+                "cut {} bytes at offset {} of {}: a write that a crash had interrupted; nothing acknowledged was in it",
                 torn.bytes, torn.offset, torn.file
-            );
+            ));
         }
         for damage in &started.damage {
-            eprintln!(
-                "e2egraph: {} bytes at offset {} of {} cannot be read ({}); everything around them was",
+            out::note(&format!(
+                "{} bytes at offset {} of {} cannot be read ({}); everything around them was",
                 damage.bytes, damage.offset, damage.file, damage.reason
-            );
+            ));
         }
         if let Some((count, why)) = &started.unreadable {
-            eprintln!("e2egraph: {count} requests in the log cannot be read by this version: {why}");
+            out::note(&format!("{count} requests in the log cannot be read by this version: {why}"));
         }
         Ok(engine)
     })
     .await??;
-    let addresses = Addresses { http: listen.http, otlp_grpc: listen.otlp_grpc, otlp_http: listen.otlp_http };
-    server::start(Arc::new(engine), addresses).await.context("opening the ports")
+    let ports = &listen.ports;
+    let addresses = Addresses { http: ports.http, otlp_grpc: ports.otlp_grpc, otlp_http: ports.otlp_http };
+    server::start(Arc::new(engine), addresses, origins(listen)).await.context("opening the ports")
+}
+
+/// Which web pages may send telemetry.
+fn origins(listen: &Listen) -> Origins {
+    match listen.allow_origins.as_slice() {
+        [] => Origins::Loopback,
+        all if all.iter().any(|o| o == "*") => Origins::Any,
+        // People copy addresses with a slash at the end; browsers send origins without one.
+        some => Origins::Listed(some.iter().map(|o| o.trim_end_matches('/').to_owned()).collect()),
+    }
 }

@@ -2,9 +2,9 @@
 
 use crate::args::Sim;
 use crate::exit::Exit;
-use crate::print;
 use crate::progress::Progress;
 use crate::world;
+use crate::{out, print};
 use anyhow::Context as _;
 use ontology::Ontology;
 use serde_json::json;
@@ -20,45 +20,39 @@ pub async fn run(command: Sim) -> anyhow::Result<Exit> {
     match command {
         Sim::List { json } => list(json),
         Sim::Score { seeds, scenario, json } => {
-            tokio::task::spawn_blocking(move || score(seeds, scenario.as_deref(), json)).await?
+            tokio::task::spawn_blocking(move || score(seeds, scenario, json)).await?
         }
-        Sim::Run { scenario, seed, speed, listen } => {
-            let plan = Plan {
-                scenario: named(&scenario)?,
-                seed,
-                start_ns: crate::play::ending_now(Scale::DEMO),
-                scale: Scale::DEMO,
-            };
-            let sent = crate::play::play(plan, &listen, speed).await?;
-            eprintln!("{} requests, {} bytes sent", sent.requests, sent.bytes);
+        Sim::Run { scenario, seed, speed, json, ports } => {
+            let plan =
+                Plan { scenario, seed, start_ns: crate::play::ending_now(Scale::DEMO), scale: Scale::DEMO };
+            let sent = crate::play::play(plan, &ports, speed).await?;
+            if json {
+                out::json(&json!({
+                    "scenario": scenario.name(), "seed": seed, "requests": sent.requests, "bytes": sent.bytes,
+                }))?;
+            } else {
+                out::line(&format!("{} requests, {} bytes sent", sent.requests, sent.bytes))?;
+            }
             Ok(Exit::Done)
         }
     }
-}
-
-/// The scenario with this name or number.
-pub fn named(name: &str) -> anyhow::Result<Scenario> {
-    name.replace('-', "_").parse().map_err(|e: String| anyhow::anyhow!(e))
 }
 
 fn list(as_json: bool) -> anyhow::Result<Exit> {
     if as_json {
         let all: Vec<_> =
             Scenario::all().iter().map(|s| json!({"name": s.name(), "what": s.describe()})).collect();
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        out::json(&all)?;
     } else {
         let rows: Vec<Vec<String>> =
             Scenario::all().iter().map(|s| vec![s.name().to_owned(), s.describe().to_owned()]).collect();
-        print!("{}", print::table(&["scenario".to_owned(), "what happens".to_owned()], &rows));
+        out::print(&print::table(&["scenario".to_owned(), "what happens".to_owned()], &rows))?;
     }
     Ok(Exit::Done)
 }
 
-fn score(seeds: u64, scenario: Option<&str>, as_json: bool) -> anyhow::Result<Exit> {
-    let chosen = match scenario {
-        Some(name) => vec![named(name)?],
-        None => Scenario::all().to_vec(),
-    };
+fn score(seeds: u64, scenario: Option<Scenario>, as_json: bool) -> anyhow::Result<Exit> {
+    let chosen = scenario.map_or_else(|| Scenario::all().to_vec(), |one| vec![one]);
     let plans: Vec<Plan> = chosen
         .iter()
         .flat_map(|s| {
@@ -97,7 +91,7 @@ fn score(seeds: u64, scenario: Option<&str>, as_json: bool) -> anyhow::Result<Ex
     let cases: Vec<sim::score::CaseScore> = cases.into_iter().map(|c| c.1).collect();
     let total = sim::score::aggregate(&cases);
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&total)?);
+        out::json(&total)?;
         return Ok(Exit::Done);
     }
     let keys = ["top1", "top3", "tier", "healthy_silent"];
@@ -112,7 +106,7 @@ fn score(seeds: u64, scenario: Option<&str>, as_json: bool) -> anyhow::Result<Ex
         .filter_map(|s| Some(row(s.name(), total.get("per_scenario")?.get(s.name())?)))
         .collect();
     rows.push(row("all", &total));
-    print!("{}", print::table(&columns, &rows));
-    println!("calibration error {}", total.get("ece").map_or_else(String::new, print::cell));
+    let error = total.get("ece").map_or_else(String::new, print::cell);
+    out::print(&format!("{}calibration error {error}\n", print::table(&columns, &rows)))?;
     Ok(Exit::Done)
 }
