@@ -2,6 +2,7 @@
 //!
 //! Every bound here has a name in [`Limits`]; what happens at the bound is said there and counted in [`Totals`].
 
+use crate::growing::Reading;
 use crate::series::{CohortId, Of, Series, SeriesId};
 use crate::topology::{Edge, EdgeId, Graph, Node, NodeId, Said};
 use crate::trace::{Joined, Traces, Waiting};
@@ -346,6 +347,13 @@ impl Fold {
                     Arc::make_mut(s).reading(at, *start, *value);
                 }
             }
+            Observation::Growing { start, values, sum } => {
+                let id = self.series(of, cohort);
+                let reading = Reading { values: values.clone(), sum: *sum };
+                if let Some(s) = self.graph.series.get_mut(id.0 as usize) {
+                    Arc::make_mut(s).distribution(at, *start, reading);
+                }
+            }
             other => {
                 let cell = self.series_cell(of, cohort, at.minute());
                 match other {
@@ -361,7 +369,7 @@ impl Fold {
                             cell.correct_sum(exact - values.iter().map(|(v, n)| v * *n as f64).sum::<f64>());
                         }
                     }
-                    Observation::Cumulative { .. } => {}
+                    Observation::Cumulative { .. } | Observation::Growing { .. } => {}
                 }
             }
         }

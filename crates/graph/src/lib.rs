@@ -10,6 +10,7 @@
 
 mod compare;
 mod fold;
+mod growing;
 mod identity;
 mod read;
 mod runs;

@@ -1,8 +1,10 @@
 //! Series: one thing that is measured, by one cohort, minute by minute.
 
+use crate::growing::{Growing, Reading};
 use crate::stat::Stat;
 use crate::topology::{EdgeId, NodeId};
 use ontology::{MeasureId, Minute, Time};
+use std::collections::BTreeMap;
 
 /// A distinct set of components named together by records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,11 +35,13 @@ pub struct Series {
     cells: Vec<(Minute, Stat)>,
     /// Readings of a growing counter: when, since when it grows, and its value. One per moment.
     readings: Vec<(Time, Time, f64)>,
+    /// Readings of a growing distribution; few series have one.
+    growing: Option<Box<Growing>>,
 }
 
 impl Series {
     pub(crate) fn new(of: Of, cohort: CohortId) -> Series {
-        Series { of, cohort, cells: Vec::new(), readings: Vec::new() }
+        Series { of, cohort, cells: Vec::new(), readings: Vec::new(), growing: None }
     }
 
     pub(crate) fn cell(&mut self, minute: Minute) -> &mut Stat {
@@ -60,6 +64,21 @@ impl Series {
         }
     }
 
+    /// A reading of a distribution that grows since `start`.
+    pub(crate) fn distribution(&mut self, at: Time, start: Time, reading: Reading) {
+        for change in self.growing.get_or_insert_default().read(at, start, reading) {
+            if change.more == Stat::default() && change.less == Stat::default() {
+                continue;
+            }
+            let cell = self.cell(change.minute);
+            cell.merge(&change.more);
+            cell.take(&change.less);
+            if *cell == Stat::default() {
+                self.cells.retain(|c| c.0 != change.minute);
+            }
+        }
+    }
+
     /// The minutes `from..to` that have something, ascending.
     pub fn between(&self, from: Minute, to: Minute) -> &[(Minute, Stat)] {
         let a = self.cells.partition_point(|c| c.0 < from);
@@ -72,21 +91,21 @@ impl Series {
         Some((self.cells.first()?.0, self.cells.last()?.0))
     }
 
-    /// Growth of a counter in `from..to`, by the minute of the later reading. A counter that starts anew counts from zero.
+    /// Growth of a counter in `from..to`, by the minute of the later reading. Readings of one process (one start) are
+    /// compared with one another. A process that started while the counter was watched counts from zero; the first reading
+    /// of one that started before says nothing about when it grew.
     pub fn growth(&self, from: Minute, to: Minute) -> impl Iterator<Item = (Minute, f64)> + '_ {
-        self.readings.iter().enumerate().filter_map(move |(i, &(at, start, value))| {
-            let minute = at.minute();
-            if minute < from || minute >= to {
-                return None;
-            }
-            let before = i.checked_sub(1).and_then(|j| self.readings.get(j));
-            let grown = match before {
-                Some(b) if b.1 == start && b.2 <= value => value - b.2,
+        let watched = self.readings.first().map(|r| r.0);
+        let mut last: BTreeMap<Time, f64> = BTreeMap::new();
+        self.readings.iter().filter_map(move |&(at, start, value)| {
+            let grown = match last.insert(start, value) {
+                Some(before) if before <= value => value - before,
                 Some(_) => value,
-                // The first reading seen says nothing about when it grew.
+                None if watched.is_some_and(|w| start >= w) => value,
                 None => return None,
             };
-            Some((minute, grown))
+            let minute = at.minute();
+            (minute >= from && minute < to).then_some((minute, grown))
         })
     }
 

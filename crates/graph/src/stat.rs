@@ -67,6 +67,16 @@ impl Stat {
         self.sketch.merge(&other.sketch);
     }
 
+    /// Takes away what was added before: whole numbers, so exactly.
+    pub fn take(&mut self, other: &Stat) {
+        self.count = self.count.saturating_sub(other.count);
+        self.bad = self.bad.saturating_sub(other.bad);
+        self.sum_micro -= other.sum_micro;
+        self.log_sum -= other.log_sum;
+        self.log_square -= other.log_square;
+        self.sketch.take(&other.sketch);
+    }
+
     /// Sum of the values.
     pub fn sum(&self) -> f64 {
         self.sum_micro as f64 / MICRO

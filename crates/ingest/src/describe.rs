@@ -75,6 +75,9 @@ fn fact(batch: &Batch, o: &Ontology, fact: &Fact) -> String {
                 Observation::Count(n) => format!("{n}×"),
                 Observation::Cumulative { start, value } => format!("{value} since {start}"),
                 Observation::Many { values, sum } => format!("{values:?} sum {sum:?}"),
+                Observation::Growing { start, values, sum } => {
+                    format!("{values:?} sum {sum:?} since {start}")
+                }
             };
             let by = names(batch, o, cohort);
             format!("{measure} = {value} on {} by [{by}] at {at} #{:016x}", name(subject), id.0)

@@ -1,9 +1,8 @@
 //! From a metric point to an observation: temporality, buckets and units.
 //!
-//! What can be added up over time and over components becomes a fact; what cannot is said to be so. A growing counter becomes
-//! readings, and the reader of the graph takes differences. A cumulative histogram would need the difference of every bucket
-//! between two requests, which a normaliser that remembers nothing cannot take; its count and its sum are counters and remain
-//! mappable as `<metric>.count` and `<metric>.sum`. Quantiles of a summary cannot be added up at all; the same two remain.
+//! What can be added up over time and over components becomes a fact; what cannot is said to be so. Growing counters and
+//! growing histograms become readings, and the graph takes differences. Quantiles of a summary cannot be added up at all; its
+//! count and its sum are counters and remain mappable as `<metric>.count` and `<metric>.sum`.
 
 use crate::otlp::{MetricHead, Point, Reading, Temporality};
 use ontology::model::{Measure, MeasureKind};
@@ -73,20 +72,27 @@ pub(crate) fn observe(
             "summary whose quantiles cannot be added up",
             format!("metric {}: map its .count and .sum instead", String::from_utf8_lossy(metric.name)),
         )),
-        (_, Part::Whole) if cumulative => Err((
-            "cumulative histogram of a measure that needs deltas",
-            format!(
-                "metric {}: set the exporter's temporality to delta, or map its .count and .sum",
-                String::from_utf8_lossy(metric.name)
-            ),
-        )),
         (Reading::Histogram { count, sum, counts, bounds, min, max }, Part::Whole) => {
-            explicit(*count, *sum, counts, bounds, (*min, *max), scale)
+            let extremes = if cumulative { (None, None) } else { (*min, *max) };
+            let read = explicit(*count, *sum, counts, bounds, extremes, scale)?;
+            Ok(read.map(|r| if cumulative { growing(r, point) } else { r }))
         }
         (
             Reading::Exponential { sum, scale: steps, zeros, positive, negative, min, max, .. },
             Part::Whole,
-        ) => exponential(*sum, *steps, *zeros, positive, negative, (*min, *max), scale),
+        ) => {
+            let extremes = if cumulative { (None, None) } else { (*min, *max) };
+            let read = exponential(*sum, *steps, *zeros, positive, negative, extremes, scale)?;
+            Ok(read.map(|r| if cumulative { growing(r, point) } else { r }))
+        }
+    }
+}
+
+/// A distribution as one reading of many. Its buckets must be the same each time, so the extremes, which move, have no say.
+fn growing(read: Observation, point: &Point) -> Observation {
+    match read {
+        Observation::Many { values, sum } => Observation::Growing { start: since(point), values, sum },
+        other => other,
     }
 }
 
@@ -253,12 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cumulative_histogram_keeps_its_count_and_its_sum() {
+    fn a_cumulative_histogram_is_a_reading_with_the_same_values_each_time() {
         let p = point(histogram(vec![1, 2], vec![0.5]));
         let cumulative = head("s", Temporality::Cumulative, false);
         let ms = measure(MeasureKind::Duration, "ms");
-        assert!(observe(&p, &cumulative, Part::Whole, &ms).unwrap_err().0.starts_with("cumulative"));
         let start = Time::from_nanos(5).unwrap();
+        let values = vec![(250.0, 1), (500.0, 2)];
+        let whole = Observation::Growing { start, values, sum: Some(1000.0) };
+        assert_eq!(observe(&p, &cumulative, Part::Whole, &ms), Ok(Some(whole)));
         let rate = measure(MeasureKind::Rate, "/s");
         let read = |value| Ok(Some(Observation::Cumulative { start, value }));
         assert_eq!(observe(&p, &cumulative, Part::Count, &rate), read(3.0));

@@ -61,6 +61,15 @@ pub enum Observation {
         /// Exact sum of all values when the source gave it.
         sum: Option<f64>,
     },
+    /// A reading of a distribution that grows since `start`; what counts is what came between readings.
+    Growing {
+        /// When it was last empty.
+        start: Time,
+        /// Values in the measure's unit with their counts, ascending; the same value stands for the same bucket each time.
+        values: Vec<(f64, u64)>,
+        /// Exact sum of all values when the source gave it.
+        sum: Option<f64>,
+    },
 }
 
 /// Which side of a call a step tells of.

@@ -162,8 +162,16 @@ fn variant(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
 
-/// OpenFeature's events for the flags a session evaluated at its start.
-pub(crate) fn flag_events(session: &Session) -> Vec<LogRecord> {
+/// What a session tells at its start: that it began, and by OpenFeature's events which flags were evaluated.
+pub(crate) fn start_events(session: &Session) -> Vec<LogRecord> {
+    let began = LogRecord {
+        time_unix_nano: session.began_ns as u64,
+        observed_time_unix_nano: session.began_ns as u64,
+        severity_number: 9,
+        event_name: "session.start".to_string(),
+        attributes: vec![text("session.id", session_id(session))],
+        ..LogRecord::default()
+    };
     let event = |(flag, on): &(usize, bool)| LogRecord {
         time_unix_nano: session.began_ns as u64,
         observed_time_unix_nano: session.began_ns as u64,
@@ -179,7 +187,7 @@ pub(crate) fn flag_events(session: &Session) -> Vec<LogRecord> {
         ],
         ..LogRecord::default()
     };
-    session.flags.iter().map(event).collect()
+    std::iter::once(began).chain(session.flags.iter().map(event)).collect()
 }
 
 /// A crash of the app.

@@ -4,8 +4,8 @@ use crate::audience::{Crowd, visitor};
 use crate::backend::{Backend, Hop};
 use crate::company::{Callee, Company};
 use crate::encode::{
-    TraceIds, client_resource, client_spans, crash_event, error_logs, flag_events, gateway_ns, scope,
-    server_spans, view_event,
+    TraceIds, client_resource, client_spans, crash_event, error_logs, gateway_ns, scope, server_spans,
+    start_events, view_event,
 };
 use crate::feeds::documents;
 use crate::journey::{Outcome, Session, render};
@@ -182,7 +182,7 @@ impl World {
         let done_ns = at_ns + from_ms(rendered.ttr_ms());
 
         let mut records = match turn {
-            Turn::First => flag_events(session),
+            Turn::First => start_events(session),
             Turn::Later => Vec::new(),
         };
         records.push(view_event(session, &rendered, interaction, sampled.then_some(&ids)));

@@ -130,6 +130,17 @@ impl Sketch {
         self.buckets = merged;
     }
 
+    /// Takes away the counts of a sketch that was added before.
+    pub fn take(&mut self, other: &Sketch) {
+        for theirs in &other.buckets {
+            if let Ok(at) = self.buckets.binary_search_by_key(&theirs.bucket(), |held| held.bucket()) {
+                let left = self.buckets[at].count().saturating_sub(theirs.count());
+                self.buckets[at] = Bucket::new(theirs.bucket(), left);
+            }
+        }
+        self.buckets.retain(|held| held.count() > 0);
+    }
+
     /// How many values were counted.
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|held| held.count()).sum()

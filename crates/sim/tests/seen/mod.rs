@@ -203,7 +203,7 @@ fn logs(seen: &mut Seen, body: &[u8]) {
                     );
                     seen.flags.entry(word(said, "session.id")).or_default().insert(said_flag);
                 }
-                "app.crash" => {}
+                "app.crash" | "session.start" => {}
                 "" => {
                     assert!(record.trace_id.len() == 16 && record.body.is_some());
                     seen.app_logs += 1;
