@@ -147,7 +147,8 @@ mod tests {
             }
         }
         std::fs::write(dir.join("inputs/one.csv"), rows).unwrap();
-        let line = r#"{"case": "one", "dims": ["cdn", "bitrate"], "file": "one.csv", "t_detect": 1566398100}"#;
+        let line =
+            r#"{"case": "one", "dims": ["cdn", "bitrate"], "file": "one.csv", "t_detect": 1566398100}"#;
         std::fs::write(dir.join("inputs/cases.jsonl"), line).unwrap();
         let label = r#"{"case": "one", "root_cause": [{"cdn": "3", "bitrate": "2000.0"}]}"#;
         std::fs::write(dir.join("labels.jsonl"), label).unwrap();
