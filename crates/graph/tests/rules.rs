@@ -1,15 +1,17 @@
 //! Kept rules: what is drawn edge by edge is what follows from all facts at once, whatever order they came in.
 
+mod written;
+
 use graph::{Evidence, Fold, Graph, Limits, NodeId};
-use ontology::fact::{Batch, Draft, Fact, Key, Ref};
-use ontology::model::KeyPart;
+use ontology::fact::Batch;
 use ontology::paths::Repeat;
 use ontology::premise::{Premise, Term};
 use ontology::rules::{Conclusion, Keep, Rule};
-use ontology::{Ontology, RelationId, SourceFile, Time, Value};
+use ontology::{Ontology, RelationId, SourceFile, Time};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use written::{fact, folded, lines, minute, together};
 
 /// The built-in ontology and rules that use everything kept rules may say: `+`, alternatives, backwards steps, `!=`, one kept
 /// conclusion resting on another, and sampled nodes in a row with kept ones on both sides.
@@ -37,84 +39,6 @@ rules:
     Arc::new(ontology::load(&[relations, rules]).unwrap_or_else(|p| panic!("{p}")))
 }
 
-/// The world is written a line a fact: `minute: Class key -relation-> Class key`. A key `a` is primary, `~a` is a weaker one
-/// alone, and `a~b` is both.
-fn draft(o: &Ontology, class: &str, key: &str) -> Draft {
-    let of = o.class(class).unwrap_or_else(|| panic!("no class {class}"));
-    let hash = |slot: u8, text: &str| {
-        let bytes = format!("{class} {slot} {text}");
-        let hash = bytes.bytes().fold(0xcbf2_9ce4_8422_2325_u128, |h, b| {
-            (h ^ u128::from(b)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-        });
-        Key { slot, hash: (hash << 64) | hash }
-    };
-    let (primary, weaker) = key.split_once('~').unwrap_or((key, ""));
-    let mut keys = Vec::new();
-    keys.extend((!primary.is_empty()).then(|| hash(0, primary)));
-    keys.extend((!weaker.is_empty()).then(|| hash(1, weaker)));
-    let name = if primary.is_empty() { weaker } else { primary };
-    // What people read is the name, or else what the key is made of.
-    let first = o.classes[of.index()].keys[0].iter().find_map(|p| match p {
-        KeyPart::Attr(a) => Some(*a),
-        KeyPart::Relation(_) => None,
-    });
-    let attrs = o.attr(of, "name").or(first).map(|a| (a, Value::text(name))).into_iter().collect();
-    Draft { class: of, keys, attrs }
-}
-
-fn minute(m: i64) -> Time {
-    Time::from_secs(1_800_000_000 + m * 60)
-}
-
-fn fact(o: &Ontology, line: &str) -> Batch {
-    let (m, rest) = line.trim().split_once(": ").unwrap_or_else(|| panic!("{line}"));
-    let words: Vec<&str> = rest.split(' ').collect();
-    let (m, until) = m.split_once("..").map_or((m, None), |(a, b)| (a, Some(b)));
-    let time = |m: &str| minute(m.trim().parse().unwrap());
-    let (drafts, fact) = match words.as_slice() {
-        [class, key, arrow, other, target] => {
-            let relation = arrow.trim_start_matches('-').trim_end_matches("->");
-            let relation = o.relation(relation).unwrap_or_else(|| panic!("{line}"));
-            let related =
-                Fact::Related { relation, from: Ref(0), to: Ref(1), at: time(m), until: until.map(time) };
-            (vec![draft(o, class, key), draft(o, other, target)], related)
-        }
-        [class, key] => (vec![draft(o, class, key)], Fact::Seen { entity: Ref(0), at: time(m) }),
-        _ => panic!("{line}"),
-    };
-    Batch { source: "otlp".to_owned(), drafts, facts: vec![fact], ..Batch::default() }
-}
-
-fn folded(o: &Arc<Ontology>, lines: &[&str], limits: Limits) -> Graph {
-    let mut fold = Fold::new(Arc::clone(o), Vec::new(), limits);
-    for line in lines {
-        fold.fold(&fact(o, line), minute(10_000));
-    }
-    fold.graph()
-}
-
-/// Some batches as one.
-fn together(batches: &[Batch]) -> Batch {
-    let mut all = Batch { source: "otlp".to_owned(), ..Batch::default() };
-    for batch in batches {
-        let shift = u32::try_from(all.drafts.len()).unwrap();
-        let moved = |r: Ref| Ref(r.0 + shift);
-        all.drafts.extend(batch.drafts.iter().cloned());
-        all.facts.extend(batch.facts.iter().map(|f| match f {
-            Fact::Related { relation, from, to, at, until } => Fact::Related {
-                relation: *relation,
-                from: moved(*from),
-                to: moved(*to),
-                at: *at,
-                until: *until,
-            },
-            Fact::Seen { entity, at } => Fact::Seen { entity: moved(*entity), at: *at },
-            other => panic!("{other:?}"),
-        }));
-    }
-    all
-}
-
 /// Conclusions that hold at a minute.
 fn concluded(graph: &Graph, relation: &str, m: i64) -> String {
     let relation = graph.ontology().relation(relation).unwrap();
@@ -128,7 +52,7 @@ fn concluded(graph: &Graph, relation: &str, m: i64) -> String {
 
 fn check(world: &str, relation: &str, m: i64, expected: &str) {
     let o = ontology();
-    let mut lines: Vec<&str> = world.lines().filter(|l| !l.trim().is_empty()).collect();
+    let mut lines = lines(world);
     assert_eq!(concluded(&folded(&o, &lines, Limits::default()), relation, m), expected);
     lines.reverse();
     let backwards = folded(&o, &lines, Limits::default());
@@ -237,7 +161,7 @@ fn a_service_does_not_depend_on_itself_under_another_name() {
 #[test]
 fn why_an_edge_is_there_is_told_by_rule_and_premises() {
     let o = ontology();
-    let lines: Vec<&str> = CALLS.lines().filter(|l| !l.trim().is_empty()).collect();
+    let lines = lines(CALLS);
     let graph = folded(&o, &lines, Limits::default());
     let (edge, ..) = graph
         .edges_of(o.relation("depends_on").unwrap())
@@ -273,7 +197,7 @@ fn beyond_the_limit_nothing_more_is_concluded_and_that_is_counted() {
     let o = ontology();
     let limits = Limits { conclusions: 1, ..Limits::default() };
     let mut fold = Fold::new(Arc::clone(&o), Vec::new(), limits);
-    for line in CALLS.lines().filter(|l| !l.trim().is_empty()) {
+    for line in lines(CALLS) {
         fold.fold(&fact(&o, line), minute(100));
     }
     assert!(fold.totals().conclusions_left_out > 0);
