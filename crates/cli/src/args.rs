@@ -33,7 +33,7 @@ pub enum Command {
     Demo(Demo),
     /// Ask why: `e2egraph ask "Why is TV UI lolomo TTR regressing in the latest version?"`
     Ask(Ask),
-    /// Look into the graph: find, show, neighbours, path, diff, query.
+    /// Look into the graph: find, show, neighbours, path, follows, diff, query.
     #[command(subcommand)]
     Graph(Graph),
     /// What may exist, how it relates, what is measured: check, show, schema.
@@ -199,6 +199,20 @@ pub enum Graph {
         to_class: String,
         /// Name of the second.
         to: String,
+        /// Options.
+        #[command(flatten)]
+        at: At,
+    },
+    /// What follows by the ontology's rules: `e2egraph graph follows rests_on --from View tvui/lolomo`
+    Follows {
+        /// A derived relation or a predicate of the ontology.
+        what: String,
+        /// Where the relation leads from; a predicate's first argument.
+        #[arg(long, num_args = 2, value_names = ["CLASS", "NAME"])]
+        from: Vec<String>,
+        /// Where the relation leads to; a predicate's second argument.
+        #[arg(long, num_args = 2, value_names = ["CLASS", "NAME"])]
+        to: Vec<String>,
         /// Options.
         #[command(flatten)]
         at: At,
