@@ -55,7 +55,7 @@ pub(crate) fn entries(view: &View<'_>, vocabulary: &Vocabulary, views: &[NodeId]
     let enters = vocabulary.enters(o, vocabulary.operation);
     let mut count: BTreeMap<NodeId, usize> = BTreeMap::new();
     for v in views {
-        // A derived edge says it at once; else the interactions themselves do.
+        // An edge that a source told says it at once; else the interactions themselves do.
         for hop in view.graph.hops(*v) {
             let to_operation = view.graph.node(hop.node).is_some_and(|n| n.class == vocabulary.operation);
             if hop.direction == Direction::Out && to_operation {

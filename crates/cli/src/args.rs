@@ -120,7 +120,7 @@ Examples:
   e2egraph ask \"Why is TV UI lolomo TTR regressing in the latest version?\"
   e2egraph ask \"Why is ratings slow?\" --at 2026-11-24T12:05:00Z --json")]
     Ask(Ask),
-    /// Look into the graph: find, show, neighbours, path, diff, query.
+    /// Look into the graph: find, show, neighbours, path, follows, diff, query.
     #[command(subcommand)]
     Graph(Graph),
     /// What may exist, how it relates, what is measured: check, show, schema.
@@ -314,6 +314,20 @@ pub enum Graph {
         to_class: String,
         /// Name of the second.
         to: String,
+        /// Options.
+        #[command(flatten)]
+        at: At,
+    },
+    /// What follows by the ontology's rules: `e2egraph graph follows rests_on --from View tvui/lolomo`
+    Follows {
+        /// A derived relation or a predicate of the ontology.
+        what: String,
+        /// Where the relation leads from; a predicate's first argument.
+        #[arg(long, num_args = 2, value_names = ["CLASS", "NAME"])]
+        from: Vec<String>,
+        /// Where the relation leads to; a predicate's second argument.
+        #[arg(long, num_args = 2, value_names = ["CLASS", "NAME"])]
+        to: Vec<String>,
         /// Options.
         #[command(flatten)]
         at: At,

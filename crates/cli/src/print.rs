@@ -83,6 +83,9 @@ pub fn output(answer: &Json) -> String {
     if let Some(hidden) = answer.get("hidden").and_then(Json::as_u64).filter(|h| *h > 0) {
         let _ = writeln!(out, "… and {hidden} more; raise --limit to see them");
     }
+    if !text("note").is_empty() {
+        let _ = writeln!(out, "{}", text("note"));
+    }
     out
 }
 

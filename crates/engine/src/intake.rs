@@ -256,6 +256,9 @@ impl Engine {
             "remembered_items" => {
                 "beyond: the oldest hour is forgotten, repetitions that late would count again"
             }
+            "conclusions" => {
+                "beyond: nothing further is concluded by kept rules, what was set aside is counted"
+            }
             "series" => "beyond: samples of further cohorts count for the whole subject",
             _ => "beyond: further nodes are not made, their facts are counted as left out",
         };

@@ -2,6 +2,7 @@
 //!
 //! Every bound here has a name in [`Limits`]; what happens at the bound is said there and counted in [`Totals`].
 
+use crate::conclude::Drawing;
 use crate::growing::Reading;
 use crate::series::{CohortId, Of, Series, SeriesId};
 use crate::topology::{Edge, EdgeId, Graph, Node, NodeId, Said};
@@ -29,6 +30,9 @@ pub struct Limits {
     pub series: usize,
     /// Nodes of classes that are kept each. Beyond: further ones are not made, their facts are counted as left out.
     pub nodes: usize,
+    /// Ways in which kept conclusions follow, and what sampled nodes were seen to join. Beyond: no further ones are drawn, and
+    /// what set them off is counted.
+    pub conclusions: usize,
     /// Hours that series reach back. Older minutes are forgotten.
     pub hours: i64,
 }
@@ -41,6 +45,7 @@ impl Default for Limits {
             remembered_items: 20_000_000,
             series: 2_000_000,
             nodes: 1_000_000,
+            conclusions: 4_000_000,
             hours: 24 * 14,
         }
     }
@@ -63,6 +68,8 @@ pub struct Totals {
     pub traces_let_go: u64,
     /// Facts left out because the node limit was reached.
     pub left_out: u64,
+    /// Times that something was not concluded because the limit of conclusions was reached.
+    pub conclusions_left_out: u64,
     /// Samples that went to the empty cohort because the series limit was reached.
     pub cohorts_folded: u64,
 }
@@ -79,10 +86,11 @@ pub struct Folded {
 /// The writer: holds the current graph and the indexes that only writing needs.
 #[derive(Debug)]
 pub struct Fold {
-    graph: Graph,
-    limits: Limits,
+    pub(crate) graph: Graph,
+    pub(crate) limits: Limits,
+    pub(crate) drawing: Drawing,
     trust: Vec<String>,
-    edge_index: FxHashMap<(RelationId, NodeId, NodeId), EdgeId>,
+    pub(crate) edge_index: FxHashMap<(RelationId, NodeId, NodeId), EdgeId>,
     cohort_index: FxHashMap<Arc<[NodeId]>, CohortId>,
     series_index: FxHashMap<(Of, CohortId), SeriesId>,
     /// Stand-ins by weaker key.
@@ -93,7 +101,7 @@ pub struct Fold {
     traces: Traces,
     sampled: VecDeque<NodeId>,
     kept_nodes: usize,
-    totals: Totals,
+    pub(crate) totals: Totals,
     forgotten_before: Option<Minute>,
 }
 
@@ -122,6 +130,7 @@ impl Fold {
         Fold {
             graph: Graph::new(ontology),
             limits,
+            drawing: Drawing::default(),
             trust,
             edge_index: FxHashMap::default(),
             cohort_index: FxHashMap::default(),
@@ -149,13 +158,14 @@ impl Fold {
     }
 
     /// How much of each limit is used, in the order of [`Limits`]: name, used, limit.
-    pub fn usage(&self) -> [(&'static str, usize, usize); 5] {
+    pub fn usage(&self) -> [(&'static str, usize, usize); 6] {
         [
             ("sampled_nodes", self.sampled.len(), self.limits.sampled_nodes),
             ("open_traces", self.traces.len(), self.limits.open_traces),
             ("remembered_items", self.remembered_items, self.limits.remembered_items),
             ("series", self.graph.series.len(), self.limits.series),
             ("nodes", self.kept_nodes, self.limits.nodes),
+            ("conclusions", self.drawing.held, self.limits.conclusions),
         ]
     }
 
@@ -220,7 +230,7 @@ impl Fold {
         at: Time,
     ) -> Option<NodeId> {
         let context = Context {
-            source: 1 << self.source(CONCLUDED).min(63),
+            source: self.concluded(),
             rank: 0,
             recorded: at,
             nodes: Vec::new(),
@@ -237,10 +247,9 @@ impl Fold {
         Some(node)
     }
 
-    /// Draws an edge that follows from others. The same again at a later minute says that it still follows.
-    pub fn conclude(&mut self, relation: RelationId, from: NodeId, to: NodeId, at: Time) {
-        let concluded = 1 << self.source(CONCLUDED).min(63);
-        self.edge(relation, from, to, at, concluded);
+    /// The source of what is concluded here, as bits of a node's or an edge's sources.
+    pub(crate) fn concluded(&mut self) -> u64 {
+        1 << self.source(CONCLUDED).min(63)
     }
 
     fn one(&mut self, fact: &Fact, c: &mut Context) {
@@ -394,8 +403,7 @@ impl Fold {
                 None => self.make(draft.class, *key, false)?,
             };
             if self.graph.raw(stand_in).is_some_and(|s| !s.owners.contains(&node)) {
-                self.with_node(stand_in, |s| s.owners.push(node));
-                self.with_node(node, |n| n.followers.push(stand_in));
+                self.belongs(stand_in, node);
             }
         }
         let said: Vec<(AttrId, Value)> = draft.attrs.clone();
@@ -477,13 +485,27 @@ impl Fold {
             if !known && let Some(Some(e)) = self.graph.edges.get_mut(id.0 as usize) {
                 e.seen.add(minute, gap);
                 e.sources |= sources;
+                // When kept conclusions hold is read off their premises; of sampled ones it is noted as they come.
+                let watched = !self.graph.rules.triggers(relation).is_empty();
+                if watched && (self.is_sampled(from) || self.is_sampled(to)) {
+                    self.draw(id);
+                }
             }
             return id;
         }
-        let id = EdgeId(u32::try_from(self.graph.edges.len()).unwrap_or(u32::MAX));
         let mut seen = crate::Runs::default();
         seen.add(minute, gap);
-        self.graph.edges.push_back(Some(Edge { relation, from, to, seen, ended: None, sources }));
+        let id = self.make_edge(Edge { relation, from, to, seen, ended: None, sources });
+        if !self.graph.rules.triggers(relation).is_empty() {
+            self.draw(id);
+        }
+        id
+    }
+
+    pub(crate) fn make_edge(&mut self, edge: Edge) -> EdgeId {
+        let id = EdgeId(u32::try_from(self.graph.edges.len()).unwrap_or(u32::MAX));
+        let (relation, from, to) = (edge.relation, edge.from, edge.to);
+        self.graph.edges.push_back(Some(edge));
         self.edge_index.insert((relation, from, to), id);
         self.with_node(from, |n| n.out.push_back(id));
         if !self.is_sampled(from) || self.is_sampled(to) {
@@ -497,7 +519,7 @@ impl Fold {
         class.is_some_and(|c| c.grain == Grain::Sampled)
     }
 
-    fn with_node(&mut self, node: NodeId, change: impl FnOnce(&mut Node)) {
+    pub(crate) fn with_node(&mut self, node: NodeId, change: impl FnOnce(&mut Node)) {
         if let Some(Some(n)) = self.graph.nodes.get_mut(node.0 as usize) {
             change(Arc::make_mut(n));
         }

@@ -2,22 +2,26 @@
 //!
 //! Facts go in through [`Fold`]; what comes out is a [`Graph`], an immutable epoch that shares everything unchanged with the
 //! epochs before it, so that keeping a snapshot is keeping a pointer. Late, repeated and reordered facts fold to the same
-//! graph.
+//! graph. What follows from them by the ontology's kept rules is drawn as they come, as edges like any other.
 //!
 //! **Not here:** I/O, clocks, threads, randomness; no name of a class, relation or measure.
 //!
 //! **Next door:** `ontology` and `stats` below; `query` above reads graphs, `engine` folds facts into them.
 
 mod compare;
+mod conclude;
 mod fold;
 mod growing;
 mod identity;
+mod join;
 mod read;
+mod rules;
 mod runs;
 mod series;
 mod stat;
 mod topology;
 mod trace;
+mod why;
 
 pub use compare::{Change, Difference, EdgeChange, Half, Keep, Kind, MeasureChange, NodeChange, diff};
 pub use fold::{Fold, Folded, Limits, Totals};
@@ -26,3 +30,4 @@ pub use runs::Runs;
 pub use series::{CohortId, Of, Series, SeriesId};
 pub use stat::Stat;
 pub use topology::{Edge, EdgeId, Graph, Node, NodeId};
+pub use why::{Because, Evidence};

@@ -1,5 +1,6 @@
 //! Reading a graph: nodes, edges as they held at a moment, and sums over series.
 
+use crate::runs::Runs;
 use crate::series::{CohortId, Of, Series};
 use crate::stat::Stat;
 use crate::topology::{Edge, EdgeId, Graph, Node, NodeId};
@@ -38,6 +39,8 @@ pub type Cohort = Vec<NodeId>;
 
 /// Traffic not seen for this long is taken to have stopped.
 const FLOW_LIFE_MINUTES: i64 = 10;
+/// Longer than any graph, short enough to be added to.
+const FOREVER_MINUTES: i64 = i64::MAX / 4;
 
 impl Graph {
     /// A node, if it is still held.
@@ -123,9 +126,14 @@ impl Graph {
     }
 
     /// Whether an edge held at a moment. A `fixed` one holds from when it was first seen; a `while` one until its source has
-    /// another target or is no longer seen; a `flow` as long as there is traffic.
+    /// another target or is no longer seen; a `flow` as long as there is traffic; a concluded one as long as what it follows
+    /// from.
     pub fn holds(&self, id: EdgeId, at: Time) -> bool {
         let Some(edge) = self.edge(id) else { return false };
+        self.told_to_hold(edge, at) || self.follows_at(id, at)
+    }
+
+    fn told_to_hold(&self, edge: &Edge, at: Time) -> bool {
         if edge.ended.is_some_and(|end| end <= at) {
             return false;
         }
@@ -139,6 +147,19 @@ impl Graph {
                 !relation.single || !self.superseded(edge, run.0, minute)
             }
         }
+    }
+
+    /// When an edge held by what was seen of it alone, without regard to other edges: what of a sampled node's edges is
+    /// remembered.
+    pub(crate) fn held_runs(&self, id: EdgeId) -> Runs {
+        let Some(edge) = self.edge(id) else { return Runs::default() };
+        let life = match self.ontology.relations.get(edge.relation.index()).map(|r| r.holds) {
+            Some(Holds::Fixed) => FOREVER_MINUTES,
+            Some(Holds::Flow) => FLOW_LIFE_MINUTES,
+            Some(Holds::While) => self.life_minutes(edge.from),
+            None => 0,
+        };
+        edge.seen.prolonged(life)
     }
 
     fn life_minutes(&self, node: NodeId) -> i64 {
@@ -165,6 +186,11 @@ impl Graph {
     /// Whether an edge held at any moment of a stretch.
     pub fn held_during(&self, id: EdgeId, during: Stretch) -> bool {
         let Some(edge) = self.edge(id) else { return false };
+        let (from, to) = (during.from.minute(), during.to.minute().plus(1));
+        self.told_to_hold_during(edge, during) || self.follows_first(id, from, to).is_some()
+    }
+
+    fn told_to_hold_during(&self, edge: &Edge, during: Stretch) -> bool {
         if edge.ended.is_some_and(|end| end <= during.from) {
             return false;
         }
@@ -177,9 +203,19 @@ impl Graph {
         }
     }
 
-    /// Edges at a node, both ways, without regard to time, sorted by relation, direction and the other end's key. Edges from
-    /// sampled nodes into unsampled ones are not indexed; [`Graph::sampled_into`] finds them.
+    /// Edges at a node as sources told of them, both ways, without regard to time, sorted by relation, direction and the
+    /// other end's key. What was only concluded is left out: a roll-up is no second way for trouble to travel.
+    /// Edges from sampled nodes into unsampled ones are not indexed; [`Graph::sampled_into`] finds them.
     pub fn hops(&self, node: NodeId) -> Vec<Hop> {
+        self.hops_where(node, |e| !e.seen.is_empty())
+    }
+
+    /// The same with what was concluded.
+    pub fn all_hops(&self, node: NodeId) -> Vec<Hop> {
+        self.hops_where(node, |_| true)
+    }
+
+    fn hops_where(&self, node: NodeId, keep: impl Fn(&Edge) -> bool) -> Vec<Hop> {
         let mut hops: Vec<(RelationId, Direction, u128, Hop)> = Vec::new();
         for member in self.members(node) {
             let Some(found) = self.raw(member) else { continue };
@@ -189,7 +225,7 @@ impl Graph {
                 .map(|e| (*e, Direction::Out))
                 .chain(found.into.iter().map(|e| (*e, Direction::In)));
             for (id, direction) in both {
-                let Some(edge) = self.edge(id) else { continue };
+                let Some(edge) = self.edge(id).filter(|e| keep(e)) else { continue };
                 let other = self.resolve(if direction == Direction::Out { edge.to } else { edge.from });
                 let hash = self.raw(other).map_or(0, |n| n.key.hash);
                 hops.push((
@@ -204,15 +240,20 @@ impl Graph {
         hops.into_iter().map(|h| h.3).collect()
     }
 
-    /// Edges that hold at a moment.
+    /// Edges as sources told of them that hold at a moment.
     pub fn hops_at(&self, node: NodeId, at: Time) -> Vec<Hop> {
         self.hops(node).into_iter().filter(|h| self.holds(h.edge, at)).collect()
+    }
+
+    /// The same with what was concluded.
+    pub fn all_hops_at(&self, node: NodeId, at: Time) -> Vec<Hop> {
+        self.all_hops(node).into_iter().filter(|h| self.holds(h.edge, at)).collect()
     }
 
     /// Nodes a relation leads to at some time, in key order, each once.
     pub fn follow(&self, node: NodeId, relation: RelationId, direction: Direction) -> Vec<NodeId> {
         let mut found: Vec<NodeId> = Vec::new();
-        for h in self.hops(node) {
+        for h in self.all_hops(node) {
             if h.relation == relation && h.direction == direction && !found.contains(&h.node) {
                 found.push(h.node);
             }
@@ -354,8 +395,11 @@ impl Graph {
         }
         for (id, e) in self.edges() {
             let relation = self.ontology.relations.get(e.relation.index()).map_or("?", |r| &r.name);
+            let supports = self.concluded.get(&id).into_iter().flatten();
+            let mut because: Vec<String> = supports.map(|s| self.support_text(s)).collect();
+            because.sort_unstable();
             lines.push(format!(
-                "edge {} -{relation}-> {} seen={:?} ended={:?} by={:?}",
+                "edge {} -{relation}-> {} seen={:?} ended={:?} by={:?} because={because:?}",
                 label(e.from),
                 label(e.to),
                 e.seen,

@@ -48,6 +48,44 @@ impl Runs {
         }
     }
 
+    /// Adds every minute of some runs; only runs that touch become one.
+    pub(crate) fn cover_all(&mut self, other: &Runs) {
+        let mut all: Vec<(Minute, Minute)> = self.0.iter().chain(&other.0).copied().collect();
+        all.sort_unstable();
+        self.0.clear();
+        for (from, to) in all {
+            match self.0.last_mut() {
+                Some(last) if from.0 <= last.1.0.saturating_add(1) => last.1 = last.1.max(to),
+                _ => self.0.push((from, to)),
+            }
+        }
+    }
+
+    /// Whether every minute of some runs is in one of these.
+    pub(crate) fn covers_all(&self, other: &Runs) -> bool {
+        other.0.iter().all(|run| self.at(run.0, 0).is_some_and(|own| own.1 >= run.1))
+    }
+
+    /// The minutes that are in both.
+    pub(crate) fn and(&self, other: &Runs) -> Runs {
+        let both = self.0.iter().flat_map(|a| other.0.iter().map(move |b| (a.0.max(b.0), a.1.min(b.1))));
+        let mut found = Runs::default();
+        found.cover_all(&Runs(both.filter(|(from, to)| from <= to).collect()));
+        found
+    }
+
+    /// Each run prolonged by `life`; those that touch then are one.
+    pub(crate) fn prolonged(&self, life: i64) -> Runs {
+        let mut found = Runs::default();
+        found.cover_all(&Runs(self.0.iter().map(|(a, b)| (*a, Minute(b.0.saturating_add(life)))).collect()));
+        found
+    }
+
+    /// Whether nothing was seen.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The first minute seen.
     pub fn first(&self) -> Option<Minute> {
         self.0.first().map(|r| r.0)
@@ -104,6 +142,18 @@ mod tests {
         assert!(runs.at(Minute(9), 5).is_none());
         assert!(runs.at(Minute(17), 5).is_some());
         assert!(runs.at(Minute(18), 5).is_none());
+    }
+
+    #[test]
+    fn what_is_in_both_is_what_overlaps() {
+        let (a, b) = (built(&[1, 2, 3, 9, 20], 5), built(&[3, 8, 12], 3));
+        assert_eq!(a.0, [(Minute(1), Minute(3)), (Minute(9), Minute(9)), (Minute(20), Minute(20))]);
+        assert_eq!(a.and(&b.prolonged(1)).0, [(Minute(3), Minute(3)), (Minute(9), Minute(9))]);
+        assert!(a.and(&Runs::default()).is_empty());
+        let mut both = a.clone();
+        both.cover_all(&built(&[4, 10], 0));
+        assert_eq!(both.0, [(Minute(1), Minute(4)), (Minute(9), Minute(10)), (Minute(20), Minute(20))]);
+        assert!(both.covers_all(&a) && !a.covers_all(&both));
     }
 
     proptest! {

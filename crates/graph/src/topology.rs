@@ -1,5 +1,7 @@
 //! Nodes and edges, and the graph that holds them: every table persistent, so that a clone is a snapshot.
 
+use crate::join::{Support, Witness};
+use crate::rules::Kept;
 use crate::runs::Runs;
 use crate::series::{CohortId, Of, Series, SeriesId};
 use imbl::GenericHashMap;
@@ -59,7 +61,7 @@ pub struct Edge {
     pub from: NodeId,
     /// To.
     pub to: NodeId,
-    /// When it was seen to hold.
+    /// When a source saw it hold; empty when it was only concluded.
     pub seen: Runs,
     /// When it was said to end.
     pub ended: Option<Time>,
@@ -70,6 +72,7 @@ pub struct Edge {
 #[derive(Clone, Debug)]
 pub struct Graph {
     pub(crate) ontology: Arc<Ontology>,
+    pub(crate) rules: Arc<Kept>,
     pub(crate) nodes: imbl::Vector<Option<Arc<Node>>>,
     pub(crate) edges: imbl::Vector<Option<Edge>>,
     pub(crate) by_key: Map<u128, NodeId>,
@@ -78,6 +81,9 @@ pub struct Graph {
     pub(crate) series_of: Map<Of, imbl::Vector<SeriesId>>,
     pub(crate) cohorts: imbl::Vector<Arc<[NodeId]>>,
     pub(crate) sources: imbl::Vector<Arc<str>>,
+    /// How concluded edges follow; never an empty set.
+    pub(crate) concluded: Map<EdgeId, imbl::OrdSet<Support>>,
+    pub(crate) witnesses: imbl::Vector<Witness>,
     pub(crate) latest: Option<Time>,
 }
 
@@ -85,6 +91,7 @@ impl Graph {
     /// An empty graph under an ontology.
     pub fn new(ontology: Arc<Ontology>) -> Graph {
         Graph {
+            rules: Arc::new(Kept::new(&ontology)),
             ontology,
             nodes: imbl::Vector::new(),
             edges: imbl::Vector::new(),
@@ -94,6 +101,8 @@ impl Graph {
             series_of: Map::default(),
             cohorts: imbl::Vector::new(),
             sources: imbl::Vector::new(),
+            concluded: Map::default(),
+            witnesses: imbl::Vector::new(),
             latest: None,
         }
     }

@@ -344,6 +344,18 @@ impl Ontology {
         arrows.iter().any(|(domain, range)| self.is_a(from, *domain) && self.is_a(to, *range))
     }
 
+    /// Whether a relation is `general` or a special case of it.
+    pub fn is_case_of(&self, special: RelationId, general: RelationId) -> bool {
+        let mut at = Some(special);
+        while let Some(r) = at {
+            if r == general {
+                return true;
+            }
+            at = self.relations.get(r.index()).and_then(|r| r.is);
+        }
+        false
+    }
+
     /// Whether `class` is `general` or a kind of it.
     pub fn is_a(&self, class: ClassId, general: ClassId) -> bool {
         let mut at = Some(class);

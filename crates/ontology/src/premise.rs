@@ -68,7 +68,8 @@ pub(crate) struct Scope<'a> {
     o: &'a Ontology,
     /// Names, by [`Term::Var`].
     pub(crate) names: Vec<String>,
-    classes: Vec<BTreeSet<ClassId>>,
+    /// Classes each can have, by [`Term::Var`].
+    pub(crate) classes: Vec<BTreeSet<ClassId>>,
 }
 
 struct Reader<'a> {

@@ -1,19 +1,20 @@
 //! What follows from what, and what must be answerable: rules and paths, parsed and typed hop by hop.
 
 use crate::load::Gathered;
-use crate::model::{ClassId, Ontology, RelationId};
-use crate::paths::{self, Path};
+use crate::model::{ClassId, Grain, Ontology, RelationId};
+use crate::paths::{self, Path, Repeat};
 use crate::premise::{self, Premise, Scope, Term};
 use crate::problems::Report;
 use crate::resolve::{self, choice};
 use crate::yaml::Word;
+use std::collections::BTreeSet;
 
 /// All rules.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Weights below this are dropped when asked rules are followed.
     pub weight: f64,
-    /// Longest chain of asked rules.
+    /// Longest chain of one repeated relation (`r+`, `r*`) in an asked rule.
     pub hops: u32,
     /// Most facts looked at for one question.
     pub facts: u32,
@@ -54,6 +55,8 @@ pub struct Rule {
     pub body: Vec<Premise>,
     /// Names of its variables, by [`Term::Var`].
     pub variables: Vec<String>,
+    /// The classes each variable can have, by [`Term::Var`]: what the ends of its relations allow, the conclusion's included.
+    pub classes: Vec<BTreeSet<ClassId>>,
     /// As written.
     pub text: String,
     /// What it says.
@@ -96,7 +99,10 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
         let body = premise::body(body, body_at, &mut scope, report);
         let Some((head, body)) = conclusion.zip(body) else { continue };
         scope.check(&body, Some(&head), &rules.predicates, &raw.rule, report);
-        let variables = scope.names;
+        if keep == Some(Keep::Always) {
+            can_be_kept(o, &head, &body, &scope.classes, &raw.rule, report);
+        }
+        let (variables, classes) = (scope.names, scope.classes);
         let text = raw.rule.value.clone();
         let keep = keep.unwrap_or(Keep::Asked);
         rules.rules.push(Rule {
@@ -105,17 +111,98 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
             head,
             body,
             variables,
+            classes,
             text,
             doc: raw.doc.clone(),
         });
     }
     circles(all, o, &rules, report);
+    kept_rests_on_kept(all, o, &rules, report);
     o.rules = rules;
     for (name, raw) in &all.questions {
         let mut names = Vec::new();
         let parsed = raw.path.0.iter().map(|w| paths::parse(w, o, &mut names, report)).collect::<Vec<_>>();
         let paths = parsed.into_iter().flatten().collect();
         o.questions.push(Question { name: name.value.clone(), ask: raw.ask.clone(), paths });
+    }
+}
+
+/// What is kept is maintained edge by edge, so a kept rule may say only what one more edge can decide: relations, classes and
+/// `!=`. Sampled nodes come and go, so nothing is kept about them; they may stand between the ends, joined by single steps.
+fn can_be_kept(
+    o: &Ontology,
+    head: &Conclusion,
+    body: &[Premise],
+    classes: &[BTreeSet<ClassId>],
+    text: &Word,
+    report: &mut Report,
+) {
+    const ASKED: &str = "write `keep: asked`";
+    let mut wrong = |message: &str, hint: &str| report.add(text.at, &text.value, message, hint);
+    let sampled = |c: &ClassId| o.classes.get(c.index()).is_some_and(|c| c.grain == Grain::Sampled);
+    let any_sampled = |t: Term| match t {
+        Term::Var(v) => classes.get(usize::from(v)).is_some_and(|all| all.iter().any(sampled)),
+        Term::Any => false,
+    };
+    let mut groups: Vec<BTreeSet<Term>> = Vec::new();
+    for premise in body {
+        match premise {
+            Premise::Edge { steps, repeat, from, to } => {
+                let passes_sampled = steps.iter().any(|(r, _)| {
+                    let arrows = o.relations.get(r.index()).map(|r| r.arrows.as_slice()).unwrap_or_default();
+                    arrows.iter().any(|(d, r)| o.kinds_of(*d).chain(o.kinds_of(*r)).any(|c| sampled(&c)))
+                });
+                if *repeat != Repeat::Once && passes_sampled {
+                    wrong("a kept rule cannot repeat a relation of sampled nodes", ASKED);
+                }
+                let mut here: BTreeSet<Term> = [*from, *to].into_iter().filter(|t| *t != Term::Any).collect();
+                groups.retain(|g| {
+                    let apart = g.is_disjoint(&here);
+                    if !apart {
+                        here.extend(g);
+                    }
+                    apart
+                });
+                groups.push(here);
+            }
+            Premise::Differ(a, b) if any_sampled(*a) || any_sampled(*b) => {
+                wrong("a kept rule cannot compare sampled nodes", ASKED);
+            }
+            Premise::Is(..) | Premise::Differ(..) => {}
+            Premise::Not(_) | Premise::During(..) | Premise::StartsBefore(..) | Premise::Attr { .. } => {
+                wrong("a kept rule has only relations, classes and `!=`", ASKED);
+            }
+        }
+    }
+    if groups.len() > 1 {
+        wrong("the premises of a kept rule hang together", "join them by a variable they share");
+    }
+    if let Conclusion::Relation(_, from, to) = head {
+        let bound = |t: &Term| groups.iter().any(|g| g.contains(t));
+        if !bound(from) || !bound(to) {
+            wrong("both ends of a kept conclusion stand in a relation of the body", "name them there");
+        }
+        if any_sampled(*from) || any_sampled(*to) {
+            wrong("nothing is kept about sampled nodes: there are too many, and they are let go", ASKED);
+        }
+    }
+}
+
+/// A kept rule may rest on kept conclusions only: asked ones are never drawn, so it would not see them.
+fn kept_rests_on_kept(all: &Gathered, o: &Ontology, rules: &Rules, report: &mut Report) {
+    let asked = |r: &RelationId| {
+        rules.rules.iter().any(|other| {
+            other.keep == Keep::Asked
+                && matches!(other.head, Conclusion::Relation(head, ..) if o.is_case_of(head, *r))
+        })
+    };
+    for rule in rules.rules.iter().filter(|r| r.keep == Keep::Always) {
+        if let Some(relation) = premise::relations(&rule.body).iter().find(|r| asked(r))
+            && let Some((_, raw)) = all.rules.iter().find(|(n, _)| n.value == rule.name)
+        {
+            let message = format!("{} is concluded only when asked", o.relation_name(*relation));
+            report.add(raw.rule.at, &rule.text, message, "write `keep: asked` here as well");
+        }
     }
 }
 
@@ -146,5 +233,55 @@ fn circles(all: &Gathered, o: &Ontology, rules: &Rules, report: &mut Report) {
             let message = format!("{} would follow from itself", o.relation_name(head));
             report.add(raw.rule.at, &rule.text, message, "use `r+` for one or more steps of a relation");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::problems::SourceFile;
+
+    fn check(rule: &str) -> String {
+        let text = format!("rules:\n  mine: {{keep: always, rule: \"{rule}\", doc: \"Mine.\"}}\n");
+        match crate::load(&[SourceFile { name: "rules.yaml".to_owned(), text }]) {
+            Ok(_) => String::new(),
+            Err(problems) => problems.0.iter().map(|p| p.message.clone()).collect::<Vec<_>>().join("; "),
+        }
+    }
+
+    #[test]
+    fn a_kept_rule_says_only_what_one_more_edge_can_decide() {
+        assert_eq!(
+            check(
+                "depends_on(A, B) <- instance_of(I, A), runs_on(I, H), runs_on(J, H), instance_of(J, B), A != B"
+            ),
+            ""
+        );
+        assert_eq!(
+            check("answers_to(A, T) <- owned_by(A, T), not objective_for^(A, _)"),
+            "a kept rule has only relations, classes and `!=`"
+        );
+        assert_eq!(
+            check("depends_on(A, B) <- operation_of(O, A), operation_of(P, B)"),
+            "the premises of a kept rule hang together"
+        );
+        assert_eq!(
+            check("suspects(R, C) <- about(R, K), exposed_to(K, C)"),
+            "exposed_to is concluded only when asked"
+        );
+    }
+
+    #[test]
+    fn nothing_is_kept_about_sampled_nodes_but_they_may_stand_between() {
+        let site = "went_to: {arrow: \"Session -> View\", card: n..m, time: while, derived: true}\n";
+        let relations = SourceFile { name: "relations.yaml".to_owned(), text: site.to_owned() };
+        let rule = "went_to(S, V) <- in_session(I, S), of_view(I, V)";
+        let text = format!("rules:\n  mine: {{keep: always, rule: \"{rule}\", doc: \"Mine.\"}}\n");
+        let rules = SourceFile { name: "rules.yaml".to_owned(), text };
+        let problems = crate::load(&[relations, rules]).unwrap_err().to_string();
+        assert!(problems.contains("nothing is kept about sampled nodes"), "{problems}");
+        assert_eq!(
+            check("backed_by(V, O) <- of_view(I, V), in_session(I, S), in_session(J, S), called(J, O)"),
+            ""
+        );
     }
 }

@@ -14,6 +14,7 @@ pub mod view;
 pub mod walk;
 
 pub use cohort::{Dim, Filter};
+pub use rules::{Reach, What};
 pub use run::{Output, QueryError};
 pub use text::{NodeName, Query, Show, Term};
 pub use view::{Flow, View};

@@ -5,7 +5,7 @@
 
 use crate::cohort::Filter;
 use crate::view::View;
-use crate::walk::Bounds;
+use crate::walk::{Along, Bounds};
 use graph::{Agg, Direction, NodeId, Of};
 use ontology::model::{Better, Holds, MeasureKind};
 use ontology::{ClassId, RelationId, Stretch, Time};
@@ -101,7 +101,7 @@ pub fn map(view: &View<'_>, around: &[NodeId], hops: usize, at: Time, compare: O
     for (i, moment) in moments.iter().enumerate() {
         for start in around {
             let bounds = Bounds { hops, nodes: MAX_NODES * 4, weight: 0.0 };
-            let found = view.neighbourhood(*start, *moment, bounds, &[]);
+            let found = view.neighbourhood(*start, *moment, bounds, Along::Told, &[]);
             hidden = hidden.max(found.hidden);
             for (node, _) in found.nodes.iter().filter(|(n, _)| !view.is_sampled(*n)) {
                 let flags = there.entry(*node).or_insert_with(|| {

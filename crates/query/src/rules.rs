@@ -1,222 +1,189 @@
-//! Conclusions of the ontology's kept rules: joins over the edges of a graph, from the bound variables outwards.
+//! What follows for one node by the ontology's rules: kept conclusions as they stand in the graph, asked ones computed from
+//! the node outwards, strongest first.
+//!
+//! The weight of a conclusion is the product of the weights of the edges it rests on, each the prior chance that trouble gets
+//! through its relation (1 where the ontology names none); of several ways the strongest counts.
+
+mod goal;
+mod search;
+mod single;
 
 use crate::view::View;
-use graph::NodeId;
-use ontology::RelationId;
-use ontology::paths::Repeat;
-use ontology::premise::{Premise, Term};
-use ontology::rules::{Conclusion, Keep, Rule};
-use std::collections::{BTreeMap, BTreeSet};
+use graph::{Direction, EdgeId, Evidence, NodeId};
+use ontology::rules::{Conclusion, Keep};
+use ontology::{RelationId, Time};
+use search::Search;
+use std::collections::BTreeMap;
 
-/// Most conclusions of one rule that are drawn. Kept rules conclude about as much as their premises, so a rule that reaches
-/// this is written wrongly; the rest is left out, and the caller is told.
-pub const MOST: usize = 200_000;
+/// What is asked for: a derived relation, or a predicate by its place among the ontology's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A relation.
+    Relation(RelationId),
+    /// A predicate.
+    Predicate(usize),
+}
 
-/// What a rule concludes.
+/// How far asked rules are followed; what was left out is said, never silent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reach {
+    /// Weakest conclusion still followed, 0..1.
+    pub weight: f64,
+    /// Longest chain of one repeated relation (`r+`, `r*`).
+    pub hops: u32,
+    /// Most edges looked at.
+    pub facts: u32,
+}
+
+/// Why a list of conclusions may not be all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CutOff {
+    /// Weaker ones were not followed.
+    pub weight: bool,
+    /// Longer chains were not followed.
+    pub hops: bool,
+    /// Too many facts would have had to be looked at.
+    pub facts: bool,
+}
+
+impl CutOff {
+    /// Whether anything was left out.
+    pub fn any(self) -> bool {
+        self.weight || self.hops || self.facts
+    }
+}
+
+/// One conclusion.
+#[derive(Clone, Debug)]
+pub struct Followed<'a> {
+    /// What it is about: both ends of a relation, or the arguments of a predicate.
+    pub ends: Vec<NodeId>,
+    /// Product of the weights on the strongest way.
+    pub weight: f64,
+    /// The rule of that way; `None` when a source said so.
+    pub rule: Option<&'a str>,
+    /// What that way rests on, from the node in question outwards.
+    pub premises: Vec<Evidence>,
+    /// The edge, when it stands in the graph.
+    pub edge: Option<EdgeId>,
+}
+
+/// Conclusions, strongest first.
 #[derive(Clone, Debug, Default)]
-pub struct Conclusions {
-    /// Relation, from, to.
-    pub edges: BTreeSet<(RelationId, NodeId, NodeId)>,
-    /// Whether [`MOST`] was reached.
-    pub cut_off: bool,
+pub struct Conclusions<'a> {
+    /// What follows.
+    pub found: Vec<Followed<'a>>,
+    /// Why that may not be all.
+    pub cut_off: CutOff,
+    /// Edges looked at.
+    pub looked_at: u32,
 }
 
-/// The edges that the kept rules draw from what holds now.
-pub fn kept(view: &View<'_>) -> Conclusions {
-    let index = Index::new(view);
-    let mut all = Conclusions::default();
-    for rule in view.ontology().rules.rules.iter().filter(|r| r.keep == Keep::Always) {
-        index.apply(rule, &mut all);
-    }
-    all
-}
-
-/// Ends by relation, both ways.
-struct Index<'a> {
-    view: &'a View<'a>,
-    out: BTreeMap<RelationId, BTreeMap<NodeId, BTreeSet<NodeId>>>,
-    into: BTreeMap<RelationId, BTreeMap<NodeId, BTreeSet<NodeId>>>,
-}
-
-impl<'a> Index<'a> {
-    fn new(view: &'a View<'a>) -> Index<'a> {
-        let mut index = Index { view, out: BTreeMap::new(), into: BTreeMap::new() };
-        // Only relations that some rule asks for, and their special cases.
-        let mut wanted: BTreeSet<RelationId> = BTreeSet::new();
-        for rule in view.ontology().rules.rules.iter().filter(|r| r.keep == Keep::Always) {
-            for premise in &rule.body {
-                if let Premise::Edge { steps, .. } = premise {
-                    wanted.extend(steps.iter().map(|s| s.0));
-                }
-            }
-        }
-        for (id, edge) in view.graph.edges() {
-            for general in wanted.iter().filter(|w| view.is_case_of(edge.relation, **w)) {
-                if view.graph.holds(id, view.as_of.plus_nanos(-1)) {
-                    let (from, to) = (view.graph.resolve(edge.from), view.graph.resolve(edge.to));
-                    index.out.entry(*general).or_default().entry(from).or_default().insert(to);
-                    index.into.entry(*general).or_default().entry(to).or_default().insert(from);
-                }
-            }
-        }
-        index
+impl<'a> View<'a> {
+    /// How far asked rules are followed, as the ontology says.
+    pub fn reach(&self) -> Reach {
+        let rules = &self.ontology().rules;
+        Reach { weight: rules.weight, hops: rules.hops, facts: rules.facts }
     }
 
-    fn apply(&self, rule: &Rule, all: &mut Conclusions) {
-        let Conclusion::Relation(relation, from, to) = rule.head else { return };
-        let mut bound = vec![None; rule.variables.len()];
-        let before = all.edges.len();
-        self.join(&rule.body.iter().collect::<Vec<_>>(), &mut bound, &mut |bound| {
-            if all.edges.len() - before >= MOST {
-                all.cut_off = true;
-                return false;
-            }
-            if let (Some(f), Some(t)) = (value(from, bound), value(to, bound)) {
-                all.edges.insert((relation, f, t));
-            }
-            true
-        });
+    /// The derived relation or the predicate of this name.
+    pub fn derived(&self, name: &str) -> Option<What> {
+        let o = self.ontology();
+        let relation = o.relation(name).filter(|r| o.relations.get(r.index()).is_some_and(|r| r.derived));
+        let predicate = || o.rules.predicates.iter().position(|(n, _)| n == name).map(What::Predicate);
+        relation.map(What::Relation).or_else(predicate)
     }
 
-    /// Finds every way to satisfy the premises; `found` says whether to go on.
-    fn join(
-        &self,
-        rest: &[&Premise],
-        bound: &mut Vec<Option<NodeId>>,
-        found: &mut dyn FnMut(&[Option<NodeId>]) -> bool,
-    ) -> bool {
-        if rest.is_empty() {
-            return found(bound);
-        }
-        // Cheapest first: what can be tested, then an edge with a bound end, then any edge.
-        let cost = |p: &Premise| match p {
-            Premise::Edge { from, to, .. } => match (value(*from, bound), value(*to, bound)) {
-                (Some(_), Some(_)) => 1,
-                (None, None) => 3,
-                _ => 2,
-            },
-            Premise::Is(_, t) => usize::from(value(*t, bound).is_none()) * 4,
-            Premise::Differ(a, b) => {
-                usize::from(value(*a, bound).is_none() || value(*b, bound).is_none()) * 4
+    /// What follows at a moment, where some of the ends are known (in the order of the relation's arrow or the predicate's
+    /// arguments; at least one of them, or every node of the class is tried).
+    pub fn follows(&self, what: What, ends: &[Option<NodeId>], at: Time, reach: Reach) -> Conclusions<'a> {
+        let ends: Vec<Option<NodeId>> = ends.iter().map(|n| n.map(|n| self.graph.resolve(n))).collect();
+        let o = self.ontology();
+        let mut search = Search::new(*self, at, reach);
+        let mut best: BTreeMap<Vec<NodeId>, Followed<'a>> = BTreeMap::new();
+        let mut keep = |one: Followed<'a>| match best.get_mut(&one.ends) {
+            Some(known) if known.weight >= one.weight => {}
+            Some(known) => *known = one,
+            None => {
+                best.insert(one.ends.clone(), one);
             }
-            _ => 4,
         };
-        let Some((i, premise)) = rest.iter().enumerate().min_by_key(|(_, p)| cost(p)) else { return true };
-        let others: Vec<&Premise> =
-            rest.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, p)| *p).collect();
-        match premise {
-            Premise::Edge { steps, repeat, from, to } => {
-                for (f, t) in self.pairs(steps, *repeat, value(*from, bound), value(*to, bound)) {
-                    let saved = bound.clone();
-                    bind(*from, f, bound);
-                    bind(*to, t, bound);
-                    let go_on = self.join(&others, bound, found);
-                    *bound = saved;
-                    if !go_on {
-                        return false;
-                    }
-                }
-                true
+        if let What::Relation(relation) = what {
+            for edge in search.stored(relation, &ends) {
+                self.stored(edge, at).into_iter().for_each(&mut keep);
             }
-            Premise::Is(class, t) => {
-                let holds = value(*t, bound)
-                    .and_then(|n| self.view.graph.node(n))
-                    .is_some_and(|n| self.view.ontology().is_a(n.class, *class));
-                !holds || self.join(&others, bound, found)
-            }
-            Premise::Differ(a, b) => {
-                let differ = value(*a, bound) != value(*b, bound);
-                !differ || self.join(&others, bound, found)
-            }
-            Premise::StartsBefore(a, b, within) => {
-                let start = |t: Term| value(t, bound).and_then(|n| self.view.started(n));
-                let holds = start(*a)
-                    .zip(start(*b))
-                    .is_some_and(|(a, b)| a <= b && b.since(a) <= within.saturating_mul(1_000_000_000));
-                !holds || self.join(&others, bound, found)
-            }
-            // The language allows these in asked rules and actions only.
-            Premise::Not(_) | Premise::During(..) | Premise::Attr { .. } => true,
         }
+        for rule in o.rules.rules.iter().filter(|r| r.keep == Keep::Asked) {
+            let terms = match (&rule.head, what) {
+                (Conclusion::Relation(r, from, to), What::Relation(of)) if o.is_case_of(*r, of) => {
+                    vec![*from, *to]
+                }
+                (Conclusion::Predicate(p, terms), What::Predicate(of)) if *p == of => terms.clone(),
+                _ => continue,
+            };
+            search.begin(rule, &terms, &ends);
+        }
+        search.run(&mut keep);
+        let (cut_off, looked_at) = (search.cut_off, search.looked_at());
+        let mut found: Vec<Followed<'a>> = best.into_values().collect();
+        found.sort_by(|a, b| {
+            let label = |f: &Followed<'_>| f.ends.iter().map(|n| self.label(*n)).collect::<Vec<_>>();
+            b.weight.total_cmp(&a.weight).then_with(|| (label(a), &a.ends).cmp(&(label(b), &b.ends)))
+        });
+        Conclusions { found, cut_off, looked_at }
     }
 
-    fn pairs(
-        &self,
-        steps: &[(RelationId, bool)],
-        repeat: Repeat,
-        from: Option<NodeId>,
-        to: Option<NodeId>,
-    ) -> Vec<(NodeId, NodeId)> {
-        match (repeat, from, to) {
-            (Repeat::Once, Some(f), _) => self
-                .next(steps, f, false)
-                .into_iter()
-                .filter(|t| to.is_none_or(|x| x == *t))
-                .map(|t| (f, t))
-                .collect(),
-            (Repeat::Once, None, Some(t)) => self.next(steps, t, true).into_iter().map(|f| (f, t)).collect(),
-            (_, Some(f), _) => self
-                .reach(steps, repeat, f, false)
-                .into_iter()
-                .filter(|t| to.is_none_or(|x| x == *t))
-                .map(|t| (f, t))
-                .collect(),
-            (_, None, Some(t)) => self.reach(steps, repeat, t, true).into_iter().map(|f| (f, t)).collect(),
-            (_, None, None) => {
-                let mut starts: BTreeSet<NodeId> = BTreeSet::new();
-                for (relation, backwards) in steps {
-                    let side = if *backwards { &self.into } else { &self.out };
-                    starts.extend(side.get(relation).into_iter().flat_map(|m| m.keys()));
-                }
-                starts.into_iter().flat_map(|f| self.pairs(steps, repeat, Some(f), None)).collect()
-            }
-        }
+    /// A conclusion that stands in the graph, with the first of the ways in which it follows.
+    fn stored(&self, id: EdgeId, at: Time) -> Option<Followed<'a>> {
+        let edge = self.graph.edge(id)?;
+        let ends = vec![self.graph.resolve(edge.from), self.graph.resolve(edge.to)];
+        let weight = self.weight(edge.relation);
+        let (rule, premises) = match self.graph.why(id, Some(at)).into_iter().next() {
+            Some(because) => (Some(because.rule.name.as_str()), because.premises),
+            None => (None, vec![Evidence::Edge(id)]),
+        };
+        Some(Followed { ends, weight, rule, premises, edge: Some(id) })
     }
 
-    /// One step from a node; from its other end when `reversed`.
-    fn next(&self, steps: &[(RelationId, bool)], node: NodeId, reversed: bool) -> BTreeSet<NodeId> {
-        let mut found = BTreeSet::new();
-        for (relation, backwards) in steps {
-            let side = if *backwards == reversed { &self.out } else { &self.into };
-            found.extend(side.get(relation).and_then(|m| m.get(&node)).into_iter().flatten());
-        }
-        found
+    /// The prior chance that trouble gets through a relation: its strongest way, 1 where the ontology names none.
+    pub fn weight(&self, relation: RelationId) -> f64 {
+        let faults = self.ontology().relations.get(relation.index()).map_or(&[][..], |r| &r.faults);
+        faults.iter().map(|f| f.prior).max_by(f64::total_cmp).unwrap_or(1.0)
     }
 
-    fn reach(
-        &self,
-        steps: &[(RelationId, bool)],
-        repeat: Repeat,
-        node: NodeId,
-        reversed: bool,
-    ) -> BTreeSet<NodeId> {
-        let mut found = BTreeSet::new();
-        if repeat == Repeat::AnyNumber {
-            found.insert(node);
-        }
-        let mut queue = vec![node];
-        while let Some(at) = queue.pop() {
-            for n in self.next(steps, at, reversed) {
-                if found.insert(n) {
-                    queue.push(n);
-                }
+    /// The names of the rules that conclude an edge, as far as it holds at a moment.
+    pub fn concluded_by(&self, edge: EdgeId, at: Time) -> Vec<&'a str> {
+        let mut names: Vec<&str> =
+            self.graph.why(edge, Some(at)).into_iter().map(|b| b.rule.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// A premise in words, with since when it has held.
+    pub fn evidence_text(&self, evidence: &Evidence) -> String {
+        let edge = |id: &EdgeId| {
+            let Some(e) = self.graph.edge(*id) else { return String::new() };
+            let relation = self.ontology().relation_name(e.relation);
+            let since =
+                self.graph.held_since(*id).map_or_else(String::new, |m| format!(" since {}", m.start()));
+            format!("{} -{relation}-> {}{since}", self.label(e.from), self.label(e.to))
+        };
+        match evidence {
+            Evidence::Edge(id) => edge(id),
+            Evidence::Path(ids) => ids.iter().map(edge).collect::<Vec<_>>().join(", "),
+            Evidence::Sampled { relations, nodes, seen } => {
+                let nodes: Vec<String> = nodes.iter().map(|n| self.label(*n)).collect();
+                let relations: Vec<&str> =
+                    relations.iter().map(|r| self.ontology().relation_name(*r)).collect();
+                let since = seen.first().map_or_else(String::new, |m| format!(" since {}", m.start()));
+                format!("{} joined by sampled {}{since}", nodes.join(" and "), relations.join(", "))
             }
         }
-        found
     }
 }
 
-fn value(term: Term, bound: &[Option<NodeId>]) -> Option<NodeId> {
-    match term {
-        Term::Var(v) => bound.get(usize::from(v)).copied().flatten(),
-        Term::Any => None,
-    }
-}
-
-fn bind(term: Term, node: NodeId, bound: &mut [Option<NodeId>]) {
-    if let Term::Var(v) = term
-        && let Some(slot) = bound.get_mut(usize::from(v))
-    {
-        *slot = Some(node);
-    }
+/// Which way to follow a step from a known end.
+fn direction(known_is_first: bool, back: bool) -> Direction {
+    if known_is_first == back { Direction::In } else { Direction::Out }
 }

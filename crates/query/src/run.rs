@@ -1,9 +1,11 @@
 //! Answering a question in text form: a number, a table or lines.
 
+mod follows;
+
 use crate::cohort::{Dim, Filter};
 use crate::text::{Between, By, NodeName, Query, Show, Term};
 use crate::view::View;
-use crate::walk::Bounds;
+use crate::walk::{Along, Bounds};
 use graph::{Agg, Direction, Graph, Half, NodeId, Of};
 use ontology::{ClassId, MeasureId, RelationId, Stretch, Time};
 use serde::Serialize;
@@ -31,6 +33,9 @@ pub struct Output {
     pub series: Vec<Line>,
     /// Rows that there are but that the limit left out.
     pub hidden: usize,
+    /// What else to know about the answer, such as why it may not be all.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }
 
 /// One line of a chart.
@@ -130,6 +135,9 @@ pub fn run(view: &View<'_>, query: &Query) -> Result<Output, QueryError> {
         Query::Show { node, at } => r.show(node, *at)?,
         Query::Neighbours { node, hops, at, limit } => r.neighbours(node, *hops, *at, *limit)?,
         Query::Path { from, to, at } => r.path(from, to, *at)?,
+        Query::Follows { what, from, to, at, limit } => {
+            r.follows(what, from.as_ref(), to.as_ref(), *at, *limit)?
+        }
         Query::Series { measure, of, terms, by, between, every, show } => {
             let measure = r.measure(measure)?;
             let subject = of.as_ref().map(|n| r.node(n)).transpose()?;
@@ -173,6 +181,7 @@ fn table(columns: &[&str], rows: Vec<Vec<Json>>) -> Output {
         rows,
         series: Vec::new(),
         hidden: 0,
+        note: String::new(),
     }
 }
 
@@ -304,14 +313,19 @@ impl Runner<'_> {
             rows.push(vec![json!("told by"), json!(g.node_sources(node).join(", "))]);
         }
         let at = at.unwrap_or(self.view.as_of);
-        for hop in g.hops_at(node, at).into_iter().take(MAX_ROWS) {
+        for hop in g.all_hops_at(node, at).into_iter().take(MAX_ROWS) {
             let relation = g.ontology().relations.get(hop.relation.index()).map_or("?", |r| r.name.as_str());
             let arrow = if hop.direction == Direction::Out {
                 format!("-{relation}->")
             } else {
                 format!("<-{relation}-")
             };
-            rows.push(vec![json!(arrow), json!(self.view.label(hop.node))]);
+            let mut value = self.view.label(hop.node);
+            let rules = self.view.concluded_by(hop.edge, at).join(", ");
+            if !rules.is_empty() {
+                value.push_str(&format!(" (concluded by {rules})"));
+            }
+            rows.push(vec![json!(arrow), json!(value)]);
         }
         Ok(table(&["what", "value"], rows))
     }
@@ -329,7 +343,8 @@ impl Runner<'_> {
             nodes: limit.unwrap_or(1_000).min(MAX_ROWS),
             weight: 0.0,
         };
-        let found = self.view.neighbourhood(node, at.unwrap_or(self.view.as_of), bounds, &[]);
+        let at = at.unwrap_or(self.view.as_of);
+        let found = self.view.neighbourhood(node, at, bounds, Along::Concluded, &[]);
         let rows = found
             .hops
             .iter()
@@ -347,10 +362,11 @@ impl Runner<'_> {
                     json!(relation),
                     json!(self.view.label(b)),
                     json!(self.graph().id(hop.node)),
+                    json!(self.view.concluded_by(hop.edge, at).join(", ")),
                 ]
             })
             .collect();
-        let mut out = table(&["from", "relation", "to", "id"], rows);
+        let mut out = table(&["from", "relation", "to", "id", "concluded by"], rows);
         out.hidden = found.hidden;
         Ok(out)
     }
@@ -373,10 +389,15 @@ impl Runner<'_> {
                 } else {
                     format!("<-{relation}-")
                 };
-                vec![json!(self.view.label(s.from)), json!(arrow), json!(self.view.label(s.hop.node))]
+                vec![
+                    json!(self.view.label(s.from)),
+                    json!(arrow),
+                    json!(self.view.label(s.hop.node)),
+                    json!(self.view.concluded_by(s.hop.edge, at).join(", ")),
+                ]
             })
             .collect();
-        Ok(table(&["from", "relation", "to"], rows))
+        Ok(table(&["from", "relation", "to", "concluded by"], rows))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one argument per clause of the question")]

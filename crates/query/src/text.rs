@@ -5,6 +5,7 @@
 //! show Service "ratings" at 2026-11-24T12:00:00Z
 //! neighbours Service "ratings" hops 2 limit 100
 //! path View "tvui/lolomo" to Service "ratings"
+//! follows rests_on from View "tvui/lolomo" to Service "ratings" at 2026-11-24T12:00:00Z limit 20
 //! series view.ttr of View "tvui/lolomo" where AppVersion = "tvui/8.42.0" and Cell in ("x/B", "x/C")
 //!        by AppVersion, Cell of "x" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z every 5m show p75
 //! flow calls from Operation "gateway/home" to Operation "ratings/get" between … and … show mean asked
@@ -115,6 +116,19 @@ pub enum Query {
         to: NodeName,
         /// When.
         at: Option<Time>,
+    },
+    /// What follows by the ontology's rules.
+    Follows {
+        /// A derived relation or a predicate.
+        what: String,
+        /// From (of a predicate: its first argument).
+        from: Option<NodeName>,
+        /// To (of a predicate: its second argument).
+        to: Option<NodeName>,
+        /// When.
+        at: Option<Time>,
+        /// At most this many.
+        limit: Option<usize>,
     },
     /// A measure.
     Series {
@@ -274,6 +288,13 @@ impl fmt::Display for Query {
                 write!(f, "path {from} to {to}")?;
                 at(f, t)
             }
+            Query::Follows { what, from, to, at: t, limit: l } => {
+                write!(f, "follows {what}")?;
+                from.as_ref().map_or(Ok(()), |n| write!(f, " from {n}"))?;
+                to.as_ref().map_or(Ok(()), |n| write!(f, " to {n}"))?;
+                at(f, t)?;
+                limit(f, l)
+            }
             Query::Series { measure, of, terms, by, between, every, show } => {
                 write!(f, "series {measure}")?;
                 of.as_ref().map_or(Ok(()), |n| write!(f, " of {n}"))?;
@@ -317,7 +338,7 @@ struct Parser {
     end: usize,
 }
 
-const STARTS: &str = "find, show, neighbours, path, series, flow, diff or changes";
+const STARTS: &str = "find, show, neighbours, path, follows, series, flow, diff or changes";
 
 impl FromStr for Query {
     type Err = ParseError;
@@ -344,6 +365,13 @@ impl FromStr for Query {
                 p.expect("to")?;
                 Query::Path { from, to: p.node()?, at: p.at()? }
             }
+            "follows" => Query::Follows {
+                what: p.word("a derived relation or a predicate", "a name such as rests_on")?,
+                from: if p.eat("from") { Some(p.node()?) } else { None },
+                to: if p.eat("to") { Some(p.node()?) } else { None },
+                at: p.at()?,
+                limit: p.number_after("limit")?,
+            },
             "series" => {
                 let measure = p.word("a measure", "a name such as view.ttr")?;
                 let of = if p.eat("of") { Some(p.node()?) } else { None };
@@ -633,6 +661,8 @@ mod tests {
             r#"show Service "ratings""#,
             r#"neighbours Service "ratings" hops 2 limit 100"#,
             r#"path View "tvui/lolomo" to Service "ratings" at 2026-11-24T12:00:00Z"#,
+            r#"follows rests_on from View "tvui/lolomo" to Service "ratings" at 2026-11-24T12:00:00Z limit 20"#,
+            r#"follows unwatched"#,
             r#"series view.ttr of View "tvui/lolomo" where AppVersion = "tvui/8.42.0" and Cell not in ("x/B", "x\"C") and Place != "BR" by AppVersion, Cell of "x" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z every 5m show p99.9"#,
             r#"flow calls from Operation "a/b" to Operation "c/d" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z show mean asked"#,
             r#"diff between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z against 2026-11-24T12:00:00Z and 2026-11-24T13:00:00Z where Cell = "x/A" versus where Cell = "x/B" least 3"#,
@@ -647,7 +677,7 @@ mod tests {
         let error = |text: &str| text.parse::<Query>().unwrap_err().to_string();
         assert_eq!(
             error("fnd x"),
-            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, series, flow, diff or changes"
+            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, follows, series, flow, diff or changes"
         );
         assert_eq!(
             error("show Service ratings"),

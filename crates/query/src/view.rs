@@ -251,7 +251,7 @@ impl<'a> View<'a> {
     fn ends(&self, node: NodeId, relation: RelationId, direction: Direction) -> Vec<NodeId> {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
-        for h in self.graph.hops(node) {
+        for h in self.graph.all_hops(node) {
             if h.direction == direction && self.is_case_of(h.relation, relation) && seen.insert(h.node) {
                 found.push(h.node);
             }
@@ -261,14 +261,7 @@ impl<'a> View<'a> {
 
     /// Whether a relation is another or a special case of it.
     pub fn is_case_of(&self, special: RelationId, general: RelationId) -> bool {
-        let mut at = Some(special);
-        while let Some(r) = at {
-            if r == general {
-                return true;
-            }
-            at = self.graph.ontology().relations.get(r.index()).and_then(|r| r.is);
-        }
-        false
+        self.graph.ontology().is_case_of(special, general)
     }
 }
 

@@ -6,6 +6,15 @@ use ontology::model::{AspectId, Travel};
 use ontology::{RelationId, Time};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
+/// Which edges a walk follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Along {
+    /// Those that sources told of. A roll-up would be a second way to what it sums up.
+    Told,
+    /// Conclusions as well.
+    Concluded,
+}
+
 /// Bounds of a walk; what was left out is said, never silent.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -58,8 +67,22 @@ pub struct Origin {
 }
 
 impl View<'_> {
+    fn hops_along(&self, along: Along, node: NodeId, at: Time) -> Vec<Hop> {
+        match along {
+            Along::Told => self.graph.hops_at(node, at),
+            Along::Concluded => self.graph.all_hops_at(node, at),
+        }
+    }
+
     /// Nodes within some edges of a node at a moment, nearest first. Sampled nodes are not walked through.
-    pub fn neighbourhood(&self, node: NodeId, at: Time, bounds: Bounds, via: &[RelationId]) -> Neighbourhood {
+    pub fn neighbourhood(
+        &self,
+        node: NodeId,
+        at: Time,
+        bounds: Bounds,
+        along: Along,
+        via: &[RelationId],
+    ) -> Neighbourhood {
         let start = self.graph.resolve(node);
         let mut found = Neighbourhood { nodes: vec![(start, 0)], ..Neighbourhood::default() };
         let mut seen = BTreeSet::from([start]);
@@ -70,7 +93,7 @@ impl View<'_> {
             if distance >= bounds.hops || (distance > 0 && self.is_sampled(at_node)) {
                 continue;
             }
-            for hop in self.graph.hops_at(at_node, at) {
+            for hop in self.hops_along(along, at_node, at) {
                 if !via.is_empty() && !via.contains(&hop.relation) {
                     continue;
                 }
@@ -92,7 +115,7 @@ impl View<'_> {
         found
     }
 
-    /// A shortest connection between two nodes at a moment, ends included, or `None` within the bounds.
+    /// A shortest connection between two nodes at a moment, conclusions included, or `None` within the bounds.
     pub fn path(&self, from: NodeId, to: NodeId, at: Time, bounds: Bounds) -> Option<Vec<PathStep>> {
         let (from, to) = (self.graph.resolve(from), self.graph.resolve(to));
         let mut came: BTreeMap<NodeId, PathStep> = BTreeMap::new();
@@ -113,7 +136,7 @@ impl View<'_> {
             if distance >= bounds.hops || seen.len() >= bounds.nodes {
                 continue;
             }
-            for hop in self.graph.hops_at(node, at) {
+            for hop in self.hops_along(Along::Concluded, node, at) {
                 if seen.insert(hop.node) {
                     came.insert(hop.node, PathStep { from: node, hop });
                     queue.push_back((hop.node, distance + 1));
@@ -124,7 +147,8 @@ impl View<'_> {
     }
 
     /// Every place that trouble of this kind at a node can have come from, strongest first: each relation walked against the
-    /// way trouble travels along it, weights multiplied, aspects turned back into what they can have come from.
+    /// way trouble travels along it, weights multiplied, aspects turned back into what they can have come from. Conclusions
+    /// are not walked: the edges they follow from are.
     pub fn origins(&self, sufferer: NodeId, aspect: AspectId, at: Time, bounds: Bounds) -> Vec<Origin> {
         let start = self.graph.resolve(sufferer);
         let ontology = self.graph.ontology();
@@ -151,7 +175,7 @@ impl View<'_> {
                     other.becomes.iter().filter(|(b, _)| *b == at_place.aspect).map(|(_, w)| (id, *w)),
                 );
             }
-            for hop in self.graph.hops_at(at_place.node, at) {
+            for hop in self.hops_along(Along::Told, at_place.node, at) {
                 let Some(relation) = ontology.relations.get(hop.relation.index()) else { continue };
                 for fault in &relation.faults {
                     // Trouble that travels to the source came from the target, which is where following the edge leads.

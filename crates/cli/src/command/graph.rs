@@ -45,6 +45,15 @@ fn text(command: Graph) -> (String, At) {
         Graph::Path { from_class, from, to_class, to, at } => {
             (Query::Path { from: node(from_class, from), to: node(to_class, to), at: at.at }.to_string(), at)
         }
+        Graph::Follows { what, from, to, at } => {
+            let end = |words: Vec<String>| {
+                let [class, name] = <[String; 2]>::try_from(words).ok()?;
+                Some(node(class, name))
+            };
+            let query =
+                Query::Follows { what, from: end(from), to: end(to), at: at.at, limit: Some(at.limit) };
+            (query.to_string(), at)
+        }
         Graph::Diff { before, after, cohort, versus, least, at } => {
             let cohort = cohort.map_or_else(String::new, |c| format!(" where {c}"));
             let versus = versus.map_or_else(String::new, |v| format!(" versus where {v}"));

@@ -130,7 +130,11 @@ pub(crate) async fn show(State(api): State<Api>, Said(which): Said<Which>) -> An
                 .and_then(|n| if last { n.seen.last() } else { n.seen.first() })
                 .map(|m| m.start().to_string())
         };
-        let hops = at.map_or_else(|| graph.hops(node), |t| graph.hops_at(node, t));
+        let mut hops = graph.all_hops(node);
+        // What sources told is listed whenever it was so; what follows, while it does.
+        let moment = at.unwrap_or(view.as_of);
+        let told = |h: &graph::Hop| graph.edge(h.edge).is_some_and(|e| !e.seen.is_empty());
+        hops.retain(|h| (at.is_none() && told(h)) || graph.holds(h.edge, moment));
         let hidden = hops.len().saturating_sub(MAX_RELATIONS);
         let relations: Vec<Json> = hops
             .iter()
@@ -145,9 +149,10 @@ pub(crate) async fn show(State(api): State<Api>, Said(which): Said<Which>) -> An
                     "relation": relation.map_or("?", |r| r.name.as_str()),
                     "direction": if hop.direction == Direction::Out { "out" } else { "in" },
                     "node": Thing::of(&view, hop.node),
-                    "from": minute(edge.and_then(|e| e.seen.first())),
+                    "from": minute(graph.held_since(hop.edge)),
                     "to": if ends { minute(edge.and_then(|e| e.seen.last())) } else { None },
                     "sources": graph.edge_sources(hop.edge),
+                    "concluded_by": view.concluded_by(hop.edge, moment),
                 })
             })
             .collect();
