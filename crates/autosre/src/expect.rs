@@ -177,6 +177,14 @@ fn pairs(facets: usize) -> Vec<(usize, usize)> {
     (0..facets).flat_map(|a| (a + 1..facets).map(move |b| (a, b))).collect()
 }
 
+/// The facets in the order in which they explain: what versions of one app have in common is the app's, so that a version
+/// never seen before inherits it.
+fn coarse_first(table: &Table) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..table.facets.len()).collect();
+    order.sort_by_key(|f| !table.facets[*f].coarse);
+    order
+}
+
 /// How strongly effects are drawn towards nothing: the variance of one observation over the variance of true effects, by the
 /// method of moments from raw effects and the weights they were seen with.
 fn shrinkage(raw: &[(f64, f64)], variance: f64) -> f64 {
@@ -201,6 +209,7 @@ impl Expectation {
         let mut of_leaf = vec![mean; table.leaves.len()];
         let mut effects: Vec<Vec<f64>> = table.facets.iter().map(|f| vec![0.0; f.levels.len()]).collect();
         let mut shrinks = vec![SHRINK.1; table.facets.len()];
+        self.level_error = vec![Vec::new(); table.facets.len()];
         let within = |residual: &[f64]| {
             // What is left of the squares when each leaf has its own expectation, per observation.
             let explained: f64 = seen
@@ -214,7 +223,8 @@ impl Expectation {
         };
         let mut variance = within(&residual);
         for _ in 0..ROUNDS {
-            for (f, effect) in effects.iter_mut().enumerate() {
+            for &f in &coarse_first(table) {
+                let effect = &mut effects[f];
                 let mut sums = vec![(0.0, 0.0); effect.len()];
                 for l in seen {
                     let level = table.leaves[*l][f] as usize;
@@ -230,9 +240,6 @@ impl Expectation {
                     residual[*l] -= n[*l] * (new[level] - effect[level]);
                 }
                 *effect = new;
-                if self.level_error.len() <= f {
-                    self.level_error.push(Vec::new());
-                }
                 self.level_error[f] = sums.iter().map(|(_, w)| error(*w, shrinks[f])).collect();
             }
             variance = within(&residual);
@@ -270,12 +277,12 @@ impl Expectation {
         let rate = (all + 0.5) / (total + 1.0);
         self.mean_error = 1.0 / (all + 0.5);
         let mut of_leaf = vec![rate; table.leaves.len()];
+        self.level_error = vec![Vec::new(); table.facets.len()];
         // How much levels differ shows at first sight; later rounds only see what is left.
         let mut shrinks: Vec<Option<f64>> = vec![None; table.facets.len()];
         for _ in 0..ROUNDS / 3 {
-            self.level_error.clear();
-            for (f, facet) in table.facets.iter().enumerate() {
-                let mut sums = vec![(0.0, 0.0); facet.levels.len()];
+            for &f in &coarse_first(table) {
+                let mut sums = vec![(0.0, 0.0); table.facets[f].levels.len()];
                 for l in seen {
                     let at = &mut sums[table.leaves[*l][f] as usize];
                     *at = (at.0 + bad[*l], at.1 + n[*l] * of_leaf[*l]);
@@ -288,7 +295,7 @@ impl Expectation {
                     let (top, w) = sums[leaf[f] as usize];
                     *at = (*at * (top + shrink) / (w + shrink)).min(0.95);
                 }
-                self.level_error.push(sums.iter().map(|(_, w)| error(*w, shrink)).collect());
+                self.level_error[f] = sums.iter().map(|(_, w)| error(*w, shrink)).collect();
             }
         }
         self.of_leaf = of_leaf;

@@ -85,6 +85,23 @@ const SMALL: &[&str] = &[
     "down",
     "about",
     "if",
+    "got",
+    "get",
+    "before",
+    "after",
+    "during",
+    "while",
+    "hit",
+    "affected",
+    "blame",
+    "to",
+    "because",
+    "still",
+    "more",
+    "most",
+    "happened",
+    "went",
+    "gone",
 ];
 /// Nodes of one class whose names are tried as words: beyond, a name must be quoted by its class.
 const MOST_NAMES: usize = 20_000;
@@ -99,7 +116,7 @@ enum Found {
 
 /// Reads a question.
 pub fn ground(view: &View<'_>, vocabulary: &Vocabulary, text: &str) -> Question {
-    let names = names(view);
+    let names = names(view, vocabulary);
     let words: Vec<String> = text
         .split_whitespace()
         .map(|w| w.trim_matches(|c: char| "?!,;:\"'()[]".contains(c)).trim_end_matches('.').to_owned())
@@ -113,16 +130,21 @@ pub fn ground(view: &View<'_>, vocabulary: &Vocabulary, text: &str) -> Question 
     let mut at = 0;
     while at < words.len() {
         let most = longest.min(words.len() - at);
+        if let Some((len, phrase, found)) = told_apart(view, &names, &words[at..at + most]) {
+            take(view, &mut q, &mut picks, &mut on_class, &mut nodes, &phrase, found);
+            at += len;
+            continue;
+        }
         let hit = (1..=most).rev().find_map(|len| {
             let phrase = words[at..at + len].join(" ");
-            if len == 1 && SMALL.contains(&phrase.to_lowercase().as_str()) {
+            if len == 1 && is_small(&phrase) {
                 return None;
             }
             lookup(view, &names, &phrase).map(|f| (len, phrase, f))
         });
         let Some((len, phrase, found)) = hit else {
             if let Some(word) = words.get(at) {
-                let small = SMALL.contains(&word.to_lowercase().as_str());
+                let small = is_small(word);
                 match slip(view, &names, word).filter(|_| !small) {
                     Some((known, found)) => take(
                         view,
@@ -145,14 +167,53 @@ pub fn ground(view: &View<'_>, vocabulary: &Vocabulary, text: &str) -> Question 
         take(view, &mut q, &mut picks, &mut on_class, &mut nodes, &phrase, found);
         at += len;
     }
+    // Of nothing but small words, "what is wrong?" is a question, and an open one.
+    if q.words.is_empty() && q.unknown.is_empty() && !words.is_empty() {
+        q.regressing = true;
+    }
     settle(view, vocabulary, &mut q, &nodes, &picks, &on_class);
     q
+}
+
+/// A name beside the word for its class ("cell A", "the ratings service"): the one way to name what is called a letter, or
+/// like something else.
+fn told_apart(view: &View<'_>, names: &Names, words: &[String]) -> Option<(usize, String, Found)> {
+    let o = view.ontology();
+    let class_of = |word: &str| {
+        let direct = o.lexicon.meanings(word).iter().find_map(|p| match &p.meaning {
+            Said::Thing { class, only, by } if only.is_empty() && by.is_empty() => Some(*class),
+            _ => None,
+        });
+        direct.filter(|_| !is_small(word))
+    };
+    let named = |name: &str, class: ClassId| {
+        let (of, nodes) = names.get(&plain(name))?.iter().find(|(c, _)| o.is_a(**c, class))?;
+        Some(Found::Nodes(*of, nodes.clone()))
+    };
+    (2..=words.len()).rev().find_map(|len| {
+        let phrase = words.get(..len)?;
+        let (first, last) = (phrase.first()?, phrase.last()?);
+        let class_last = || named(&phrase[..len - 1].join(" "), class_of(last)?);
+        let class_first = || {
+            let name = phrase[1..].join(" ");
+            // "A" after "cell" is a name, "a" is not.
+            let plain_word = is_small(&name) && name.to_uppercase() != name;
+            named(&name, class_of(first)?).filter(|_| !plain_word)
+        };
+        let found = class_last().filter(|_| !is_small(first)).or_else(class_first)?;
+        Some((len, phrase.join(" "), found))
+    })
+}
+
+fn is_small(word: &str) -> bool {
+    SMALL.contains(&word.to_lowercase().as_str())
 }
 
 type Names = BTreeMap<String, BTreeMap<ClassId, Vec<NodeId>>>;
 
 /// Every name by which a person may mean a node: its whole name and its last part.
-fn names(view: &View<'_>) -> Names {
+fn names(view: &View<'_>, vocabulary: &Vocabulary) -> Names {
+    let o = view.ontology();
     let mut names: Names = BTreeMap::new();
     for (i, class) in view.ontology().classes.iter().enumerate() {
         let Ok(id) = u16::try_from(i).map(ClassId) else { continue };
@@ -177,9 +238,16 @@ fn names(view: &View<'_>) -> Names {
             if let Some(Value::Text(own)) = view.graph.attr_named(n, "name") {
                 forms.push(plain(own));
             }
+            // People say 8.42 and mean 8.42.0.
+            if o.is_a(id, vocabulary.version)
+                && let Some(version) = name.rsplit('/').next()
+            {
+                let dots = version.match_indices('.').skip(1).map(|(i, _)| i);
+                forms.extend(dots.filter_map(|i| version.get(..i)).map(plain));
+            }
             forms.sort();
             forms.dedup();
-            for form in forms.into_iter().filter(|f| f.chars().count() > 1) {
+            for form in forms {
                 names.entry(form).or_default().entry(id).or_default().push(n);
             }
         }
@@ -196,7 +264,7 @@ fn lookup(view: &View<'_>, names: &Names, phrase: &str) -> Option<Found> {
         return Some(Found::Said(m));
     }
     // A name means the most general thing of that name that people ask about: what carries measures, before its parts.
-    if let Some(classes) = names.get(&plain(phrase)) {
+    if let Some(classes) = names.get(&plain(phrase)).filter(|_| phrase.chars().count() > 1) {
         let rank = |c: &ClassId| !o.measures.iter().any(|m| m.of == *c);
         let best = classes.iter().min_by_key(|(c, n)| (rank(c), n.len() > 1, **c));
         if let Some((class, nodes)) = best {
@@ -242,10 +310,15 @@ fn edits(a: &str, b: &str) -> usize {
 }
 
 fn nearest(view: &View<'_>, names: &Names, word: &str) -> Vec<String> {
+    // A letter or two are near everything.
+    if word.chars().count() < 3 {
+        return Vec::new();
+    }
     let mut near: Vec<String> = view.ontology().lexicon.nearest(word).into_iter().map(|s| s.phrase).collect();
     near.extend(query::run::nearest(word, names.keys().cloned(), 3));
+    let most = (word.chars().count() / 2).max(1);
     let mut seen = std::collections::BTreeSet::new();
-    near.retain(|n| seen.insert(n.clone()));
+    near.retain(|n| edits(&plain(word), &plain(n)) <= most && seen.insert(n.clone()));
     near.truncate(5);
     near
 }
@@ -278,8 +351,16 @@ fn take(
             } else {
                 let found: Vec<NodeId> =
                     view.graph.of_class(class).into_iter().filter(|n| has(view, *n, &wanted)).collect();
+                if found.is_empty() {
+                    // Understood, and not here: what is asked about does not exist.
+                    let mut there: Vec<String> =
+                        view.graph.of_class(class).iter().map(|n| view.graph.name(*n)).collect();
+                    there.sort();
+                    there.truncate(5);
+                    q.unknown.push(Unknown { word: phrase.to_owned(), nearest: there });
+                    return;
+                }
                 let text = found.iter().take(3).map(|n| view.label(*n)).collect::<Vec<_>>().join(", ");
-                let text = if text.is_empty() { format!("{name} (none is known)") } else { text };
                 nodes.push((class, found, phrase.to_owned()));
                 text
             }
@@ -335,8 +416,17 @@ fn settle(
     q.vague = q.measure.is_none() && nodes.is_empty();
     if q.measure.is_none() {
         let classes: Vec<ClassId> = nodes.iter().map(|n| n.0).chain([vocabulary.view]).collect();
+        let carries = |c: ClassId, of: ClassId| o.is_a(c, of);
+        // What has parts is slow when they are: a service when its operations are.
+        let parts_carry = |c: ClassId, of: ClassId| vocabulary.belongs(o, of, c).is_some();
+        let named = |c: &ClassId| nodes.iter().any(|n| n.0 == *c);
         q.measure = on_class.iter().find_map(|pairs| {
-            classes.iter().find_map(|c| pairs.iter().find(|p| o.is_a(*c, p.0)).map(|p| p.1))
+            let with = |fits: &dyn Fn(ClassId, ClassId) -> bool, c: &ClassId| {
+                pairs.iter().find(|p| fits(*c, p.0)).map(|p| p.1)
+            };
+            let own = classes.iter().filter(|c| named(c)).find_map(|c| with(&carries, c));
+            let part = || classes.iter().filter(|c| named(c)).find_map(|c| with(&parts_carry, c));
+            own.or_else(part).or_else(|| classes.iter().find_map(|c| with(&carries, c)))
         });
     }
     let carrier = q.measure.and_then(|m| view.measure(m)).map_or(vocabulary.view, |m| m.of);

@@ -247,7 +247,8 @@ impl Table {
         self.rows.sort_by_key(|r| (r.minute, r.leaf));
     }
 
-    /// Adds coarser readings of facets by attributes that are part of a key or take one of a few words.
+    /// Adds coarser readings of facets by attributes that are part of a key or take one of a few words, and by what their
+    /// members belong to.
     fn coarsen(&mut self, view: &View<'_>) {
         let o = view.ontology();
         let mut added: Vec<(Facet, usize, Vec<u16>)> = Vec::new();
@@ -286,6 +287,9 @@ impl Table {
                     map,
                 ));
             }
+        }
+        for (i, facet) in self.facets.iter().enumerate() {
+            added.extend(by_parent(view, facet).map(|(coarse, map)| (coarse, i, map)));
         }
         for (facet, from, map) in added {
             for leaf in &mut self.leaves {
@@ -368,6 +372,28 @@ impl Table {
         let Some(leaf) = self.leaves.get(leaf as usize) else { return false };
         terms.iter().all(|(f, levels)| leaf.get(*f).is_some_and(|l| levels.contains(l)))
     }
+}
+
+/// A facet read by what its members belong to (the app of a version), when that tells them apart.
+fn by_parent(view: &View<'_>, facet: &Facet) -> Option<(Facet, Vec<u16>)> {
+    let parent = |level: &Level| query::cohort::parent(view.graph, *level.nodes.first()?);
+    let mut parents: BTreeMap<String, Vec<NodeId>> = BTreeMap::new();
+    for level in facet.levels.iter().skip(1) {
+        let name = view.graph.name(parent(level)?);
+        parents.entry(name).or_default().extend(level.nodes.iter().copied());
+    }
+    if parents.len() < 2 || parents.len() + 1 >= facet.levels.len() {
+        return None;
+    }
+    let of = |level: &Level| {
+        let name = view.graph.name(parent(level)?);
+        u16::try_from(parents.keys().position(|p| *p == name)? + 1).ok()
+    };
+    let map = facet.levels.iter().map(|l| of(l).unwrap_or(0)).collect();
+    let mut levels = vec![none()];
+    levels.extend(parents.into_iter().map(|(label, nodes)| Level { label, nodes }));
+    let name = format!("{} of", facet.name);
+    Some((Facet { name, class: facet.class, role: facet.role, levels, coarse: true }, map))
 }
 
 fn none() -> Level {

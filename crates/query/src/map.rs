@@ -132,7 +132,11 @@ pub fn map(view: &View<'_>, around: &[NodeId], hops: usize, at: Time, compare: O
     let nodes = order
         .iter()
         .map(|n| {
-            let flags = there.get(n).copied().unwrap_or_default();
+            let mut flags = there.get(n).copied().unwrap_or_default();
+            // Out of reach at a moment is not gone: what then had edges of its own was there.
+            for (flag, moment) in flags.iter_mut().zip(&moments) {
+                *flag = *flag || !view.graph.hops_at(*n, *moment).is_empty();
+            }
             let (x, y) = places.get(n).copied().unwrap_or((0.5, 0.5));
             let figures: Vec<Figures> = windows.iter().map(|w| node_figures(view, *n, *w)).collect();
             let (change, score) = change(flags, compare.is_some(), &node_timelines(view, *n, &windows));
@@ -226,8 +230,11 @@ fn node_figures(view: &View<'_>, node: NodeId, during: Stretch) -> Figures {
             MeasureKind::Ratio if agg.sketch.count() == 0 => {
                 figures.error_ratio = figures.error_ratio.or_else(|| agg.ratio())
             }
-            MeasureKind::Ratio | MeasureKind::Gauge => figures.level = figures.level.or_else(|| agg.mean()),
-            MeasureKind::Rate | MeasureKind::Duration => {}
+            // A level is how full something is; gauges in bytes or seconds say that of nothing in particular.
+            MeasureKind::Ratio | MeasureKind::Gauge if measure.unit == "1" => {
+                figures.level = figures.level.or_else(|| agg.mean())
+            }
+            _ => {}
         }
     }
     figures
