@@ -170,7 +170,7 @@ pub struct Listen {
     /// Listen on addresses that other machines can reach, although there is no sign-in and no TLS yet (docs/security.md).
     #[arg(long)]
     pub unprotected: bool,
-    /// Let web pages of this origin send telemetry to OTLP/HTTP (https://tv.example); `*` for any. Pages of this machine
+    /// Let web pages of this origin send telemetry to OTLP/HTTP (`https://tv.example`); `*` for any. Pages of this machine
     /// always may. May be given several times.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub allow_origins: Vec<String>,

@@ -16,7 +16,7 @@ pub fn print(text: &str) -> io::Result<()> {
 /// The same, as a line.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn line(text: &str) -> io::Result<()> {
     print(&format!("{text}\n"))
 }
@@ -24,7 +24,7 @@ pub fn line(text: &str) -> io::Result<()> {
 /// A value as JSON for people and programs, as a line.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(line(&serde_json::to_string_pretty(value)?)?)
 }
