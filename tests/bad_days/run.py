@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers"))
@@ -223,7 +224,7 @@ def command_line_checks(checks):
         (["ontology", "show", "nope"], "classes"), (["ontology", "schema", "nope"], "classes"), (["eval", "nope", "."], "robustspot"),
         (["bench", "nope"], "fold"), (["sim", "score", "--seeds", "0"], "--seeds"), (["sim", "run", "nope"], "version_cell"),
         (["sim", "run", "healthy", "--speed", "nan"], "--speed"), (["demo", "--scenario", "日本"], "version_cell"),
-        (["serve", "--http", "nowhere"], "--http"), (["completions", "tcsh"], "zsh"),
+        (["serve", "--http", "nowhere"], "--http"), (["serve", "--allow-host", "http://x"], "graph.example"), (["completions", "tcsh"], "zsh"),
     ]:
         odd = run(*args)
         checks.check(f"{' '.join(args)}: 2, and says what would be right", odd.returncode == 2 and says in odd.stderr and not odd.stdout, (odd.returncode, odd.stderr))
@@ -262,7 +263,7 @@ def protection_checks(checks):
                 odd = run(command, "--data", data, *[word for pair in {**ports, flag: "0.0.0.0:0"}.items() for word in pair])
                 checks.check(f"{command} {flag} 0.0.0.0: refused, naming it and the override", odd.returncode == 2 and flag in odd.stderr
                              and "--unprotected" in odd.stderr and not os.listdir(data), (odd.returncode, odd.stderr))
-    with Server(extra=["--unprotected", "--allow-origin", "https://tv.example/"]) as server:
+    with Server(extra=["--unprotected", "--allow-origin", "https://tv.example/", "--allow-host", "Graph.example"]) as server:
         page = {"Origin": "https://tv.example"}
         status, headers, _ = server.post(server.otlp_url + TRACES, spans({}), headers=page)
         allowed = {k.lower(): v for k, v in headers.items()}.get("access-control-allow-origin")
@@ -271,10 +272,23 @@ def protection_checks(checks):
         checks.check("another may not, and is told how it could", status == 403 and b"--allow-origin" in body, (status, body))
         status, _, body = server.post(server.otlp_url + TRACES, gzip.compress(spans({})), headers={"Content-Encoding": "GZIP"})
         checks.check("names of encodings in capitals are the same", status == 200, (status, body))
+        for name, wanted in {"evil.example": 403, "graph.example:443": 200, f"localhost:{server.http}": 200}.items():
+            for path in ("/", "/healthz", "/metrics", "/api/v1/regressions"):
+                status, body = called(server, name, path)
+                checks.check(f"{path} called {name}: {wanted}", status == wanted and (wanted == 200 or b"--allow-host" in body), (status, body[:300]))
         status, _, body = server.post(server.url + "/nowhere", b"{}")
         checks.check("an unknown address: 404 in JSON", status == 404 and "error" in json.loads(body or b"{}"), (status, body))
         status, _, body = server.post(server.url + "/healthz", b"{}")
         checks.check("a wrong method: 405 in JSON", status == 405 and "error" in json.loads(body or b"{}"), (status, body))
+
+
+def called(server, name, path):
+    request = urllib.request.Request(server.url + path, headers={"Host": name})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
 
 
 def mapped_checks(checks):
@@ -326,9 +340,37 @@ def damage_checks(checks):
         after = server.query(text)["value"]
         checks.check("all but the damaged record is there", before - 2 <= after < before, (before, after))
         checks.check("SIGINT ends it well", interrupted(server) == 0, server.output())
+        folder_checks(checks, server, segment)
     finally:
         server.stop()
         shutil.rmtree(server.data, ignore_errors=True)
+
+
+def folder_checks(checks, server, segment):
+    """A stopped server's folder: who may read it, and what is missing from it or too new in it."""
+    def started():
+        ports = ["--http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"]
+        return run("serve", "--data", server.data, *ports)
+
+    open_files = [name for name in os.listdir(server.data) if os.stat(os.path.join(server.data, name)).st_mode & 0o077]
+    checks.check("no file of the data folder is for others", not open_files, open_files)
+    with open(segment, "rb") as file:
+        whole = file.read()
+    with open(segment, "wb") as file:
+        file.write(whole[:3] + b"2" + whole[4:35] + b"2" + whole[36:])
+    odd = started()
+    checks.check("a segment of a newer format: refused by name", odd.returncode == 1 and os.path.basename(segment) in odd.stderr and "newer format version 2" in odd.stderr, odd.stderr)
+    with open(segment, "wb") as file:
+        file.write(whole)
+    os.remove(os.path.join(server.data, "doc-hash-key"))
+    odd = started()
+    checks.check("a log without its hash key: refused, saying what would go wrong and how to go on", odd.returncode == 1 and "other ids" in odd.stderr and "--new-hash-key" in odd.stderr, odd.stderr)
+    print(odd.stderr)
+    server.extra = ["--new-hash-key"]
+    os.chmod(server.data, 0o755)
+    server.start()
+    checks.check("and opened on purpose", os.path.exists(os.path.join(server.data, "doc-hash-key")), server.output())
+    checks.check("a folder that others may read: said at the start", "chmod 700" in server.output(), server.output())
 
 
 def interrupted(server):

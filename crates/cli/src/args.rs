@@ -31,6 +31,15 @@ fn url(text: &str) -> Result<String, String> {
     Client::new(text).map(|_| text.to_owned()).map_err(|e| e.to_string())
 }
 
+/// A name that a server answers to.
+fn host(text: &str) -> Result<String, String> {
+    let name = server::name_of(text);
+    if name.is_empty() || text.contains(['/', ' ', '@']) || (name.contains('*') && name != "*") {
+        return Err("write a name as browsers ask for it, such as graph.example, or `*` for any".to_owned());
+    }
+    Ok(name)
+}
+
 /// How often time goes on faster than it did; 0 for as fast as can be.
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -174,6 +183,10 @@ pub struct Listen {
     /// always may. May be given several times.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub allow_origins: Vec<String>,
+    /// Answer at --http to this name too (graph.example), as a proxy in front may ask for; `*` for any. Loopback names and the
+    /// address itself always are. May be given several times.
+    #[arg(long = "allow-host", value_name = "NAME", value_parser = host)]
+    pub allow_hosts: Vec<String>,
 }
 
 /// Which ontology.
@@ -190,6 +203,10 @@ pub struct Serve {
     /// Where everything is kept; made when it is not there.
     #[arg(long, default_value = "e2egraph-data", value_name = "DIR")]
     pub data: PathBuf,
+    /// Go on with a new key where the key that personal data is hashed with is gone: sessions, profiles and devices get other
+    /// ids than before.
+    #[arg(long)]
+    pub new_hash_key: bool,
     /// Addresses.
     #[command(flatten)]
     pub listen: Listen,

@@ -161,6 +161,7 @@ mod tests {
             ports: Ports { http: addr(http), otlp_grpc: addr("127.0.0.1:1"), otlp_http: addr("[::1]:2") },
             unprotected,
             allow_origins: Vec::new(),
+            allow_hosts: Vec::new(),
         }
     }
 

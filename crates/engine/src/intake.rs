@@ -2,11 +2,11 @@
 
 use crate::sources::{Sources, Used};
 use crate::watch::Watch;
-use graph::{Fold, Folded, Graph, Limits, Totals};
+use graph::{Fold, Graph, Limits, Totals};
 use ingest::{Normaliser, Wire};
 use ontology::{Batch, Ontology, Time};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use store::{AppendError, CommitError, Damage, OpenError, Recovery, Store};
 
 /// What an engine is made with.
@@ -18,6 +18,18 @@ pub struct Options {
     pub limits: Limits,
     /// The key that personal data is hashed with, if the folder has none yet. Kept in the folder from then on.
     pub new_hash_key: [u8; 32],
+    /// What to do when the folder holds telemetry and its key is gone.
+    pub lost_hash_key: LostHashKey,
+}
+
+/// What to do when the folder holds telemetry and the key that its personal data is hashed with is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LostHashKey {
+    /// Do not open it: with another key the same sessions and devices would get other ids than those already told.
+    #[default]
+    Refuse,
+    /// Go on with a new key.
+    Replace,
 }
 
 /// What opening found.
@@ -31,6 +43,17 @@ pub struct Started {
     pub damage: Vec<Damage>,
     /// Requests in the log that this version cannot read, with the reason of the first.
     pub unreadable: Option<(u64, String)>,
+    /// Investigations that cannot be read. They stay on disk as they are; the rest was read.
+    pub unread: Vec<Unread>,
+}
+
+/// A document that was left aside at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Its name.
+    pub document: String,
+    /// Why it cannot be read.
+    pub why: String,
 }
 
 /// Why an engine cannot be opened.
@@ -39,6 +62,14 @@ pub enum EngineError {
     /// The folder is not to be had.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// It holds telemetry, and the key that its personal data is hashed with is gone.
+    #[error(
+        "the data folder {} holds telemetry, but the key that its personal data is hashed with (doc-{HASH_KEY}) is gone: with a new \
+         key, sessions, profiles and devices get other ids than before, so that nothing told or linked earlier matches them. Put \
+         doc-{HASH_KEY} back from a copy of the folder, or go on with new ids by starting `e2egraph serve` with --new-hash-key once",
+        .0.display()
+    )]
+    HashKeyGone(PathBuf),
     /// A document in it cannot be read or written.
     #[error("keeping {what} in the data folder: {why}")]
     Document {
@@ -96,6 +127,21 @@ pub enum Refusal {
     Unwritten(String),
 }
 
+/// A request that was read, before it is logged and folded.
+pub struct Understood {
+    batch: Batch,
+    wire: Wire,
+    body: bytes::Bytes,
+    recorded: Time,
+}
+
+impl Understood {
+    /// Whether nothing was in it, so that there is nothing to keep.
+    fn is_empty(&self) -> bool {
+        self.batch.items == 0 && self.batch.facts.is_empty()
+    }
+}
+
 /// The whole: log, graph, regressions. Shared by reference between threads.
 pub struct Engine {
     ontology: Arc<Ontology>,
@@ -121,17 +167,19 @@ impl Engine {
     /// Opens a data folder and folds its log; `progress` is told how many records have been replayed.
     ///
     /// # Errors
-    /// When the folder cannot be had: held by another server, read-only, or damaged beyond reading.
+    /// When the folder cannot be had: held by another server, read-only, of a later version, without the key of its hashes, or
+    /// damaged beyond reading.
     pub fn open(
         options: &Options,
         ontology: Arc<Ontology>,
         mut progress: impl FnMut(u64),
     ) -> Result<(Engine, Started), EngineError> {
         let (store, recovery) = Store::open(store::Options::in_dir(&options.data))?;
-        let hash_key = hash_key(&store, options.new_hash_key)?;
+        let hash_key = hash_key(&store, options)?;
         let trust = ontology.mapping.trust.clone();
+        let (watch, unread) = Watch::open(&store)?;
         let engine = Engine {
-            watch: Watch::open(&store)?,
+            watch,
             normalisers: Mutex::new(Vec::new()),
             fold: Mutex::new(Fold::new(Arc::clone(&ontology), trust, options.limits)),
             sources: Mutex::default(),
@@ -139,13 +187,13 @@ impl Engine {
             store,
             hash_key,
         };
-        let mut started = Started { recovery, replayed: 0, damage: Vec::new(), unreadable: None };
+        let mut started = Started { recovery, replayed: 0, damage: Vec::new(), unreadable: None, unread };
         for record in engine.store.replay(0) {
             match record {
                 Ok(record) => {
                     let recorded = Time::EPOCH.plus_nanos(record.recorded_ns);
                     let read = match Wire::from_code(record.kind) {
-                        Some(wire) => engine.read(wire, &record.body, recorded),
+                        Some(wire) => engine.normalise(wire, &record.body, recorded),
                         None => Err(format!("record kind {} is of a later version", record.kind)),
                     };
                     match read {
@@ -166,31 +214,62 @@ impl Engine {
         Ok((engine, started))
     }
 
-    /// Takes a request: reads it, logs it, waits until it is safe, folds it.
+    // A request is taken in three steps, so that the caller may take each where it does not hold others up.
+
+    /// First step: reads a request into facts. Takes as long as the request is large.
     ///
     /// # Errors
-    /// When it cannot be read, is too large, or cannot be written now. Nothing of it is kept then.
-    pub async fn accept(&self, wire: Wire, body: bytes::Bytes, recorded: Time) -> Result<Receipt, Refusal> {
-        let batch = match self.read(wire, &body, recorded) {
-            Ok(batch) => batch,
+    /// When it cannot be read.
+    pub fn read(&self, wire: Wire, body: bytes::Bytes, recorded: Time) -> Result<Understood, Refusal> {
+        match self.normalise(wire, &body, recorded) {
+            Ok(batch) => Ok(Understood { batch, wire, body, recorded }),
             Err(why) => {
                 lock(&self.sources).malformed(wire, &why, recorded);
-                return Err(Refusal::Malformed(why));
+                Err(Refusal::Malformed(why))
             }
-        };
-        if batch.items == 0 && batch.facts.is_empty() {
-            return Ok(Receipt::default());
         }
-        let ticket = self.store.append(wire.code(), recorded.nanos(), body).map_err(|e| match e {
+    }
+
+    /// Second step: logs a request and waits until it is safe. To be folded in any case afterwards.
+    ///
+    /// # Errors
+    /// When it is too large or cannot be written now. Nothing of it is kept then.
+    pub async fn keep(&self, understood: &Understood) -> Result<(), Refusal> {
+        let Understood { wire, body, recorded, .. } = understood;
+        if understood.is_empty() {
+            return Ok(());
+        }
+        let ticket = self.store.append(wire.code(), recorded.nanos(), body.clone()).map_err(|e| match e {
             AppendError::TooLarge { bytes, limit } => Refusal::TooLarge { bytes, limit },
             AppendError::Busy { .. } | AppendError::Closing => Refusal::Busy(e.to_string()),
         })?;
-        ticket.await.map_err(|e: CommitError| Refusal::Unwritten(e.to_string()))?;
-        self.take(&batch, recorded);
-        Ok(receipt(&batch))
+        ticket.await.map(|_| ()).map_err(|e: CommitError| Refusal::Unwritten(e.to_string()))
     }
 
-    fn read(&self, wire: Wire, body: &[u8], recorded: Time) -> Result<Batch, String> {
+    /// Third step: folds a request that is safe. Takes as long as the request is large, and waits for others that fold.
+    pub fn fold(&self, understood: &Understood) -> Receipt {
+        if understood.is_empty() {
+            return Receipt::default();
+        }
+        self.take(&understood.batch, understood.recorded);
+        receipt(&understood.batch)
+    }
+
+    /// The same unless that would wait for others that fold.
+    pub fn try_fold(&self, understood: &Understood) -> Option<Receipt> {
+        if understood.is_empty() {
+            return Some(Receipt::default());
+        }
+        let fold = match self.fold.try_lock() {
+            Ok(fold) => fold,
+            Err(TryLockError::Poisoned(whole)) => whole.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        self.take_with(fold, &understood.batch, understood.recorded);
+        Some(receipt(&understood.batch))
+    }
+
+    pub(crate) fn normalise(&self, wire: Wire, body: &[u8], recorded: Time) -> Result<Batch, String> {
         let idle = lock(&self.normalisers).pop();
         let mut normaliser = idle.unwrap_or_else(|| {
             Normaliser::new(
@@ -206,12 +285,15 @@ impl Engine {
         read
     }
 
-    fn take(&self, batch: &Batch, recorded: Time) -> Folded {
-        let mut fold = lock(&self.fold);
+    pub(crate) fn take(&self, batch: &Batch, recorded: Time) {
+        let fold = lock(&self.fold);
+        self.take_with(fold, batch, recorded);
+    }
+
+    fn take_with(&self, mut fold: MutexGuard<'_, Fold>, batch: &Batch, recorded: Time) {
         let folded = fold.fold(batch, recorded);
         drop(fold);
         lock(&self.sources).took(batch, folded, recorded);
-        folded
     }
 
     pub(crate) fn with_fold(&self, change: impl FnOnce(&mut Fold)) {
@@ -282,6 +364,7 @@ impl Engine {
             doc: l.effect.to_owned(),
         }));
         all.extend(lock(&self.sources).usage());
+        all.extend(self.watch.usage());
         let idle = lock(&self.normalisers).len();
         let each = ingest::Limits::default();
         let reading = [
@@ -336,7 +419,7 @@ fn receipt(batch: &Batch) -> Receipt {
     Receipt { items: batch.items, rejected, reasons }
 }
 
-fn hash_key(store: &Store, new: [u8; 32]) -> Result<[u8; 32], EngineError> {
+fn hash_key(store: &Store, options: &Options) -> Result<[u8; 32], EngineError> {
     let failed =
         |e: store::DocumentError| EngineError::Document { what: HASH_KEY.to_owned(), why: e.to_string() };
     if let Some(kept) = store.document(HASH_KEY).map_err(failed)? {
@@ -345,6 +428,52 @@ fn hash_key(store: &Store, new: [u8; 32]) -> Result<[u8; 32], EngineError> {
             why: "it does not have 32 bytes; restore it from a backup, or start a new data folder".to_owned(),
         });
     }
-    store.put_document(HASH_KEY, &new).map_err(failed)?;
-    Ok(new)
+    // The key is written before the first record, so a log without one has lost it.
+    if store.stats().segments > 0 && options.lost_hash_key == LostHashKey::Refuse {
+        return Err(EngineError::HashKeyGone(options.data.clone()));
+    }
+    store.put_document(HASH_KEY, &options.new_hash_key).map_err(failed)?;
+    Ok(options.new_hash_key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{open, options};
+
+    #[test]
+    fn a_log_whose_hash_key_is_gone_is_opened_only_on_purpose() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder without telemetry gets a key.
+        let (engine, _) = open(folder.path()).unwrap();
+        drop(engine);
+        std::fs::remove_file(folder.path().join("doc-hash-key")).unwrap();
+        let (engine, _) = open(folder.path()).unwrap();
+        engine.store().append(1, 0, "a request").unwrap().wait().unwrap();
+        drop(engine);
+        assert!(open(folder.path()).is_ok());
+        std::fs::remove_file(folder.path().join("doc-hash-key")).unwrap();
+        let refused = open(folder.path()).err().unwrap();
+        assert!(matches!(refused, EngineError::HashKeyGone(_)), "{refused}");
+        for part in ["doc-hash-key", "other ids", "--new-hash-key", &folder.path().display().to_string()] {
+            assert!(refused.to_string().contains(part), "{refused}");
+        }
+        assert!(open(folder.path()).is_err(), "refusing makes no key");
+        let on_purpose = Options { lost_hash_key: LostHashKey::Replace, ..options(folder.path()) };
+        assert!(Engine::open(&on_purpose, Arc::new(Ontology::builtin()), |_| {}).is_ok());
+        assert!(open(folder.path()).is_ok(), "and from then on it is there");
+    }
+
+    #[test]
+    fn a_small_request_does_not_wait_for_another_that_folds() {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, _) = open(folder.path()).unwrap();
+        let batch = Batch { items: 1, ..Batch::default() };
+        let wire = Wire::LogsJson;
+        let understood = Understood { batch, wire, body: bytes::Bytes::new(), recorded: Time::EPOCH };
+        let held = lock(&engine.fold);
+        assert_eq!(engine.try_fold(&understood), None);
+        drop(held);
+        assert_eq!(engine.try_fold(&understood).unwrap().items, 1);
+    }
 }

@@ -8,6 +8,11 @@ mod intake;
 mod sources;
 mod watch;
 
-pub use intake::{Engine, EngineError, Options, Receipt, Refusal, SetAside, Started};
+#[cfg(test)]
+mod testing;
+
+pub use intake::{
+    Engine, EngineError, LostHashKey, Options, Receipt, Refusal, SetAside, Started, Understood, Unread,
+};
 pub use sources::{Coverage, Reason, SourceReport, Used};
 pub use watch::{Event, Pin, Tick};

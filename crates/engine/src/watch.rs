@@ -1,13 +1,14 @@
 //! Regressions over time: noticed, pinned, noted in the graph, investigated, kept.
 
-use crate::intake::{Engine, EngineError, lock};
+use crate::intake::{Engine, EngineError, Unread, lock};
+use crate::sources::Used;
 use autosre::Question;
 use autosre::answer::{Answer, Entity, Regression, State};
 use graph::{Fold, Graph, NodeId};
 use ontology::{Minute, Time, Value};
 use query::View;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use store::Store;
@@ -16,10 +17,19 @@ use store::Store;
 const AGAIN_MINUTES: i64 = 5;
 /// Investigations kept. Beyond: the oldest are dropped.
 const INVESTIGATIONS: usize = 1_000;
+/// Snapshots kept by name: the two of every investigation that is kept. Beyond: the earliest are let go, those that a person
+/// named last of all.
+const SNAPSHOTS: usize = 2 * INVESTIGATIONS;
+/// Snapshots that hold their epoch of the graph, which keeps alive all that the writer has changed since: in the worst case
+/// another whole graph. Beyond: the one pinned longest ago lets go of it and is read from the current graph at its moment.
+const EPOCHS: usize = 8;
 /// Events that a listener may be behind. Beyond: it misses some, and reads the state again at the next.
 const BEHIND: usize = 64;
 const REGRESSIONS: &str = "regressions";
 const PINS: &str = "snapshots";
+const INVESTIGATION: &str = "investigation-";
+/// The label of snapshots that a person named.
+const MANUAL: &str = "manual";
 
 /// A moment of the graph kept by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +84,36 @@ struct Kept {
     last: Option<Minute>,
     answers: BTreeMap<String, (Minute, Answer)>,
     pins: BTreeMap<String, (Pin, Option<Graph>)>,
+    /// Names of the pins that hold an epoch, longest ago first.
+    holding: VecDeque<String>,
+}
+
+impl Kept {
+    fn put_pin(&mut self, pin: Pin, epoch: Option<Graph>) {
+        let name = pin.name.clone();
+        self.drop_pin(&name);
+        while self.pins.len() >= SNAPSHOTS {
+            let order = |p: &Pin| (p.label == MANUAL, p.at, p.name.clone());
+            let earliest = self.pins.values().map(|p| &p.0).min_by_key(|p| order(p));
+            let Some(earliest) = earliest.map(|p| p.name.clone()) else { break };
+            self.drop_pin(&earliest);
+        }
+        if epoch.is_some() {
+            self.holding.push_back(name.clone());
+        }
+        self.pins.insert(name, (pin, epoch));
+        while self.holding.len() > EPOCHS {
+            let longest = self.holding.pop_front();
+            if let Some(pin) = longest.and_then(|name| self.pins.get_mut(&name)) {
+                pin.1 = None;
+            }
+        }
+    }
+
+    fn drop_pin(&mut self, name: &str) {
+        self.pins.remove(name);
+        self.holding.retain(|n| n != name);
+    }
 }
 
 /// Regressions, investigations, snapshots and who listens.
@@ -90,7 +130,9 @@ fn unreadable(what: &str, why: impl ToString) -> EngineError {
 }
 
 impl Watch {
-    pub(crate) fn open(store: &Store) -> Result<Watch, EngineError> {
+    /// Reads what was kept. One investigation that cannot be read, because it is damaged or of a later version, is no reason not
+    /// to start: it is left as it is and told.
+    pub(crate) fn open(store: &Store) -> Result<(Watch, Vec<Unread>), EngineError> {
         let mut kept = Kept::default();
         let document = |name: &str| store.document(name).map_err(|e| unreadable(name, e));
         if let Some(text) = document(REGRESSIONS)? {
@@ -98,16 +140,65 @@ impl Watch {
         }
         if let Some(text) = document(PINS)? {
             let pins: Vec<Pin> = serde_json::from_slice(&text).map_err(|e| unreadable(PINS, e))?;
-            kept.pins = pins.into_iter().map(|p| (p.name.clone(), (p, None))).collect();
-        }
-        for name in store.documents().iter().filter(|n| n.starts_with("investigation-")) {
-            if let Some(text) = document(name)? {
-                let answer: Answer = serde_json::from_slice(&text).map_err(|e| unreadable(name, e))?;
-                let minute = Time::parse(&answer.as_of).map_or(Minute(0), Time::minute);
-                kept.answers.insert(name.trim_start_matches("investigation-").to_owned(), (minute, answer));
+            for pin in pins {
+                kept.put_pin(pin, None);
             }
         }
-        Ok(Watch { kept: Mutex::new(kept), ..Watch::default() })
+        let mut unread = Vec::new();
+        for name in store.documents() {
+            let Some(id) = name.strip_prefix(INVESTIGATION) else { continue };
+            let read = store.document(&name).map_err(|e| e.to_string()).and_then(|text| {
+                text.map(|t| serde_json::from_slice::<Answer>(&t).map_err(|e| e.to_string())).transpose()
+            });
+            match read {
+                Ok(Some(answer)) => {
+                    let minute = Time::parse(&answer.as_of).map_or(Minute(0), Time::minute);
+                    kept.answers.insert(id.to_owned(), (minute, answer));
+                }
+                Ok(None) => {}
+                Err(why) => unread.push(Unread { document: name, why }),
+            }
+        }
+        Ok((Watch { kept: Mutex::new(kept), ..Watch::default() }, unread))
+    }
+
+    /// The bounds, with what is used of them.
+    pub(crate) fn usage(&self) -> [Used; 4] {
+        let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let kept = lock(&self.kept);
+        let used = |name: &str, value, used: Option<usize>, doc: &str| Used {
+            name: name.to_owned(),
+            value: number(value),
+            used: number(used.unwrap_or(0)),
+            measured: used.is_some(),
+            doc: doc.to_owned(),
+        };
+        [
+            used(
+                "investigations",
+                INVESTIGATIONS,
+                Some(kept.answers.len()),
+                "beyond: the oldest answers are dropped",
+            ),
+            used(
+                "snapshots",
+                SNAPSHOTS,
+                Some(kept.pins.len()),
+                "beyond: the earliest are let go, those that a person named last",
+            ),
+            used(
+                "snapshot_epochs",
+                EPOCHS,
+                Some(kept.holding.len()),
+                "beyond: the snapshot pinned longest ago is read from the current graph at its moment",
+            ),
+            used(
+                "listener_events",
+                BEHIND,
+                None,
+                "of one listener; beyond: it misses events and reads the state again",
+            ),
+        ]
     }
 
     fn tell(&self, event: &Event) {
@@ -157,6 +248,9 @@ impl Engine {
                 self.keep_answer(&r.id, minute, answer)?;
                 tick.investigated.push(r.id.clone());
             }
+            if let Some((_, answer)) = lock(&self.watch.kept).answers.get(&r.id) {
+                agree(r, answer);
+            }
         }
         self.note(&regressions, &graph);
         let text = serde_json::to_vec(&regressions).map_err(|e| unreadable(REGRESSIONS, e))?;
@@ -178,7 +272,7 @@ impl Engine {
     }
 
     fn keep_answer(&self, id: &str, minute: Minute, answer: Answer) -> Result<(), EngineError> {
-        let name = format!("investigation-{id}");
+        let name = format!("{INVESTIGATION}{id}");
         let text = serde_json::to_vec(&answer).map_err(|e| unreadable(&name, e))?;
         self.store().put_document(&name, &text).map_err(|e| unreadable(&name, e))?;
         let mut kept = lock(&self.watch.kept);
@@ -189,7 +283,7 @@ impl Engine {
             let Some(oldest) = oldest else { break };
             kept.answers.remove(&oldest);
             // What cannot be removed now is dropped from the list at the next start.
-            let _ = self.store().remove_document(&format!("investigation-{oldest}"));
+            let _ = self.store().remove_document(&format!("{INVESTIGATION}{oldest}"));
         }
         Ok(())
     }
@@ -199,7 +293,7 @@ impl Engine {
         let mut kept = lock(&self.watch.kept);
         for (label, at) in [("healthy", onset), ("degraded", as_of)] {
             let pin = Pin { name: format!("{label}-{}", r.id), label: label.to_owned(), at };
-            kept.pins.insert(pin.name.clone(), (pin, Some(graph.clone())));
+            kept.put_pin(pin, Some(graph.clone()));
         }
     }
 
@@ -301,8 +395,8 @@ impl Engine {
     pub fn pin(&self, name: &str, at: Option<Time>) -> Result<Pin, EngineError> {
         let graph = self.graph();
         let at = at.unwrap_or_else(|| View::latest(&graph).as_of);
-        let pin = Pin { name: name.to_owned(), label: "manual".to_owned(), at };
-        lock(&self.watch.kept).pins.insert(name.to_owned(), (pin.clone(), Some(graph)));
+        let pin = Pin { name: name.to_owned(), label: MANUAL.to_owned(), at };
+        lock(&self.watch.kept).put_pin(pin.clone(), Some(graph));
         self.keep_pins()?;
         Ok(pin)
     }
@@ -312,7 +406,8 @@ impl Engine {
         lock(&self.watch.kept).pins.values().map(|p| p.0.clone()).collect()
     }
 
-    /// The graph of a snapshot and its moment. After a restart it is the graph made again from the log, read at that moment.
+    /// The graph of a snapshot and its moment. After a restart, and when many later ones were pinned, it is the graph as it is now,
+    /// to be read at that moment.
     pub fn pinned(&self, name: &str) -> Option<(Graph, Time)> {
         let (pin, graph) = lock(&self.watch.kept).pins.get(name).cloned()?;
         Some((graph.unwrap_or_else(|| self.graph()), pin.at))
@@ -326,6 +421,20 @@ impl Engine {
     }
 }
 
+/// Makes a regression say what its investigation says. The detector looks at the loss from the onset it has noticed, again every
+/// minute, the investigation finds the onset anew, now and then: two figures for one thing would make people doubt both.
+fn agree(r: &mut Regression, answer: &Answer) {
+    let same = |found: &&Regression| found.measure == r.measure && found.subject == r.subject;
+    let Some(found) = answer.regression.as_ref().filter(same) else { return };
+    r.cohort.clone_from(&found.cohort);
+    r.cohort_entities.clone_from(&found.cohort_entities);
+    r.baseline = found.baseline;
+    r.observed = found.observed;
+    r.change = found.change;
+    r.sessions = found.sessions;
+    r.p_value = found.p_value;
+}
+
 /// The investigation of a regression nobody has asked about yet.
 fn why(view: &View<'_>, r: &Regression) -> Result<Answer, autosre::Lacking> {
     let question = Question {
@@ -336,4 +445,119 @@ fn why(view: &View<'_>, r: &Regression) -> Result<Answer, autosre::Lacking> {
         ..Question::default()
     };
     autosre::investigate(view, &question, &autosre::Options::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::open;
+    use ingest::{Feed, Wire};
+    use sim::{Plan, Scale, Scenario, World};
+
+    /// Folds the requests of a world up to a share of them, looking now and then, as a server does.
+    fn play(engine: &Engine, scenario: Scenario, looks: usize) -> Vec<Tick> {
+        let plan = Plan { scenario, seed: 3, start_ns: 1_795_500_000_000_000_000, scale: Scale::SCORE };
+        let payloads: Vec<_> = World::new(plan).collect();
+        let mut ticks = Vec::new();
+        for part in payloads.chunks(payloads.len() / looks + 1) {
+            for payload in part {
+                let wire = match payload.wire {
+                    sim::Wire::Traces => Wire::TracesProto,
+                    sim::Wire::Metrics => Wire::MetricsProto,
+                    sim::Wire::Logs => Wire::LogsProto,
+                    sim::Wire::Feed(name) => Wire::Feed(Feed::named(name).unwrap()),
+                };
+                let at = Time::EPOCH.plus_nanos(payload.at_ns);
+                engine.take(&engine.normalise(wire, &payload.body, at).unwrap(), at);
+            }
+            ticks.push(engine.tick(false).unwrap());
+        }
+        ticks
+    }
+
+    #[test]
+    fn a_regression_says_what_its_investigation_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, _) = open(folder.path()).unwrap();
+        let ticks = play(&engine, Scenario::VersionCell, 16);
+        assert!(ticks.iter().any(|t| !t.opened.is_empty()));
+        assert!(ticks.iter().filter(|t| !t.investigated.is_empty()).count() > 1, "it is investigated again");
+        let mut compared = 0;
+        for r in engine.regressions() {
+            let answer = engine.investigation(&r.id).unwrap();
+            let Some(found) = answer.regression.filter(|f| f.measure == r.measure && f.subject == r.subject)
+            else {
+                continue;
+            };
+            let figures = |r: &Regression| (r.baseline, r.observed, r.change, r.sessions, r.p_value);
+            assert_eq!(figures(&r), figures(&found));
+            assert_eq!((&r.cohort, &r.cohort_entities), (&found.cohort, &found.cohort_entities));
+            compared += 1;
+        }
+        assert!(compared > 0);
+    }
+
+    #[test]
+    fn a_damaged_or_newer_investigation_is_told_and_the_rest_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, _) = open(folder.path()).unwrap();
+        let asked = ["Why is it slow?", "Why does it fail?", "Why is it missing?", "Why is it late?"];
+        let ids = asked.map(|question| engine.ask(question, None).unwrap().id);
+        engine.store().put_document(&format!("{INVESTIGATION}{}", ids[2]), b"{\"later\": 1}").unwrap();
+        drop(engine);
+        let file = |id: &str| folder.path().join(format!("doc-{INVESTIGATION}{id}"));
+        let change = |id: &str, at: usize, to: u8| {
+            let mut bytes = std::fs::read(file(id)).unwrap();
+            bytes[at] = to;
+            std::fs::write(file(id), bytes).unwrap();
+        };
+        change(&ids[0], 20, 0);
+        change(&ids[1], 3, b'2');
+        let (engine, started) = open(folder.path()).unwrap();
+        let unread: BTreeMap<&str, &str> =
+            started.unread.iter().map(|u| (u.document.as_str(), u.why.as_str())).collect();
+        assert_eq!(unread.len(), 3, "{unread:?}");
+        assert!(unread[format!("{INVESTIGATION}{}", ids[0]).as_str()].contains("damaged"), "{unread:?}");
+        assert!(unread[format!("{INVESTIGATION}{}", ids[1]).as_str()].contains("newer"), "{unread:?}");
+        assert!(engine.investigation(&ids[0]).is_none());
+        assert!(engine.investigation(&ids[3]).is_some());
+        assert!(ids.iter().all(|id| file(id).exists()), "nothing is thrown away");
+    }
+
+    fn pin(name: &str, label: &str, at: i64) -> Pin {
+        Pin { name: name.to_owned(), label: label.to_owned(), at: Time::EPOCH.plus_secs(at) }
+    }
+
+    #[test]
+    fn snapshots_are_bounded_and_those_that_a_person_named_go_last() {
+        let mut kept = Kept::default();
+        kept.put_pin(pin("mine", MANUAL, 0), None);
+        for i in 0..i64::try_from(SNAPSHOTS).unwrap() + 5 {
+            kept.put_pin(pin(&format!("healthy-{i}"), "healthy", 1 + i), None);
+        }
+        assert_eq!(kept.pins.len(), SNAPSHOTS);
+        assert!(kept.pins.contains_key("mine") && !kept.pins.contains_key("healthy-5"));
+        // One of an early moment is not let go as it comes.
+        kept.put_pin(pin("early", "healthy", 0), None);
+        assert!(kept.pins.contains_key("early") && kept.pins.len() == SNAPSHOTS);
+    }
+
+    #[test]
+    fn only_the_latest_snapshots_hold_their_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, _) = open(folder.path()).unwrap();
+        for i in 0..EPOCHS + 3 {
+            engine.pin(&format!("p{i:02}"), None).unwrap();
+        }
+        // The same name again is the same place, and the latest.
+        engine.pin("p03", None).unwrap();
+        let kept = lock(&engine.watch.kept);
+        let holding = |name: &str| kept.pins[name].1.is_some();
+        assert_eq!(kept.pins.values().filter(|p| p.1.is_some()).count(), EPOCHS);
+        assert!(!holding("p00") && !holding("p02") && holding("p03") && holding("p10"));
+        drop(kept);
+        assert!(engine.pinned("p00").is_some(), "it is read from the current graph");
+        let used = engine.limits().into_iter().find(|l| l.name == "snapshot_epochs").unwrap();
+        assert_eq!((used.used, used.value), (EPOCHS as u64, EPOCHS as u64));
+    }
 }

@@ -10,6 +10,7 @@ mod answer;
 mod api;
 pub mod assets;
 pub mod feeds;
+mod hosts;
 mod intake;
 pub mod limits;
 pub mod listen;
@@ -19,6 +20,7 @@ pub mod otlp_http;
 mod receive;
 mod serve;
 
+pub use hosts::{Hosts, name_of};
 pub use intake::{Feed, Intake, Receipt, Refusal, SetAside, Wire};
 pub use receive::Receiver;
 pub use serve::{Addresses, Running, start};

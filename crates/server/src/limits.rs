@@ -1,5 +1,7 @@
 //! The limits of the receivers: each has a name, a default and a documented effect.
 
+use crate::api::BEHIND;
+use crate::serve::LARGE_READERS;
 use std::time::Duration;
 
 /// One limit as people see it.
@@ -39,7 +41,7 @@ pub struct Limits {
 }
 
 /// Every limit.
-pub const LIMITS: [Limit; 9] = [
+pub const LIMITS: [Limit; 11] = [
     // The default of the OTLP specification.
     limit(
         "request_body_bytes",
@@ -80,6 +82,19 @@ pub const LIMITS: [Limit; 9] = [
     limit("shutdown_seconds", 10, "requests in flight when the server stops are given up after this", |l| {
         l.shutdown_seconds
     }),
+    // Not for setting.
+    limit(
+        "large_body_readers",
+        LARGE_READERS as u64,
+        "beyond: further bodies over 256 KiB wait to be read",
+        |_| LARGE_READERS as u64,
+    ),
+    limit(
+        "page_events",
+        BEHIND as u64,
+        "of one open page; beyond: it misses the oldest events and reads the state again",
+        |_| BEHIND as u64,
+    ),
 ];
 
 const fn limit(name: &'static str, default: u64, effect: &'static str, value: fn(&Limits) -> u64) -> Limit {
@@ -88,7 +103,7 @@ const fn limit(name: &'static str, default: u64, effect: &'static str, value: fn
 
 impl Default for Limits {
     fn default() -> Limits {
-        let [body, memory, drain, connections, streams, header, header_time, body_time, shutdown] =
+        let [body, memory, drain, connections, streams, header, header_time, body_time, shutdown, _, _] =
             LIMITS.map(|l| l.default);
         Limits {
             request_body_bytes: body,

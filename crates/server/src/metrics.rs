@@ -4,8 +4,8 @@ use crate::Receiver;
 use crate::limits::LIMITS;
 use axum::Router;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use engine::Engine;
 use std::fmt::Write as _;
@@ -30,8 +30,12 @@ pub(crate) fn routes(engine: Arc<Engine>, receiver: Receiver, connections: Conne
         .with_state(Figures { engine, receiver, connections })
 }
 
-async fn metrics(State(f): State<Figures>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text(&f))
+async fn metrics(State(f): State<Figures>) -> Response {
+    // Beside the threads that answer others: the graph's figures wait for whoever folds.
+    match tokio::task::spawn_blocking(move || text(&f)).await {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 fn text(f: &Figures) -> String {

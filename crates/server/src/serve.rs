@@ -1,5 +1,6 @@
 //! The whole server on its three ports: receivers, feeds, API, pages, figures, and the clock that makes it look.
 
+use crate::hosts::{Door, Hosts, known_host};
 use crate::intake::{Intake, Receipt, Refusal, Wire};
 use crate::limits::Limits;
 use crate::listen::{ListenError, Port};
@@ -7,7 +8,7 @@ use crate::otlp_http::Origins;
 use crate::{Receiver, api, assets, feeds, metrics, otlp_grpc, otlp_http};
 use axum::body::Body;
 use axum::extract::State;
-use axum::middleware::map_response_with_state;
+use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::Response;
 use bytes::Bytes;
 use engine::Engine;
@@ -18,9 +19,10 @@ use ontology::Time;
 use serde_json::json;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 /// How often the engine looks at what came. A look costs nothing when no minute has passed in the telemetry.
@@ -66,11 +68,16 @@ impl Running {
     }
 }
 
-/// Opens the ports and serves; `origins` are the web pages that may send OTLP.
+/// Opens the ports and serves; `origins` are the web pages that may send OTLP, `hosts` the names that the main port answers to.
 ///
 /// # Errors
 /// When a port cannot be had.
-pub async fn start(engine: Arc<Engine>, wanted: Addresses, origins: Origins) -> Result<Running, ListenError> {
+pub async fn start(
+    engine: Arc<Engine>,
+    wanted: Addresses,
+    origins: Origins,
+    hosts: Hosts,
+) -> Result<Running, ListenError> {
     let http = Port::open(wanted.http, "the web UI and API", "--http").await?;
     let grpc = Port::open(wanted.otlp_grpc, "OTLP/gRPC", "--otlp-grpc").await?;
     let otlp = Port::open(wanted.otlp_http, "OTLP/HTTP", "--otlp-http").await?;
@@ -83,15 +90,17 @@ pub async fn start(engine: Arc<Engine>, wanted: Addresses, origins: Origins) -> 
     let connections = [("http", &http), ("otlp_grpc", &grpc), ("otlp_http", &otlp)]
         .map(|(name, port)| (name, port.connections()));
     let limits = Limits::default();
-    let receiver = Receiver::new(Arc::new(IntoEngine(Arc::clone(&engine))), limits.clone());
+    let receiver = Receiver::new(Arc::new(IntoEngine::new(Arc::clone(&engine))), limits.clone());
     let (stop, stopped) = watch::channel(false);
+    let door = Door { hosts, bound: addresses.http.ip(), receiver: receiver.clone() };
     let main = feeds::routes(receiver.clone())
         .merge(metrics::routes(Arc::clone(&engine), receiver.clone(), connections))
         .merge(api::routes(Arc::clone(&engine)))
         .merge(assets::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
-        .layer(map_response_with_state(stopped.clone(), until_stopped));
+        .layer(map_response_with_state(stopped.clone(), until_stopped))
+        .layer(from_fn_with_state(door, known_host));
     let mut tasks = vec![
         tokio::spawn(http.serve(main, limits.clone(), stopped.clone())),
         tokio::spawn(grpc.serve(otlp_grpc::routes(receiver.clone()), limits.clone(), stopped.clone())),
@@ -147,10 +156,169 @@ async fn wrong_method(method: Method, uri: Uri) -> (StatusCode, axum::Json<serde
     (StatusCode::METHOD_NOT_ALLOWED, axum::Json(json!({ "error": error })))
 }
 
-struct IntoEngine(Arc<Engine>);
+/// A body of at most so many bytes is read and folded where it came in: about a millisecond, less than others may wait for the
+/// thread. Larger ones are read and folded beside the threads that answer others.
+const INLINE: usize = 256 << 10;
+/// Large bodies read at once. Beyond: they wait. Few, because each keeps a processor busy, and `request_memory_bytes` bounds those
+/// that wait.
+pub(crate) const LARGE_READERS: usize = 4;
+
+struct IntoEngine {
+    engine: Arc<Engine>,
+    readers: Semaphore,
+    /// One at a time: more would only keep threads waiting for the graph.
+    folder: Semaphore,
+}
+
+impl IntoEngine {
+    fn new(engine: Arc<Engine>) -> IntoEngine {
+        IntoEngine { engine, readers: Semaphore::new(LARGE_READERS), folder: Semaphore::new(1) }
+    }
+
+    async fn take(&self, wire: Wire, body: Bytes, recorded: Time) -> Result<Receipt, Refusal> {
+        let large = body.len() > INLINE;
+        let understood = if large {
+            self.beside(&self.readers, move |engine| engine.read(wire, body, recorded)).await??
+        } else {
+            self.engine.read(wire, body, recorded)?
+        };
+        self.engine.keep(&understood).await?;
+        // Small as it is, it would wait for a large one that is being folded.
+        let folded = if large { None } else { self.engine.try_fold(&understood) };
+        match folded {
+            Some(receipt) => Ok(receipt),
+            None => self.beside(&self.folder, move |engine| engine.fold(&understood)).await,
+        }
+    }
+
+    /// Runs what may take long beside the threads that answer others.
+    async fn beside<T: Send + 'static>(
+        &self,
+        turns: &Semaphore,
+        work: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        // They are never closed.
+        let _turn = turns.acquire().await;
+        let engine = Arc::clone(&self.engine);
+        let ended = tokio::task::spawn_blocking(move || work(&engine)).await;
+        ended.map_err(|e| match e.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => Refusal::Busy("the server is stopping".to_owned()),
+        })
+    }
+}
 
 impl Intake for IntoEngine {
     fn accept(&self, wire: Wire, body: Bytes, recorded: Time) -> BoxFuture<'_, Result<Receipt, Refusal>> {
-        Box::pin(self.0.accept(wire, body, recorded))
+        Box::pin(self.take(wire, body, recorded))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::{LostHashKey, Options};
+    use futures_util::FutureExt as _;
+    use ontology::Ontology;
+
+    fn engine() -> (Arc<Engine>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            data: folder.path().to_owned(),
+            limits: graph::Limits::default(),
+            new_hash_key: [7; 32],
+            lost_hash_key: LostHashKey::Refuse,
+        };
+        let (engine, _) = Engine::open(&options, Arc::new(Ontology::builtin()), |_| {}).unwrap();
+        (Arc::new(engine), folder)
+    }
+
+    /// Requests to start services, as many as asked for.
+    fn spans(count: usize) -> Bytes {
+        let span = |i: usize| {
+            json!({"traceId": format!("{:032x}", i + 1), "spanId": format!("{:016x}", i + 1), "name": "work", "kind": 2,
+                "startTimeUnixNano": "1795500000000000000", "endTimeUnixNano": "1795500000001000000",
+                "attributes": [{"key": "http.route", "value": {"stringValue": "/work"}}]})
+        };
+        let spans: Vec<_> = (0..count).map(span).collect();
+        let service = json!([{"key": "service.name", "value": {"stringValue": "s"}}]);
+        json!({"resourceSpans": [{"resource": {"attributes": service}, "scopeSpans": [{"spans": spans}]}]})
+            .to_string()
+            .into()
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_not_read_on_the_thread_that_answers_others() {
+        let (engine, _folder) = engine();
+        let intake = IntoEngine::new(engine);
+        let now = Time::EPOCH.plus_secs(1_795_500_001);
+        let broken = |bytes: usize| Bytes::from(vec![b'x'; bytes]);
+        // What can be said at once was read at once.
+        let small = intake.accept(Wire::TracesJson, broken(INLINE), now).now_or_never();
+        assert!(matches!(small, Some(Err(Refusal::Malformed(_)))), "{small:?}");
+        let mut large = intake.accept(Wire::TracesJson, broken(INLINE + 1), now);
+        assert!((&mut large).now_or_never().is_none());
+        assert!(matches!(large.await, Err(Refusal::Malformed(_))));
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_kept_and_folded_like_a_small_one() {
+        let (engine, folder) = engine();
+        let intake = IntoEngine::new(Arc::clone(&engine));
+        let now = Time::EPOCH.plus_secs(1_795_500_001);
+        let body = spans(2_000);
+        assert!(body.len() > INLINE);
+        let receipt = intake.accept(Wire::TracesJson, body, now).await.unwrap();
+        assert_eq!((receipt.items, receipt.rejected), (2_000, 0));
+        let folded = engine.totals();
+        assert_eq!(folded.steps, 2_000);
+        drop((intake, engine));
+        let options = Options {
+            data: folder.path().to_owned(),
+            limits: graph::Limits::default(),
+            new_hash_key: [7; 32],
+            lost_hash_key: LostHashKey::Refuse,
+        };
+        let (engine, started) = Engine::open(&options, Arc::new(Ontology::builtin()), |_| {}).unwrap();
+        assert_eq!((started.replayed, engine.totals().steps), (1, 2_000));
+    }
+
+    #[tokio::test]
+    async fn every_page_of_the_main_port_answers_to_known_names_only() {
+        let (engine, _folder) = engine();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any };
+        let hosts = Hosts::Listed(vec!["graph.example".to_owned()]);
+        let running = start(engine, wanted, Origins::Loopback, hosts).await.unwrap();
+        let address = running.addresses().http;
+        for (path, host, wanted) in [
+            ("/healthz", "evil.example:4320", "403"),
+            ("/metrics", "evil.example", "403"),
+            ("/", "evil.example", "403"),
+            ("/api/v1/regressions", "evil.example", "403"),
+            ("/nowhere", "evil.example", "403"),
+            ("/healthz", "localhost:1", "200"),
+            ("/metrics", "127.0.0.1", "200"),
+            ("/", "[::1]:4320", "200"),
+            ("/api/v1/regressions", "Graph.example:443", "200"),
+            ("/nowhere", "localhost", "404"),
+        ] {
+            let (status, body) = ask(address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n")).await;
+            assert_eq!(status, wanted, "{path} {host}: {body}");
+            assert!(status != "403" || body.contains("--allow-host"), "{body}");
+        }
+        assert_eq!(ask(address, "GET /healthz HTTP/1.1\r\n").await.0, "403");
+        let both = "GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\n";
+        assert_eq!(ask(address, both).await.0, "403");
+        running.stop().await;
+    }
+
+    async fn ask(address: SocketAddr, head: &str) -> (String, String) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        (answer.split(' ').nth(1).unwrap().to_owned(), answer)
     }
 }

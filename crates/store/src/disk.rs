@@ -1,7 +1,8 @@
 //! The seam between the log and a disk: one flat folder of append-only files, and the real folder behind it.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// One flat folder of files.
@@ -74,6 +75,8 @@ pub trait DiskFile: Send {
 #[derive(Debug)]
 pub struct FolderDisk {
     dir: PathBuf,
+    /// The rights of the folder, where it was there before and others have some.
+    open_to_others: Option<u32>,
     /// Held open: the operating system gives the lock back when the process ends, however it ends.
     _lock: File,
 }
@@ -81,19 +84,29 @@ pub struct FolderDisk {
 const LOCK: &str = "LOCK";
 const PROBE: &str = "tmp-probe";
 
+/// What is kept is telemetry in clear and the key of the hashes: for the server's user alone, whatever the umask says.
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+/// The rights of anybody else.
+const OTHERS: u32 = 0o077;
+
 impl FolderDisk {
-    /// Creates the folder when missing, locks it, and checks that it can be written.
+    /// Creates the folder when missing, for this user alone, locks it, and checks that it can be written.
     ///
     /// # Errors
     /// When another process holds the folder, when it cannot be written, or the disk fails.
     pub fn open(dir: &Path) -> Result<FolderDisk, FolderError> {
-        std::fs::create_dir_all(dir).map_err(|e| FolderError::from_io(dir, "create the folder", e))?;
+        make(dir).map_err(|e| FolderError::from_io(dir, "create the folder", e))?;
+        let meta = std::fs::metadata(dir).map_err(|e| FolderError::from_io(dir, "look at the folder", e))?;
+        let mode = meta.permissions().mode() & 0o777;
+        let open_to_others = (mode & OTHERS != 0).then_some(mode);
         let path = dir.join(LOCK);
         let mut lock = OpenOptions::new()
             .create(true)
             .read(true)
             .write(true)
             .truncate(false)
+            .mode(FILE_MODE)
             .open(&path)
             .map_err(|e| FolderError::from_io(dir, "open its LOCK file", e))?;
         match lock.try_lock() {
@@ -105,7 +118,7 @@ impl FolderDisk {
             }
             Err(TryLockError::Error(e)) => return Err(FolderError::from_io(dir, "lock its LOCK file", e)),
         }
-        let disk = FolderDisk { dir: dir.to_owned(), _lock: lock };
+        let disk = FolderDisk { dir: dir.to_owned(), open_to_others, _lock: lock };
         disk.probe().map_err(|e| FolderError::from_io(dir, "write a file", e))?;
         // On a full disk the number is missing and the lock still holds, so that is no reason to stop.
         let _ = disk.write_holder();
@@ -115,8 +128,24 @@ impl FolderDisk {
     /// The `LOCK` file of a read-only folder may itself be writable; a new file is not.
     fn probe(&self) -> io::Result<()> {
         let path = self.path(PROBE);
-        OpenOptions::new().create(true).write(true).truncate(true).open(&path)?;
+        OpenOptions::new().create(true).write(true).truncate(true).mode(FILE_MODE).open(&path)?;
         std::fs::remove_file(&path)
+    }
+
+    /// The rights of the folder, where others have some.
+    pub(crate) fn open_to_others(&self) -> Option<u32> {
+        self.open_to_others
+    }
+
+    /// Takes the rights of others from the files with these names. A folder may hold what is not ours: that stays as it is.
+    pub(crate) fn close_to_others(&self, ours: impl Fn(&str) -> bool) -> io::Result<()> {
+        for (name, _) in self.list()?.into_iter().filter(|(name, _)| name == LOCK || ours(name)) {
+            let path = self.path(&name);
+            if std::fs::metadata(&path)?.permissions().mode() & OTHERS != 0 {
+                std::fs::set_permissions(&path, Permissions::from_mode(FILE_MODE))?;
+            }
+        }
+        Ok(())
     }
 
     fn write_holder(&self) -> io::Result<()> {
@@ -128,6 +157,17 @@ impl FolderDisk {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+}
+
+/// Makes a folder for this user alone; the folders above it, where they are missing, get the rights that the umask gives.
+fn make(dir: &Path) -> io::Result<()> {
+    if let Some(above) = dir.parent() {
+        std::fs::create_dir_all(above)?;
+    }
+    match DirBuilder::new().mode(FOLDER_MODE).create(dir) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        made => made,
     }
 }
 
@@ -202,7 +242,7 @@ impl Disk for FolderDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().create_new(true).append(true).open(self.path(name))?;
+        let file = OpenOptions::new().create_new(true).append(true).mode(FILE_MODE).open(self.path(name))?;
         Ok(Box::new(FolderFile(file)))
     }
 

@@ -3,6 +3,7 @@
 use crate::disk::Disk;
 use crate::log::UNFINISHED;
 use crate::record::four;
+use crate::segment::newer;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,19 @@ pub enum DocumentError {
         /// The file in the data folder.
         file: String,
     },
+    /// A later version wrote it.
+    #[error(
+        "the document `{name}` ({file}) is of the newer format version {version}, which this version of the program cannot read; \
+         start the version that wrote it, or restore the data folder from a copy made before"
+    )]
+    Newer {
+        /// Its name.
+        name: String,
+        /// The file in the data folder.
+        file: String,
+        /// The version it says it has.
+        version: char,
+    },
     /// No space is left.
     #[error("the disk is full: cannot keep the document `{name}`")]
     DiskFull {
@@ -51,9 +65,10 @@ pub enum DocumentError {
     },
 }
 
+/// In every version a document begins with these four bytes; the last is the version.
 const MAGIC: [u8; 4] = *b"E2D1";
 const HEADER: usize = 8;
-const PREFIX: &str = "doc-";
+pub(crate) const PREFIX: &str = "doc-";
 
 /// A file name holds 255 bytes and a name's byte becomes at most three.
 const MAX_NAME: usize = 80;
@@ -121,6 +136,9 @@ impl Documents {
         // Zeroed where the file is shorter than it was: the checksum tells.
         let mut whole = vec![0; HEADER + usize::try_from(len).unwrap_or(0)];
         let filled = self.disk.read_at(&file, 0, &mut whole).map_err(|e| failed("read", name, e))?;
+        if let Some(version) = newer(&whole[..filled.min(HEADER)], MAGIC) {
+            return Err(DocumentError::Newer { name: name.to_owned(), file, version });
+        }
         let content = whole.split_off(HEADER);
         let good = filled == HEADER + content.len()
             && whole[..4] == MAGIC
@@ -205,6 +223,21 @@ mod tests {
         }
         assert!(file_of("").is_err());
         assert!(file_of(&"x".repeat(81)).is_err());
+    }
+
+    #[test]
+    fn a_document_of_a_newer_version_is_refused_and_not_called_damaged() {
+        let disk = MemoryDisk::new(1);
+        let documents = Documents::open(Arc::new(disk.clone()), 100).unwrap();
+        documents.put("a", b"one").unwrap();
+        // `1` is 0x31, `3` is 0x33.
+        disk.flip_bit("doc-a", 3 * 8 + 1);
+        let refused = documents.get("a").unwrap_err();
+        assert!(matches!(&refused, DocumentError::Newer { version: '3', .. }), "{refused}");
+        assert!(refused.to_string().contains("doc-a") && refused.to_string().contains("newer"), "{refused}");
+        // Nor is it one because its first bytes are anything else.
+        disk.flip_bit("doc-a", 0);
+        assert!(matches!(documents.get("a"), Err(DocumentError::Damaged { .. })));
     }
 
     #[test]

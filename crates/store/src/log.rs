@@ -25,6 +25,8 @@ pub struct Recovery {
     pub torn: Option<Torn>,
     /// Damage in the last segment. Older segments are checked when they are replayed.
     pub damage: Vec<Damage>,
+    /// The rights of the folder, where it was there before and others than its owner have some.
+    pub open_to_others: Option<u32>,
 }
 
 /// A tail that a crash left behind in the middle of a write.

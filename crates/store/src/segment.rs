@@ -10,6 +10,7 @@ use std::sync::Arc;
 /// Bytes before the first record: the same 32 bytes twice, because without the mark no record could be found.
 pub(crate) const SEGMENT_HEADER: u64 = 64;
 const COPY: usize = 32;
+/// In every version a file of the log begins with these four bytes; the last is the version.
 const FORMAT: [u8; 4] = *b"E2L1";
 
 /// What is known of one file of the log.
@@ -64,6 +65,25 @@ pub(crate) fn decode_header(bytes: &[u8]) -> Option<(Mark, u64, i64)> {
             )
         })
     })
+}
+
+/// The version after `own` that a file says it has, by its first four bytes. Something else there is damage.
+pub(crate) fn newer(begin: &[u8], own: [u8; 4]) -> Option<char> {
+    let (said, known) = (begin.get(..4)?, own[3]);
+    (said[..3] == own[..3] && said[3].is_ascii_alphanumeric() && said[3] > known).then(|| char::from(said[3]))
+}
+
+/// The first file of the log that a later version wrote: to read on without it would lose what it holds.
+pub(crate) fn first_newer(disk: &dyn Disk) -> io::Result<Option<(String, char)>> {
+    for (name, _) in disk.list()?.into_iter().filter(|(name, _)| parse_name(name).is_some()) {
+        let mut header = [0; SEGMENT_HEADER as usize];
+        disk.read_at(&name, 0, &mut header)?;
+        // A whole copy is of this version, whatever a flipped bit says in the other.
+        if let (None, Some(version)) = (decode_header(&header), newer(&header, FORMAT)) {
+            return Ok(Some((name, version)));
+        }
+    }
+    Ok(None)
 }
 
 /// Acknowledged records that cannot be read any more.

@@ -2,9 +2,10 @@
 
 use crate::committer::{AppendError, CommitError, Committer, Ticket};
 use crate::disk::{Disk, FolderDisk, FolderError};
-use crate::documents::{DocumentError, Documents};
+use crate::documents::{DocumentError, Documents, PREFIX};
 use crate::log::{Catalogue, Entry, Keep, Log, Recovery, Replay};
 use crate::options::{Limit, Options};
+use crate::segment::{first_newer, parse_name};
 use bytes::Bytes;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,20 @@ pub enum OpenError {
     /// The options contradict themselves.
     #[error("{0}")]
     Options(String),
+    /// A later version wrote a part of the log. Nothing was changed.
+    #[error(
+        "{file} in {} is of the newer format version {version}, which this version of the program cannot read; start the version \
+         that wrote it, or restore the data folder from a copy made before",
+        dir.display()
+    )]
+    Newer {
+        /// The folder.
+        dir: std::path::PathBuf,
+        /// The file in it.
+        file: String,
+        /// The version it says it has.
+        version: char,
+    },
     /// The disk failed while the log was read.
     #[error("cannot recover the log in {}: {source}", dir.display())]
     Recover {
@@ -42,21 +57,30 @@ impl Store {
     /// Opens the store in a folder, alone.
     ///
     /// # Errors
-    /// When another server holds the folder, it cannot be written, the options contradict themselves, or the disk fails.
+    /// When another server holds the folder, it cannot be written, a later version wrote it, the options contradict themselves,
+    /// or the disk fails.
     pub fn open(options: Options) -> Result<(Store, Recovery), OpenError> {
         let disk = FolderDisk::open(&options.dir)?;
-        Store::open_on(Arc::new(disk), options)
+        let open_to_others = disk.open_to_others();
+        // Files of earlier starts have the rights that a umask gave. What cannot be changed is told by the folder's rights.
+        let _ = disk.close_to_others(|name| parse_name(name).is_some() || name.starts_with(PREFIX));
+        let (store, recovery) = Store::open_on(Arc::new(disk), options)?;
+        Ok((store, Recovery { open_to_others, ..recovery }))
     }
 
     /// Opens the store on any disk; the folder of the options only names it in errors.
     ///
     /// # Errors
-    /// When the options contradict themselves or the disk fails.
+    /// When the options contradict themselves, a later version wrote the log, or the disk fails.
     pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<(Store, Recovery), OpenError> {
         if let Some(contradiction) = options.contradiction() {
             return Err(OpenError::Options(contradiction));
         }
         let failed = |source| OpenError::Recover { dir: options.dir.clone(), source };
+        // Before anything is changed: recovery removes what it takes for left over.
+        if let Some((file, version)) = first_newer(&*disk).map_err(failed)? {
+            return Err(OpenError::Newer { dir: options.dir.clone(), file, version });
+        }
         let (log, catalogue, recovery) = Log::recover(disk.clone(), options.segment_bytes).map_err(failed)?;
         let documents = Documents::open(disk.clone(), options.max_document_bytes).map_err(failed)?;
         let counters = Arc::new(Mutex::new(Counters::default()));

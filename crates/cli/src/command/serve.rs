@@ -5,16 +5,17 @@ use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::{out, rim};
 use anyhow::Context as _;
-use engine::{Engine, Options};
+use engine::{Engine, LostHashKey, Options};
 use server::otlp_http::Origins;
-use server::{Addresses, Running};
+use server::{Addresses, Hosts, Running};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Runs a server until Ctrl-C or SIGTERM.
 pub async fn run(args: Serve) -> anyhow::Result<Exit> {
-    let running = start(&args.data, &args.listen, &args.ontology).await?;
+    let lost_hash_key = if args.new_hash_key { LostHashKey::Replace } else { LostHashKey::Refuse };
+    let running = start(&args.data, &args.listen, &args.ontology, lost_hash_key).await?;
     // From here on; while the log is replayed, a signal ends the process at once, which the log survives.
     let stop = rim::Stop::listen()?;
     let a = running.addresses();
@@ -27,17 +28,34 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
 }
 
 /// Opens a data folder and the ports.
-pub async fn start(data: &Path, listen: &Listen, ontology: &OntologyFrom) -> anyhow::Result<Running> {
+pub async fn start(
+    data: &Path,
+    listen: &Listen,
+    ontology: &OntologyFrom,
+    lost_hash_key: LostHashKey,
+) -> anyhow::Result<Running> {
     rim::guard(listen)?;
     let ontology = Arc::new(rim::ontology(ontology)?);
     let data = data.to_owned();
     let engine = tokio::task::spawn_blocking(move || -> anyhow::Result<Engine> {
-        let options = Options { data: data.clone(), limits: graph::Limits::default(), new_hash_key: rim::random_key()? };
+        let options = Options {
+            data: data.clone(),
+            limits: graph::Limits::default(),
+            new_hash_key: rim::random_key()?,
+            lost_hash_key,
+        };
         let begin = Instant::now();
         let bar = Progress::new(0, "requests replayed");
         let opened = Engine::open(&options, ontology, |n| bar.at(n, ""));
         bar.end();
         let (engine, started) = opened?;
+        if let Some(mode) = started.recovery.open_to_others {
+            out::note(&format!(
+                "other users of this machine have rights to the data folder {0} (mode {mode:03o}), and it holds telemetry as it came; \
+                 take them away with `chmod 700 {0}`",
+                data.display()
+            ));
+        }
         if started.replayed > 0 {
             out::note(&format!(
                 "{} requests replayed from {} in {:.1} s",
@@ -61,12 +79,17 @@ pub async fn start(data: &Path, listen: &Listen, ontology: &OntologyFrom) -> any
         if let Some((count, why)) = &started.unreadable {
             out::note(&format!("{count} requests in the log cannot be read by this version: {why}"));
         }
+        for unread in &started.unread {
+            out::note(&format!("left aside in {}: {} ({})", data.display(), unread.document, unread.why));
+        }
         Ok(engine)
     })
     .await??;
     let ports = &listen.ports;
     let addresses = Addresses { http: ports.http, otlp_grpc: ports.otlp_grpc, otlp_http: ports.otlp_http };
-    server::start(Arc::new(engine), addresses, origins(listen)).await.context("opening the ports")
+    server::start(Arc::new(engine), addresses, origins(listen), hosts(listen))
+        .await
+        .context("opening the ports")
 }
 
 /// Which web pages may send telemetry.
@@ -76,5 +99,14 @@ fn origins(listen: &Listen) -> Origins {
         all if all.iter().any(|o| o == "*") => Origins::Any,
         // People copy addresses with a slash at the end; browsers send origins without one.
         some => Origins::Listed(some.iter().map(|o| o.trim_end_matches('/').to_owned()).collect()),
+    }
+}
+
+/// By which names the main port may be called.
+fn hosts(listen: &Listen) -> Hosts {
+    match listen.allow_hosts.as_slice() {
+        [] => Hosts::Own,
+        all if all.iter().any(|h| h == "*") => Hosts::Any,
+        some => Hosts::Listed(some.to_vec()),
     }
 }

@@ -1,10 +1,11 @@
 //! Regressions, investigations, questions in plain words, and queries.
 
-use super::{Answered, Api, Now, Said, Trouble, aside, moment, said, told};
+use super::{Answered, Api, MAX_BODY, Now, Said, Trouble, aside, moment, said, told};
 use ::query::View;
 use ::query::text::NodeName;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use engine::Engine;
 use ontology::Time;
 use serde::Deserialize;
@@ -64,9 +65,7 @@ pub(crate) struct Asked {
 
 /// Answers a question in plain words.
 pub(crate) async fn ask(State(api): State<Api>, body: Result<axum::Json<Asked>, JsonRejection>) -> Answered {
-    let axum::Json(asked) = body.map_err(|e| {
-        Trouble::Unclear(format!("the body is {{\"question\": …, \"at\": …}}: {}", e.body_text()))
-    })?;
+    let axum::Json(asked) = body.map_err(|e| unread(&e))?;
     let question = said("question", asked.question.as_deref())?.to_owned();
     let at = moment("at", asked.at.as_deref())?;
     aside(api, move |engine| {
@@ -74,6 +73,18 @@ pub(crate) async fn ask(State(api): State<Api>, body: Result<axum::Json<Asked>, 
         Ok(Now(with_charts(told(&answer)?)))
     })
     .await
+}
+
+/// Why the body of a question cannot be read.
+fn unread(why: &JsonRejection) -> Trouble {
+    let form = "the body is {\"question\": …, \"at\": …}";
+    match why.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Trouble::TooLarge(format!("{form}, of at most {MAX_BODY} bytes")),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            Trouble::Media(format!("{form}, sent as `Content-Type: application/json`"))
+        }
+        _ => Trouble::Unclear(format!("{form}: {}", why.body_text())),
+    }
 }
 
 /// A query in text form.
@@ -92,7 +103,7 @@ pub(crate) async fn query(State(api): State<Api>, Said(written): Said<Written>) 
         let graph = engine.graph();
         let mut view = View::latest(&graph);
         view.as_of = at.map_or(view.as_of, |t| t.min(view.as_of));
-        let mut output = ::query::run::ask(&view, &text).map_err(|e| Trouble::Unclear(e.to_string()))?;
+        let mut output = ::query::run::ask(&view, &text)?;
         let most = written.limit.unwrap_or(usize::MAX);
         output.hidden += output.rows.len().saturating_sub(most);
         output.rows.truncate(most);

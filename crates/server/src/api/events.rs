@@ -14,7 +14,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::broadcast;
 
 /// Events a page may be behind. Beyond: it misses the oldest, and reads the state again at the next.
-const BEHIND: usize = 64;
+pub(crate) const BEHIND: usize = 64;
 
 /// What happened, as the stream says it: name and data.
 type Said = (&'static str, String);
@@ -63,9 +63,10 @@ fn tick(as_of: Time) -> Said {
 
 /// The stream: first how far time has come, then everything as it happens.
 pub(crate) async fn events(State(api): State<Api>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let graph = api.engine.graph();
-    let first = tick(query::View::latest(&graph).as_of);
-    let stream = unfold((Some(first), api.events.0.subscribe()), |(first, mut heard)| async move {
+    // Beside the threads that answer others: an epoch waits for whoever folds.
+    let engine = Arc::clone(&api.engine);
+    let first = tokio::task::spawn_blocking(move || tick(query::View::latest(&engine.graph()).as_of)).await;
+    let stream = unfold((first.ok(), api.events.0.subscribe()), |(first, mut heard)| async move {
         let (name, data) = match first {
             Some(said) => said,
             None => loop {

@@ -9,6 +9,7 @@ mod things;
 #[cfg(test)]
 mod tests;
 
+use ::query::run::QueryError;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
@@ -21,6 +22,8 @@ use ontology::Time;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
+
+pub(crate) use events::BEHIND;
 
 /// A question or a query longer than this is not one.
 const MAX_TEXT: usize = 8 * 1024;
@@ -75,6 +78,10 @@ pub(crate) enum Trouble {
     Unclear(String),
     /// The thing asked for is not there.
     Missing(String),
+    /// More was said than is read.
+    TooLarge(String),
+    /// It was said in another form than the one that is read.
+    Media(String),
     /// It is our fault.
     Ours(String),
 }
@@ -84,6 +91,8 @@ impl IntoResponse for Trouble {
         let (status, error) = match self {
             Trouble::Unclear(e) => (StatusCode::BAD_REQUEST, e),
             Trouble::Missing(e) => (StatusCode::NOT_FOUND, e),
+            Trouble::TooLarge(e) => (StatusCode::PAYLOAD_TOO_LARGE, e),
+            Trouble::Media(e) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, e),
             Trouble::Ours(e) => (StatusCode::INTERNAL_SERVER_ERROR, e),
         };
         (status, axum::Json(json!({ "error": error }))).into_response()
@@ -120,6 +129,16 @@ pub(crate) async fn aside(api: Api, work: impl FnOnce(&Engine) -> Answered + Sen
     ended.unwrap_or_else(|e| Err(Trouble::Ours(format!("answering this ended in a panic: {e}"))))
 }
 
+impl From<QueryError> for Trouble {
+    fn from(error: QueryError) -> Trouble {
+        match &error {
+            QueryError::Text(_) => Trouble::Unclear(error.to_string()),
+            // Well asked, about what is not there: the same as a wrong address, so that programs can tell the two apart.
+            QueryError::Unknown { .. } | QueryError::NoNode { .. } => Trouble::Missing(error.to_string()),
+        }
+    }
+}
+
 /// A moment in words, when one was said.
 pub(crate) fn moment(name: &str, text: Option<&str>) -> Result<Option<Time>, Trouble> {
     let Some(text) = text.map(str::trim).filter(|t| !t.is_empty()) else { return Ok(None) };
@@ -131,7 +150,7 @@ pub(crate) fn said<'t>(name: &str, text: Option<&'t str>) -> Result<&'t str, Tro
     match text.map(str::trim) {
         None | Some("") => Err(Trouble::Unclear(format!("{name} is missing"))),
         Some(t) if t.len() > MAX_TEXT => {
-            Err(Trouble::Unclear(format!("{name} is longer than {MAX_TEXT} bytes")))
+            Err(Trouble::TooLarge(format!("{name} is longer than {MAX_TEXT} bytes")))
         }
         Some(t) => Ok(t),
     }

@@ -3,7 +3,7 @@
 use super::routes;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use engine::{Engine, Options};
+use engine::{Engine, LostHashKey, Options};
 use http::{Request, StatusCode, header};
 use ontology::Ontology;
 use serde_json::Value as Json;
@@ -12,8 +12,12 @@ use tower::Service;
 
 fn api() -> (Router, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let options =
-        Options { data: folder.path().to_owned(), limits: graph::Limits::default(), new_hash_key: [7; 32] };
+    let options = Options {
+        data: folder.path().to_owned(),
+        limits: graph::Limits::default(),
+        new_hash_key: [7; 32],
+        lost_hash_key: LostHashKey::Refuse,
+    };
     let (engine, _) = Engine::open(&options, Arc::new(Ontology::builtin()), |_| {}).unwrap();
     (routes(Arc::new(engine)), folder)
 }
@@ -55,9 +59,14 @@ async fn what_cannot_be_read_or_is_not_there_is_told_as_json() {
         ("/nowhere", StatusCode::NOT_FOUND),
         ("/query", StatusCode::BAD_REQUEST),
         ("/query?q=what%20is%20wrong", StatusCode::BAD_REQUEST),
-        ("/query?q=find%20Servise", StatusCode::BAD_REQUEST),
+        ("/query?q=find%20Servise", StatusCode::NOT_FOUND),
+        ("/query?q=show%20Service%20%22ratings%22", StatusCode::NOT_FOUND),
+        (
+            "/query?q=series%20view.trr%20between%202026-11-24T10:00:00Z%20and%202026-11-24T11:00:00Z",
+            StatusCode::NOT_FOUND,
+        ),
         ("/query?q=find%20Service&at=yesterday", StatusCode::BAD_REQUEST),
-        ("/graph/find?q=a&class=Servise", StatusCode::BAD_REQUEST),
+        ("/graph/find?q=a&class=Servise", StatusCode::NOT_FOUND),
         ("/graph/show?id=none", StatusCode::NOT_FOUND),
         ("/graph/map?around=none", StatusCode::NOT_FOUND),
         ("/graph/map?around=none&hops=many", StatusCode::BAD_REQUEST),
@@ -87,5 +96,40 @@ async fn a_page_of_another_origin_may_not_ask() {
     for broken in ["{", "{}", "[]", "{\"question\": 7}", "{\"question\": \"\"}"] {
         let (status, body) = send(&mut api, ask("http://127.0.0.1:4320", broken)).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{broken}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_name_keeps_its_nearest_and_is_told_from_a_malformed_query() {
+    let (mut api, _folder) = api();
+    let (status, body) = get(&mut api, "/query?q=find%20Servise").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(body["error"].as_str().unwrap().contains("nearest: Service"), "{body}");
+    let (status, body) = get(&mut api, "/query?q=fnd%20Service").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+}
+
+#[tokio::test]
+async fn a_question_that_is_too_large_or_of_another_type_is_told_so() {
+    let (mut api, _folder) = api();
+    let ask = |kind: Option<&str>, body: String| {
+        let mut request = Request::post("/api/v1/ask");
+        if let Some(kind) = kind {
+            request = request.header(header::CONTENT_TYPE, kind);
+        }
+        request.body(Body::from(body)).unwrap()
+    };
+    let question = |bytes: usize| format!("{{\"question\": \"{}\"}}", "why ".repeat(bytes / 4));
+    let json = Some("application/json");
+    for (kind, body, wanted) in [
+        (json, question(100_000), StatusCode::PAYLOAD_TOO_LARGE),
+        (json, question(10_000), StatusCode::PAYLOAD_TOO_LARGE),
+        (Some("text/plain"), question(8), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (None, question(8), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (json, question(8), StatusCode::OK),
+    ] {
+        let (status, told) = send(&mut api, ask(kind, body)).await;
+        assert_eq!(status, wanted, "{kind:?}: {told}");
+        assert!(status.is_success() || told["error"].as_str().is_some_and(|e| e.len() > 10), "{told}");
     }
 }

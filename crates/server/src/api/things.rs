@@ -71,7 +71,7 @@ pub(crate) async fn find(State(api): State<Api>, Said(sought): Said<Sought>) -> 
                         view.ontology().classes.iter().map(|c| c.name.clone()),
                         3,
                     );
-                    Trouble::Unclear(format!("there is no class `{name}`; nearest: {}", near.join(", ")))
+                    Trouble::Missing(format!("there is no class `{name}`; nearest: {}", near.join(", ")))
                 })?;
                 graph.of_class(class)
             }
