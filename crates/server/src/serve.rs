@@ -156,7 +156,7 @@ async fn wrong_method(method: Method, uri: Uri) -> (StatusCode, axum::Json<serde
     (StatusCode::METHOD_NOT_ALLOWED, axum::Json(json!({ "error": error })))
 }
 
-/// A body of at most so many bytes is read and folded where it came in: about a millisecond, less than others may wait for the
+/// A body of at most so many bytes is read and folded where it came in: some milliseconds, less than others may wait for the
 /// thread. Larger ones are read and folded beside the threads that answer others.
 const INLINE: usize = 256 << 10;
 /// Large bodies read at once. Beyond: they wait. Few, because each keeps a processor busy, and `request_memory_bytes` bounds those
