@@ -40,6 +40,16 @@ fn host(text: &str) -> Result<String, String> {
     Ok(name)
 }
 
+/// A feed and a file.
+fn feed_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((feed, file)) if !feed.is_empty() && !file.is_empty() => {
+            Ok((feed.to_owned(), PathBuf::from(file)))
+        }
+        _ => Err("write it like github=/etc/e2egraph/github".to_owned()),
+    }
+}
+
 /// How often time goes on faster than it did; 0 for as fast as can be.
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -187,6 +197,13 @@ pub struct Listen {
     /// address itself always are. May be given several times.
     #[arg(long = "allow-host", value_name = "NAME", value_parser = host)]
     pub allow_hosts: Vec<String>,
+    /// The file whose first line is the secret that a signed feed is checked with (`github=/etc/e2egraph/github`). Without one,
+    /// nothing of that feed is taken. May be given several times.
+    #[arg(long = "feed-secret", value_name = "FEED=FILE", value_parser = feed_file)]
+    pub feed_secrets: Vec<(String, PathBuf)>,
+    /// Take what this signed feed sends without a proof. May be given several times.
+    #[arg(long = "unsigned-feed", value_name = "FEED")]
+    pub unsigned_feeds: Vec<String>,
 }
 
 /// Which ontology.

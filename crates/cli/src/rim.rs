@@ -162,6 +162,8 @@ mod tests {
             unprotected,
             allow_origins: Vec::new(),
             allow_hosts: Vec::new(),
+            feed_secrets: Vec::new(),
+            unsigned_feeds: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::watch::Watch;
 use graph::{Fold, Graph, Limits, Totals};
 use ingest::{Normaliser, Wire};
 use ontology::{Batch, Ontology, Time};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use store::{AppendError, CommitError, Damage, OpenError, Recovery, Store};
@@ -192,9 +193,9 @@ impl Engine {
             match record {
                 Ok(record) => {
                     let recorded = Time::EPOCH.plus_nanos(record.recorded_ns);
-                    let read = match Wire::from_code(record.kind) {
-                        Some(wire) => engine.normalise(wire, &record.body, recorded),
-                        None => Err(format!("record kind {} is of a later version", record.kind)),
+                    let read = match Wire::from_log(record.kind, &record.body) {
+                        Some((wire, body)) => engine.normalise(&wire, body, recorded),
+                        None => Err(format!("record kind {} is of another version", record.kind)),
                     };
                     match read {
                         Ok(batch) => {
@@ -221,10 +222,10 @@ impl Engine {
     /// # Errors
     /// When it cannot be read.
     pub fn read(&self, wire: Wire, body: bytes::Bytes, recorded: Time) -> Result<Understood, Refusal> {
-        match self.normalise(wire, &body, recorded) {
+        match self.normalise(&wire, &body, recorded) {
             Ok(batch) => Ok(Understood { batch, wire, body, recorded }),
             Err(why) => {
-                lock(&self.sources).malformed(wire, &why, recorded);
+                lock(&self.sources).malformed(&wire, &why, recorded);
                 Err(Refusal::Malformed(why))
             }
         }
@@ -239,7 +240,11 @@ impl Engine {
         if understood.is_empty() {
             return Ok(());
         }
-        let ticket = self.store.append(wire.code(), recorded.nanos(), body.clone()).map_err(|e| match e {
+        let logged = match wire.logged(body) {
+            Cow::Borrowed(_) => body.clone(),
+            Cow::Owned(whole) => whole.into(),
+        };
+        let ticket = self.store.append(wire.code(), recorded.nanos(), logged).map_err(|e| match e {
             AppendError::TooLarge { bytes, limit } => Refusal::TooLarge { bytes, limit },
             AppendError::Busy { .. } | AppendError::Closing => Refusal::Busy(e.to_string()),
         })?;
@@ -269,7 +274,7 @@ impl Engine {
         Some(receipt(&understood.batch))
     }
 
-    pub(crate) fn normalise(&self, wire: Wire, body: &[u8], recorded: Time) -> Result<Batch, String> {
+    pub(crate) fn normalise(&self, wire: &Wire, body: &[u8], recorded: Time) -> Result<Batch, String> {
         let idle = lock(&self.normalisers).pop();
         let mut normaliser = idle.unwrap_or_else(|| {
             Normaliser::new(

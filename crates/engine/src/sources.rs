@@ -106,7 +106,7 @@ impl Sources {
         }
     }
 
-    pub(crate) fn malformed(&mut self, wire: Wire, why: &str, recorded: Time) {
+    pub(crate) fn malformed(&mut self, wire: &Wire, why: &str, recorded: Time) {
         let tally = self.tally(wire.source());
         tally.requests += 1;
         tally.malformed += 1;

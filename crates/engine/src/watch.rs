@@ -451,7 +451,7 @@ fn why(view: &View<'_>, r: &Regression) -> Result<Answer, autosre::Lacking> {
 mod tests {
     use super::*;
     use crate::testing::open;
-    use ingest::{Feed, Wire};
+    use ingest::Wire;
     use sim::{Plan, Scale, Scenario, World};
 
     /// Folds the requests of a world up to a share of them, looking now and then, as a server does.
@@ -465,10 +465,10 @@ mod tests {
                     sim::Wire::Traces => Wire::TracesProto,
                     sim::Wire::Metrics => Wire::MetricsProto,
                     sim::Wire::Logs => Wire::LogsProto,
-                    sim::Wire::Feed(name) => Wire::Feed(Feed::named(name).unwrap()),
+                    sim::Wire::Feed(name) => Wire::feed(name),
                 };
                 let at = Time::EPOCH.plus_nanos(payload.at_ns);
-                engine.take(&engine.normalise(wire, &payload.body, at).unwrap(), at);
+                engine.take(&engine.normalise(&wire, &payload.body, at).unwrap(), at);
             }
             ticks.push(engine.tick(false).unwrap());
         }

@@ -1,18 +1,19 @@
-//! JSON feeds: documents flattened to dotted names, one record per document or per element of the list a mapping names.
+//! Feeds: documents flattened to dotted names, one record per document or per element of the list a mapping names.
 
-use crate::Malformed;
 use crate::draw::Draw;
 use crate::observation::Part;
 use crate::recognise::{Found, Reader, Scratch};
 use crate::record::{Record, View};
 use crate::scene::Scenes;
 use crate::tell::{Origin, tell};
+use crate::{Delivery, Malformed, documents};
 use ontology::mapping::{Reads, Source};
 use ontology::scalar::Scalar;
 use ontology::{Time, Value as Known};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// See the same limit for OTLP.
@@ -21,9 +22,14 @@ const AHEAD_SECS: i64 = 86_400;
 type Object = Map<String, Value>;
 
 /// Reads a request of a feed.
-pub(crate) fn read(reader: &Reader<'_>, name: &str, body: &[u8], recorded: Time) -> Result<Draw, Malformed> {
-    let body: Value = parse(body)?;
-    let what = Reads::Feed(name.to_owned());
+pub(crate) fn read(
+    reader: &Reader<'_>,
+    delivery: &Delivery,
+    body: &[u8],
+    recorded: Time,
+) -> Result<Draw, Malformed> {
+    let documents = documents::read(delivery.form, body)?;
+    let what = Reads::Feed(delivery.feed.clone());
     let sources: Vec<(usize, &Source)> =
         reader.ontology.mapping.sources.iter().enumerate().filter(|(_, s)| s.reads.contains(&what)).collect();
     let mut lists: Vec<Option<&str>> = sources.iter().map(|(_, s)| s.each.as_deref()).collect();
@@ -32,15 +38,12 @@ pub(crate) fn read(reader: &Reader<'_>, name: &str, body: &[u8], recorded: Time)
     let mut feed = Feed {
         reader,
         recorded,
+        around: &delivery.around,
         draw: Draw::default(),
         scenes: Scenes::default(),
         scratch: Scratch::default(),
     };
-    let documents = match &body {
-        Value::Array(all) => all.iter().collect(),
-        one => vec![one],
-    };
-    for document in documents {
+    for document in &documents {
         let Value::Object(document) = document else {
             feed.draw.items += 1;
             feed.draw.refused.add("element that is not an object", || document.to_string());
@@ -66,21 +69,6 @@ pub(crate) fn read(reader: &Reader<'_>, name: &str, body: &[u8], recorded: Time)
     Ok(feed.draw)
 }
 
-/// JSON with a limit of 128 brackets inside one another.
-pub(crate) fn parse(body: &[u8]) -> Result<Value, Malformed> {
-    serde_json::from_slice(body).map_err(|e| Malformed {
-        message: if e.to_string().starts_with("recursion limit") {
-            format!(
-                "this JSON is nested more than 127 levels deep, at line {} column {}",
-                e.line(),
-                e.column()
-            )
-        } else {
-            format!("this is not JSON: {e}")
-        },
-    })
-}
-
 /// What a CloudEvent (structured mode) carries, else the document itself.
 fn unwrapped(document: &Object) -> &Object {
     match (document.contains_key("specversion"), document.get("data")) {
@@ -92,6 +80,8 @@ fn unwrapped(document: &Object) -> &Object {
 struct Feed<'n, 'r> {
     reader: &'r Reader<'n>,
     recorded: Time,
+    /// What the request said beside its body.
+    around: &'r BTreeMap<String, String>,
     draw: Draw,
     scenes: Scenes,
     scratch: Scratch,
@@ -153,6 +143,11 @@ impl Feed<'_, '_> {
             self.draw
                 .refused
                 .in_part("more values of one field than are kept", || format!("{dropped} values"));
+        }
+        for (name, value) in self.around {
+            if let Some(f) = self.reader.ontology.mapping.fields.id(name).filter(|f| !outer.has(*f)) {
+                outer.set(f, Scalar::Text(Cow::Borrowed(value)));
+            }
         }
         if let Some(f) = self.reader.plan.parts.observed_at.filter(|f| !outer.has(*f)) {
             outer.set(f, Scalar::Time(self.recorded));

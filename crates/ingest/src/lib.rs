@@ -1,7 +1,7 @@
 //! From the bytes of a request to facts: decoders for OTLP and the JSON feeds, and one normaliser that knows only the mapping.
 //!
 //! Three layers. [`Wire`] forms are taken apart by `otlp` (protobuf in one pass over the bytes, JSON to the same calls) and
-//! `feed`; each item becomes a flat `record` of the fields that the mapping files name; `recognise`, `scene` and `tell` apply
+//! `documents` and `feed`; each item becomes a flat `record` of the fields that the mapping files name; `recognise`, `scene` and `tell` apply
 //! the mapping's tables to it. What does not fit is counted as [`Refused`](ontology::Refused) and never hides its neighbours;
 //! only a request that cannot be read at all is [`Malformed`].
 //!
@@ -11,6 +11,7 @@
 //! **Next door:** `ontology` below, which says what everything means; `engine` above, which logs the same bytes and folds the facts.
 
 mod describe;
+mod documents;
 mod draw;
 mod feed;
 mod intake;
@@ -28,7 +29,7 @@ mod wire;
 
 pub use describe::describe;
 pub use refusal::{IN_PART, NOT_MAPPED, is_senders_fault};
-pub use wire::{Feed, Wire};
+pub use wire::{Delivery, Form, Wire};
 
 use intake::{Intake, Signal};
 use ontology::expr::{Context, Hasher};
@@ -104,7 +105,7 @@ impl Normaliser {
     ///
     /// # Errors
     /// When the request as a whole cannot be read.
-    pub fn normalise(&mut self, wire: Wire, body: &[u8], recorded: Time) -> Result<Batch, Malformed> {
+    pub fn normalise(&mut self, wire: &Wire, body: &[u8], recorded: Time) -> Result<Batch, Malformed> {
         let reader = Reader {
             ontology: &self.ontology,
             plan: &self.plan,
@@ -112,9 +113,9 @@ impl Normaliser {
             longest_text: self.limits.text_bytes,
         };
         let draw = match wire {
-            Wire::Feed(feed) => feed::read(&reader, feed.name(), body, recorded)?,
+            Wire::Feed(delivery) => feed::read(&reader, delivery, body, recorded)?,
             Wire::TracesProto | Wire::TracesJson => {
-                let json = if wire == Wire::TracesJson { Some(feed::parse(body)?) } else { None };
+                let json = if *wire == Wire::TracesJson { Some(documents::json(body)?) } else { None };
                 let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces);
                 match &json {
                     Some(json) => otlp::json::traces(json, &mut intake)?,
@@ -123,7 +124,7 @@ impl Normaliser {
                 intake.draw
             }
             Wire::MetricsProto | Wire::MetricsJson => {
-                let json = if wire == Wire::MetricsJson { Some(feed::parse(body)?) } else { None };
+                let json = if *wire == Wire::MetricsJson { Some(documents::json(body)?) } else { None };
                 let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics);
                 match &json {
                     Some(json) => otlp::json::metrics(json, &mut intake)?,
@@ -132,7 +133,7 @@ impl Normaliser {
                 intake.draw
             }
             Wire::LogsProto | Wire::LogsJson => {
-                let json = if wire == Wire::LogsJson { Some(feed::parse(body)?) } else { None };
+                let json = if *wire == Wire::LogsJson { Some(documents::json(body)?) } else { None };
                 let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs);
                 match &json {
                     Some(json) => otlp::json::logs(json, &mut intake)?,

@@ -4,14 +4,15 @@
 use crate::expr::{Expr, Lookup};
 use crate::load::{Gathered, scalar};
 use crate::mapping::{
-    AutoEdge, Closing, EdgeRule, KeyPlan, Mapping, MeasureRule, PartPlan, Pick, Reads, RoleId, Source, Start,
-    Table,
+    AutoEdge, Closing, EdgeRule, Feed, KeyPlan, Mapping, MeasureRule, PartPlan, Pick, Proof, Reads, RoleId,
+    Signed, Source, Start, Table,
 };
 use crate::model::{AttrId, Auto, ClassId, KeyPart, Ontology, RelationId, Type};
 use crate::problems::{At, Report, meant, nearest};
 use crate::resolve;
 use crate::syntax;
 use crate::yaml::{Node, OneOrMany, Spot, Word, read};
+use std::collections::BTreeMap;
 
 /// Compiles what was gathered into `o.mapping`.
 pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
@@ -36,9 +37,35 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
             report.add(t.at, &t.value, "no source has this name", meant(&t.value, names()));
         }
     }
+    m.feeds = feeds(all, &m, report);
     measured_where_recognised(all, o, &m, report);
     record_auto(o, &mut m);
     o.mapping = m;
+}
+
+/// What is said of feeds beside their sources.
+fn feeds(all: &Gathered, m: &Mapping, report: &mut Report) -> BTreeMap<String, Feed> {
+    const PROOFS: [(&str, Proof); 2] = [("hmac_sha256", Proof::HmacSha256), ("token", Proof::Token)];
+    let mut feeds = BTreeMap::new();
+    for (name, raw) in &all.feeds {
+        let read = m.feed_names();
+        if !read.contains(&name.value.as_str()) {
+            report.add(name.at, &name.value, "no source reads this feed", meant(&name.value, read));
+        }
+        let signed = raw.signed.as_ref().and_then(|s| {
+            let proof = PROOFS.iter().find(|(n, _)| *n == s.by.value).map(|(_, p)| *p);
+            if proof.is_none() {
+                let hint = meant(&s.by.value, PROOFS.map(|(n, _)| n));
+                report.add(s.by.at, &s.by.value, "nothing proves a sender like this", hint);
+            }
+            let prefix = s.prefix.as_ref().map(|w| w.value.clone()).unwrap_or_default();
+            Some(Signed { header: s.header.value.to_ascii_lowercase(), by: proof?, prefix })
+        });
+        let headers = raw.headers.0.iter().map(|h| h.value.to_ascii_lowercase()).collect();
+        let feed = Feed { doc: raw.doc.clone(), headers, pages: raw.pages, signed };
+        feeds.insert(name.value.clone(), feed);
+    }
+    feeds
 }
 
 struct Compiler<'a> {

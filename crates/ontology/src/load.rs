@@ -83,6 +83,7 @@ pub(crate) struct Gathered {
     pub(crate) picks: Vec<(Word, raw::Pick)>,
     pub(crate) intents: Vec<(Word, raw::Intent)>,
     pub(crate) trust: Vec<Word>,
+    pub(crate) feeds: Vec<(Word, raw::Feed)>,
     pub(crate) renamed: Vec<(Word, Word)>,
     pub(crate) lookups: Vec<(Word, Entries<Word>)>,
     pub(crate) sources: Vec<(Word, Node)>,
@@ -190,9 +191,10 @@ fn gather(kind: Kind, node: &Node, all: &mut Gathered, report: &mut Report) {
             });
         }
         Kind::Mapping => {
-            let names = &["trust", "renamed", "tables", "sources"];
+            let names = &["trust", "renamed", "tables", "feeds", "sources"];
             sections(node, report, names, |name, value, report| match name {
                 "trust" => all.trust.extend(read::<Vec<Word>>(value, report).unwrap_or_default()),
+                "feeds" => add_all(value, &mut all.feeds, "feed", report),
                 "renamed" => add_all(value, &mut all.renamed, "old name", report),
                 "tables" => {
                     for (name, more) in read_entries::<Entries<Word>>(value, report) {

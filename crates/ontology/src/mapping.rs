@@ -165,6 +165,39 @@ pub struct Source {
     pub rank: u16,
 }
 
+/// How requests of a feed come in. A feed that some source reads and no file says more of is plain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Feed {
+    /// What sends it.
+    pub doc: String,
+    /// HTTP headers, in lower case, that its records see as `header.NAME`.
+    pub headers: Vec<String>,
+    /// Whether web pages may send it.
+    pub pages: bool,
+    /// How a sender proves who it is.
+    pub signed: Option<Signed>,
+}
+
+/// How the sender of a feed proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The HTTP header that holds the proof, in lower case.
+    pub header: String,
+    /// What the proof is.
+    pub by: Proof,
+    /// What stands before it.
+    pub prefix: String,
+}
+
+/// What proves who sent a request. Either needs a secret that both sides know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// HMAC-SHA256 of the body as sent, in hexadecimal.
+    HmacSha256,
+    /// The secret itself.
+    Token,
+}
+
 /// All mapping files, compiled.
 #[derive(Clone, Debug, Default)]
 pub struct Mapping {
@@ -174,6 +207,8 @@ pub struct Mapping {
     pub lookups: Vec<Lookup>,
     /// Every field that is read.
     pub fields: Fields,
+    /// What is said of feeds beside their sources, by name.
+    pub feeds: BTreeMap<String, Feed>,
     /// The sources, in file order: the order in which they are applied to a record.
     pub sources: Vec<Source>,
     /// Names of roles, by [`RoleId`].
@@ -193,8 +228,15 @@ impl Mapping {
         self.sources.iter().filter(move |s| s.reads.contains(what))
     }
 
-    /// The names of all feeds, in order, each once.
-    pub fn feeds(&self) -> Vec<&str> {
+    /// How requests of a feed come in; `None` when no source reads it.
+    pub fn feed(&self, name: &str) -> Option<Feed> {
+        let read =
+            self.sources.iter().flat_map(|s| &s.reads).any(|r| matches!(r, Reads::Feed(n) if n == name));
+        read.then(|| self.feeds.get(name).cloned().unwrap_or_default())
+    }
+
+    /// The names of all feeds that some source reads, in order, each once.
+    pub fn feed_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for read in self.sources.iter().flat_map(|s| &s.reads) {
             if let Reads::Feed(name) = read

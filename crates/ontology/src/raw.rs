@@ -193,6 +193,32 @@ pub(crate) struct Verify {
     pub(crate) otherwise: Word,
 }
 
+/// How requests of a feed come in.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Feed {
+    /// What sends it.
+    pub(crate) doc: String,
+    /// HTTP headers that records see as `header.name`.
+    pub(crate) headers: OneOrMany<Word>,
+    /// `yes` when web pages may send it.
+    pub(crate) pages: bool,
+    /// How a sender proves who it is.
+    pub(crate) signed: Option<Signed>,
+}
+
+/// How a sender proves who it is.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Signed {
+    /// The HTTP header that holds the proof.
+    pub(crate) header: Word,
+    /// `hmac_sha256` (of the body, in hexadecimal) or `token` (the secret itself).
+    pub(crate) by: Word,
+    /// What stands before the proof.
+    #[serde(default)]
+    pub(crate) prefix: Option<Word>,
+}
+
 /// A phrase that names a class or a node.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(crate) struct Thing {

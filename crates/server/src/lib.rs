@@ -19,8 +19,10 @@ pub mod otlp_grpc;
 pub mod otlp_http;
 mod receive;
 mod serve;
+mod signature;
 
 pub use hosts::{Hosts, name_of};
-pub use intake::{Feed, Intake, Receipt, Refusal, SetAside, Wire};
+pub use intake::{Delivery, Form, Intake, Receipt, Refusal, SetAside, Wire};
 pub use receive::Receiver;
-pub use serve::{Addresses, Running, start};
+pub use serve::{Addresses, Running, Settings, start};
+pub use signature::{Secret, Secrets};

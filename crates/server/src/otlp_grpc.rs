@@ -44,7 +44,7 @@ async fn unknown(request: Request) -> Response<Body> {
     Status::unimplemented(format!("no such call: {}", request.uri().path())).into_http()
 }
 
-fn form(wire: Wire) -> &'static str {
+fn form(wire: &Wire) -> &'static str {
     match wire {
         Wire::TracesProto => "grpc_traces",
         Wire::MetricsProto => "grpc_metrics",
@@ -62,8 +62,8 @@ async fn export(receiver: Receiver, wire: Wire, request: Request) -> Response<Bo
         *answer.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return answer;
     }
-    let outcome = take(&receiver, wire, &head.headers, &mut body).await;
-    receiver.count(form(wire), &outcome);
+    let outcome = take(&receiver, wire.clone(), &head.headers, &mut body).await;
+    receiver.count(form(&wire), &outcome);
     match outcome {
         Ok(receipt) => success(&receipt),
         Err(trouble) => {

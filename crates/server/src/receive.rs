@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
-use ontology::Time;
+use ontology::{Ontology, Time};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +29,8 @@ pub(crate) enum Trouble {
     Slow(u64),
     #[error("the request ended early: {0}")]
     Broken(String),
+    #[error("{0}")]
+    Unproven(String),
     #[error("the server failed on this request; nothing of it was kept")]
     Failed,
 }
@@ -56,6 +58,7 @@ impl Trouble {
             Trouble::Unwritten(_) => "unwritten",
             Trouble::Slow(_) => "slow",
             Trouble::Broken(_) => "broken",
+            Trouble::Unproven(_) => "unproven",
             Trouble::Failed => "failed",
         }
     }
@@ -124,7 +127,8 @@ struct Inner {
     limits: Limits,
     memory: Arc<Semaphore>,
     pages: u64,
-    figures: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    /// By form and outcome. Forms are those of this program and the feeds of the ontology, so they are few.
+    figures: Mutex<BTreeMap<(String, &'static str), u64>>,
 }
 
 impl Receiver {
@@ -140,25 +144,30 @@ impl Receiver {
         &self.0.limits
     }
 
+    /// The ontology that requests are read under now.
+    pub(crate) fn ontology(&self) -> Arc<Ontology> {
+        self.0.intake.ontology()
+    }
+
     /// Bytes of requests in memory now.
     pub fn memory_in_use(&self) -> u64 {
         (self.0.pages - self.0.memory.available_permits() as u64) * PAGE
     }
 
     /// Requests so far: form, outcome, count; sorted.
-    pub fn figures(&self) -> Vec<(&'static str, &'static str, u64)> {
+    pub fn figures(&self) -> Vec<(String, &'static str, u64)> {
         let figures = self.0.figures.lock().unwrap_or_else(PoisonError::into_inner);
-        figures.iter().map(|((form, outcome), count)| (*form, *outcome, *count)).collect()
+        figures.iter().map(|((form, outcome), count)| (form.clone(), *outcome, *count)).collect()
     }
 
-    pub(crate) fn count(&self, form: &'static str, outcome: &Result<Receipt, Trouble>) {
+    pub(crate) fn count(&self, form: &str, outcome: &Result<Receipt, Trouble>) {
         let outcome = match outcome {
             Ok(receipt) if receipt.rejected > 0 => "partly_accepted",
             Ok(_) => "accepted",
             Err(trouble) => trouble.outcome(),
         };
         let mut figures = self.0.figures.lock().unwrap_or_else(PoisonError::into_inner);
-        *figures.entry((form, outcome)).or_default() += 1;
+        *figures.entry((form.to_owned(), outcome)).or_default() += 1;
     }
 
     fn hold(&self, share: &mut Share, bytes: u64) -> Result<(), Trouble> {

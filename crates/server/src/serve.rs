@@ -5,6 +5,7 @@ use crate::intake::{Intake, Receipt, Refusal, Wire};
 use crate::limits::Limits;
 use crate::listen::{ListenError, Port};
 use crate::otlp_http::Origins;
+use crate::signature::Secrets;
 use crate::{Receiver, api, assets, feeds, metrics, otlp_grpc, otlp_http};
 use axum::body::Body;
 use axum::extract::State;
@@ -15,7 +16,7 @@ use engine::Engine;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use http::{Method, StatusCode, Uri, header};
-use ontology::Time;
+use ontology::{Ontology, Time};
 use serde_json::json;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -68,16 +69,24 @@ impl Running {
     }
 }
 
-/// Opens the ports and serves; `origins` are the web pages that may send OTLP, `hosts` the names that the main port answers to.
+/// What a server is started with.
+pub struct Settings {
+    /// Where it listens.
+    pub addresses: Addresses,
+    /// Which web pages may send telemetry.
+    pub origins: Origins,
+    /// The names that the main port answers to.
+    pub hosts: Hosts,
+    /// What signed feeds are checked with.
+    pub secrets: Secrets,
+}
+
+/// Opens the ports and serves.
 ///
 /// # Errors
 /// When a port cannot be had.
-pub async fn start(
-    engine: Arc<Engine>,
-    wanted: Addresses,
-    origins: Origins,
-    hosts: Hosts,
-) -> Result<Running, ListenError> {
+pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, ListenError> {
+    let Settings { addresses: wanted, origins, hosts, secrets } = settings;
     let http = Port::open(wanted.http, "the web UI and API", "--http").await?;
     let grpc = Port::open(wanted.otlp_grpc, "OTLP/gRPC", "--otlp-grpc").await?;
     let otlp = Port::open(wanted.otlp_http, "OTLP/HTTP", "--otlp-http").await?;
@@ -93,7 +102,7 @@ pub async fn start(
     let receiver = Receiver::new(Arc::new(IntoEngine::new(Arc::clone(&engine))), limits.clone());
     let (stop, stopped) = watch::channel(false);
     let door = Door { hosts, bound: addresses.http.ip(), receiver: receiver.clone() };
-    let main = feeds::routes(receiver.clone())
+    let main = feeds::routes(receiver.clone(), secrets)
         .merge(metrics::routes(Arc::clone(&engine), receiver.clone(), connections))
         .merge(api::routes(Arc::clone(&engine)))
         .merge(assets::routes())
@@ -212,6 +221,10 @@ impl Intake for IntoEngine {
     fn accept(&self, wire: Wire, body: Bytes, recorded: Time) -> BoxFuture<'_, Result<Receipt, Refusal>> {
         Box::pin(self.take(wire, body, recorded))
     }
+
+    fn ontology(&self) -> Arc<Ontology> {
+        Arc::clone(self.engine.ontology())
+    }
 }
 
 #[cfg(test)]
@@ -219,7 +232,6 @@ mod tests {
     use super::*;
     use engine::{LostHashKey, Options};
     use futures_util::FutureExt as _;
-    use ontology::Ontology;
 
     fn engine() -> (Arc<Engine>, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
@@ -289,7 +301,9 @@ mod tests {
         let any = "127.0.0.1:0".parse().unwrap();
         let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any };
         let hosts = Hosts::Listed(vec!["graph.example".to_owned()]);
-        let running = start(engine, wanted, Origins::Loopback, hosts).await.unwrap();
+        let settings =
+            Settings { addresses: wanted, origins: Origins::Loopback, hosts, secrets: Secrets::default() };
+        let running = start(engine, settings).await.unwrap();
         let address = running.addresses().http;
         for (path, host, wanted) in [
             ("/healthz", "evil.example:4320", "403"),

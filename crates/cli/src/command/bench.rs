@@ -110,13 +110,7 @@ struct Requests {
 
 fn requests() -> anyhow::Result<Requests> {
     let requests = World::new(PLAN)
-        .map(|p| {
-            Ok((
-                world::wire(p.wire).context("a wire nothing reads")?,
-                p.body,
-                Time::EPOCH.plus_nanos(p.at_ns),
-            ))
-        })
+        .map(|p| Ok((world::wire(p.wire), p.body, Time::EPOCH.plus_nanos(p.at_ns))))
         .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Requests { ontology: Arc::new(Ontology::builtin()), requests })
 }
@@ -125,7 +119,7 @@ fn batches(r: &Requests) -> anyhow::Result<Vec<(ontology::Batch, Time)>> {
     let options = ingest::Options { hash_key: [7; 32], limits: ingest::Limits::default() };
     let mut normaliser = Normaliser::new(Arc::clone(&r.ontology), options);
     let read = r.requests.iter().map(|(wire, body, at)| {
-        normaliser.normalise(*wire, body, *at).map(|b| (b, *at)).map_err(|m| anyhow::anyhow!("{m}"))
+        normaliser.normalise(wire, body, *at).map(|b| (b, *at)).map_err(|m| anyhow::anyhow!("{m}"))
     });
     read.collect()
 }

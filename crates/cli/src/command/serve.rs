@@ -6,8 +6,9 @@ use crate::progress::Progress;
 use crate::{out, rim};
 use anyhow::Context as _;
 use engine::{Engine, LostHashKey, Options};
+use ontology::Ontology;
 use server::otlp_http::Origins;
-use server::{Addresses, Hosts, Running};
+use server::{Addresses, Hosts, Running, Secret, Secrets, Settings};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,6 +37,7 @@ pub async fn start(
 ) -> anyhow::Result<Running> {
     rim::guard(listen)?;
     let ontology = Arc::new(rim::ontology(ontology)?);
+    let secrets = secrets(listen, &ontology)?;
     let data = data.to_owned();
     let engine = tokio::task::spawn_blocking(move || -> anyhow::Result<Engine> {
         let options = Options {
@@ -87,9 +89,8 @@ pub async fn start(
     .await??;
     let ports = &listen.ports;
     let addresses = Addresses { http: ports.http, otlp_grpc: ports.otlp_grpc, otlp_http: ports.otlp_http };
-    server::start(Arc::new(engine), addresses, origins(listen), hosts(listen))
-        .await
-        .context("opening the ports")
+    let settings = Settings { addresses, origins: origins(listen), hosts: hosts(listen), secrets };
+    server::start(Arc::new(engine), settings).await.context("opening the ports")
 }
 
 /// Which web pages may send telemetry.
@@ -100,6 +101,34 @@ fn origins(listen: &Listen) -> Origins {
         // People copy addresses with a slash at the end; browsers send origins without one.
         some => Origins::Listed(some.iter().map(|o| o.trim_end_matches('/').to_owned()).collect()),
     }
+}
+
+/// What signed feeds are checked with.
+fn secrets(listen: &Listen, ontology: &Ontology) -> anyhow::Result<Secrets> {
+    let mut all = Vec::new();
+    for (feed, file) in &listen.feed_secrets {
+        let text =
+            std::fs::read(file).with_context(|| format!("the secret of {feed}, {}", file.display()))?;
+        let line = text.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii();
+        anyhow::ensure!(
+            !line.is_empty(),
+            "the secret of {feed}, {}: the first line is empty",
+            file.display()
+        );
+        all.push((feed.clone(), Secret::Known(line.to_vec())));
+    }
+    all.extend(listen.unsigned_feeds.iter().map(|feed| (feed.clone(), Secret::Unsigned)));
+    for (feed, _) in &all {
+        let signed = ontology.mapping.feed(feed).is_some_and(|f| f.signed.is_some());
+        let names = || ontology.mapping.feed_names().into_iter();
+        let known = || names().filter(|n| ontology.mapping.feed(n).is_some_and(|f| f.signed.is_some()));
+        anyhow::ensure!(
+            signed,
+            "there is no signed feed `{feed}`; signed are: {}",
+            known().collect::<Vec<_>>().join(", ")
+        );
+    }
+    Ok(Secrets::new(all))
 }
 
 /// By which names the main port may be called.

@@ -7,11 +7,11 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use ontology::Time;
+use ontology::{Ontology, Time};
 use server::limits::Limits;
 use server::listen::Port;
 use server::otlp_http::Origins;
-use server::{Intake, Receipt, Receiver, Refusal, SetAside, Wire, feeds, otlp_grpc, otlp_http};
+use server::{Intake, Receipt, Receiver, Refusal, Secrets, SetAside, Wire, feeds, otlp_grpc, otlp_http};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -23,6 +23,10 @@ use tokio::sync::watch;
 pub(crate) struct Memory(pub(crate) Mutex<Vec<(Wire, Bytes)>>);
 
 impl Intake for Memory {
+    fn ontology(&self) -> Arc<Ontology> {
+        Arc::new(Ontology::builtin())
+    }
+
     fn accept(&self, wire: Wire, body: Bytes, recorded: Time) -> BoxFuture<'_, Result<Receipt, Refusal>> {
         assert!(recorded > Time::EPOCH);
         Box::pin(async move {
@@ -71,7 +75,7 @@ pub(crate) async fn world(limits: Limits) -> World {
     };
     let grpc = serve(otlp_grpc::routes(receiver.clone())).await;
     let otlp = serve(otlp_http::routes(receiver.clone(), Origins::Loopback)).await;
-    let main = serve(feeds::routes(receiver.clone())).await;
+    let main = serve(feeds::routes(receiver.clone(), Secrets::default())).await;
     World { memory, receiver, grpc, otlp, main, stop, servers }
 }
 
