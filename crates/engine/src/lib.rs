@@ -5,6 +5,7 @@
 //! **Next door:** every inner room below; `server` and `cli` above.
 
 mod intake;
+mod reload;
 mod sources;
 mod watch;
 
@@ -14,5 +15,6 @@ mod testing;
 pub use intake::{
     Engine, EngineError, LostHashKey, Options, Receipt, Refusal, SetAside, Started, Understood, Unread,
 };
+pub use reload::{Reloaded, StillAside};
 pub use sources::{Coverage, Reason, SourceReport, Used};
 pub use watch::{Event, Pin, Tick};

@@ -10,6 +10,8 @@ pub(crate) const REASONS: usize = 200;
 /// Sources remembered. Beyond: counted under `other sources`. Sources are named by mapping files, so this is never reached.
 pub(crate) const SOURCES: usize = 200;
 
+const UNREADABLE: &str = "request that cannot be read";
+
 #[derive(Clone, Debug, Default)]
 struct Tally {
     requests: u64,
@@ -106,15 +108,25 @@ impl Sources {
         }
     }
 
+    /// Takes over what is not in the log: requests that could not be read.
+    pub(crate) fn keep_unreadable(&mut self, before: &Sources) {
+        for (name, old) in before.0.iter().filter(|(_, t)| t.malformed > 0) {
+            let tally = self.tally(name);
+            tally.requests += old.malformed;
+            tally.malformed += old.malformed;
+            tally.last_recorded = tally.last_recorded.max(old.last_recorded);
+            if let Some(told) = old.reasons.get(UNREADABLE) {
+                tally.reasons.insert(UNREADABLE.to_owned(), told.clone());
+            }
+        }
+    }
+
     pub(crate) fn malformed(&mut self, wire: &Wire, why: &str, recorded: Time) {
         let tally = self.tally(wire.source());
         tally.requests += 1;
         tally.malformed += 1;
         tally.last_recorded = tally.last_recorded.max(Some(recorded));
-        let entry = tally
-            .reasons
-            .entry("request that cannot be read".to_owned())
-            .or_insert_with(|| (0, why.to_owned()));
+        let entry = tally.reasons.entry(UNREADABLE.to_owned()).or_insert_with(|| (0, why.to_owned()));
         entry.0 += 1;
     }
 

@@ -122,7 +122,7 @@ pub(crate) struct Watch {
     kept: Mutex<Kept>,
     listeners: Mutex<Vec<SyncSender<Event>>>,
     /// One tick at a time.
-    ticking: Mutex<()>,
+    pub(crate) ticking: Mutex<()>,
 }
 
 fn unreadable(what: &str, why: impl ToString) -> EngineError {
@@ -160,6 +160,14 @@ impl Watch {
             }
         }
         Ok((Watch { kept: Mutex::new(kept), ..Watch::default() }, unread))
+    }
+
+    /// Snapshots are read from the current graph at their moments from now on, as after a restart.
+    pub(crate) fn let_go_of_epochs(&self) {
+        let mut kept = lock(&self.kept);
+        kept.holding.clear();
+        kept.pins.values_mut().for_each(|pin| pin.1 = None);
+        kept.last = None;
     }
 
     /// The bounds, with what is used of them.
@@ -468,7 +476,7 @@ mod tests {
                     sim::Wire::Feed(name) => Wire::feed(name),
                 };
                 let at = Time::EPOCH.plus_nanos(payload.at_ns);
-                engine.take(&engine.normalise(&wire, &payload.body, at).unwrap(), at);
+                engine.fold(&engine.read(wire, payload.body.clone().into(), at).unwrap());
             }
             ticks.push(engine.tick(false).unwrap());
         }

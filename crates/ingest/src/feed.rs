@@ -35,6 +35,10 @@ pub(crate) fn read(
     let mut lists: Vec<Option<&str>> = sources.iter().map(|(_, s)| s.each.as_deref()).collect();
     lists.sort_unstable();
     lists.dedup();
+    if lists.is_empty() {
+        // No source reads this feed: every document is set aside.
+        lists.push(None);
+    }
     let mut feed = Feed {
         reader,
         recorded,

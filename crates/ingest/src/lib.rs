@@ -14,6 +14,7 @@ mod describe;
 mod documents;
 mod draw;
 mod feed;
+mod hash;
 mod intake;
 mod observation;
 mod otlp;
@@ -24,21 +25,22 @@ mod record;
 mod refusal;
 mod resource;
 mod scene;
+mod scrub;
 mod tell;
 mod wire;
 
 pub use describe::describe;
 pub use refusal::{IN_PART, NOT_MAPPED, is_senders_fault};
+pub use scrub::Scrub;
 pub use wire::{Delivery, Form, Wire};
 
+use hash::Keyed;
 use intake::{Intake, Signal};
-use ontology::expr::{Context, Hasher};
+use ontology::expr::Context;
 use ontology::{Batch, Ontology, Time};
 use plan::Plan;
 use recognise::Reader;
 use resource::Resources;
-use rustc_hash::FxHashMap;
-use std::cell::RefCell;
 use std::sync::Arc;
 
 /// A request that cannot be read as what it was announced to be. Nothing of it is kept; sending it again will not help.
@@ -95,7 +97,7 @@ impl Normaliser {
         Normaliser {
             plan: Plan::new(&ontology),
             ontology,
-            hasher: Keyed { key: options.hash_key, most: limits.hashes, known: RefCell::default() },
+            hasher: Keyed::new(options.hash_key, limits.hashes),
             resources: Resources::new(limits.resources, limits.resource_bytes),
             limits,
         }
@@ -143,29 +145,5 @@ impl Normaliser {
             }
         };
         Ok(draw.finish(wire.source()))
-    }
-}
-
-/// Keyed BLAKE3, 128 bits of it in hexadecimal: without the key nobody can tell who it was, nor try all names there are.
-#[derive(Debug)]
-struct Keyed {
-    key: [u8; 32],
-    most: usize,
-    known: RefCell<FxHashMap<Box<str>, Box<str>>>,
-}
-
-impl Hasher for Keyed {
-    fn hash(&self, text: &str) -> String {
-        let mut known = self.known.borrow_mut();
-        if let Some(hash) = known.get(text) {
-            return hash.to_string();
-        }
-        let hex = blake3::keyed_hash(&self.key, text.as_bytes()).to_hex();
-        let hash = hex.get(..32).unwrap_or_default();
-        if known.len() >= self.most {
-            known.clear();
-        }
-        known.insert(text.into(), hash.into());
-        hash.to_owned()
     }
 }

@@ -38,9 +38,28 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
         }
     }
     m.feeds = feeds(all, &m, report);
+    m.hashed = hashed(&m);
+    m.personal = all.personal.iter().map(|w| w.value.clone()).collect();
     measured_where_recognised(all, o, &m, report);
     record_auto(o, &mut m);
     o.mapping = m;
+}
+
+/// Names of attributes that some expression hashes.
+fn hashed(m: &Mapping) -> Vec<String> {
+    let mut hashed = Vec::new();
+    for source in &m.sources {
+        let attrs = source.tables.iter().flat_map(|t| &t.attrs).map(|(_, e)| e);
+        for e in attrs.chain(source.measures.iter().map(|r| &r.value)) {
+            // What hashes something else was reported where it is written.
+            let _ = e.hashed(&mut hashed);
+        }
+    }
+    let mut names: Vec<String> =
+        hashed.iter().flat_map(|f| m.fields.all_names(*f)).map(str::to_owned).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// What is said of feeds beside their sources.
@@ -62,7 +81,8 @@ fn feeds(all: &Gathered, m: &Mapping, report: &mut Report) -> BTreeMap<String, F
             Some(Signed { header: s.header.value.to_ascii_lowercase(), by: proof?, prefix })
         });
         let headers = raw.headers.0.iter().map(|h| h.value.to_ascii_lowercase()).collect();
-        let feed = Feed { doc: raw.doc.clone(), headers, pages: raw.pages, signed };
+        let personal = raw.personal.iter().map(|w| w.value.clone()).collect();
+        let feed = Feed { doc: raw.doc.clone(), headers, pages: raw.pages, personal, signed };
         feeds.insert(name.value.clone(), feed);
     }
     feeds
@@ -92,7 +112,13 @@ impl Compiler<'_> {
     fn compile(&mut self, text: &str, at: At) -> Option<Expr> {
         let tables: Vec<&str> = self.m.lookups.iter().map(|l| l.name.as_str()).collect();
         match syntax::compile(text, &mut self.m.fields, &tables) {
-            Ok(e) => Some(e),
+            Ok(e) => {
+                if e.hashed(&mut Vec::new()).is_err() {
+                    let hint = "write `field | hash` or `field // other | hash`: kept requests hold the hash in the place of the field";
+                    self.report.add(at, text, "only fields as they came can be hashed", hint);
+                }
+                Some(e)
+            }
             Err(m) => {
                 self.report.add(at.plus(m.offset), &m.text, m.message, m.hint);
                 None

@@ -44,6 +44,11 @@ impl Fields {
         self.names.get(id.index()).map_or("", String::as_str)
     }
 
+    /// Every name of a field, old ones too.
+    pub(crate) fn all_names(&self, id: FieldId) -> impl Iterator<Item = &str> {
+        self.by_name.iter().filter(move |(_, i)| **i == id).map(|(n, _)| n.as_str())
+    }
+
     /// All names, by id.
     pub fn names(&self) -> &[String] {
         &self.names
@@ -244,6 +249,34 @@ impl Expr {
             Expr::Is(e, _) | Expr::Not(e) | Expr::Call(_, e) | Expr::Table(_, e) | Expr::Split(e, ..) => {
                 e.fields(to)
             }
+        }
+    }
+
+    /// Every field that it hashes; `Err` when it hashes something else than fields as they came. In kept requests those fields
+    /// are replaced by their hashes, so what is made of them first would be another text then.
+    pub(crate) fn hashed(&self, to: &mut Vec<FieldId>) -> Result<(), ()> {
+        match self {
+            Expr::Field(_) | Expr::Text(_) | Expr::Int(_) | Expr::Float(_) | Expr::Bool(_) => Ok(()),
+            Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Id(all) => {
+                all.iter().try_for_each(|e| e.hashed(to))
+            }
+            Expr::If(both) | Expr::Same(both) => both.0.hashed(to).and_then(|()| both.1.hashed(to)),
+            Expr::Call(Func::Hash, e) => e.as_it_came(to),
+            Expr::Is(e, _) | Expr::Not(e) | Expr::Call(_, e) | Expr::Table(_, e) | Expr::Split(e, ..) => {
+                e.hashed(to)
+            }
+        }
+    }
+
+    fn as_it_came(&self, to: &mut Vec<FieldId>) -> Result<(), ()> {
+        match self {
+            Expr::Field(f) => {
+                to.push(*f);
+                Ok(())
+            }
+            Expr::First(all) => all.iter().try_for_each(|e| e.as_it_came(to)),
+            Expr::If(both) => both.1.as_it_came(to),
+            _ => Err(()),
         }
     }
 

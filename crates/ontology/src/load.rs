@@ -5,6 +5,7 @@ use crate::problems::{At, Problems, Report, SourceFile, meant};
 use crate::raw;
 use crate::yaml::{Entries, Node, Spot, Tree, Word, parse, read, read_entries};
 use crate::{actions, lexicon, mapping, resolve, rules};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The ontology that comes with the program.
 const BUILTIN: &[(&str, &str)] = &[
@@ -84,6 +85,7 @@ pub(crate) struct Gathered {
     pub(crate) intents: Vec<(Word, raw::Intent)>,
     pub(crate) trust: Vec<Word>,
     pub(crate) feeds: Vec<(Word, raw::Feed)>,
+    pub(crate) personal: Vec<Word>,
     pub(crate) renamed: Vec<(Word, Word)>,
     pub(crate) lookups: Vec<(Word, Entries<Word>)>,
     pub(crate) sources: Vec<(Word, Node)>,
@@ -93,6 +95,11 @@ pub(crate) struct Gathered {
 }
 
 impl Ontology {
+    /// Name, version and fingerprint in one word: what an answer was made under.
+    pub fn stamp(&self) -> String {
+        format!("{} {}+{:08x}", self.name, self.version, self.fingerprint >> 32)
+    }
+
     /// The ontology that comes with the program. (A test holds that it loads.)
     pub fn builtin() -> Ontology {
         load(&[]).unwrap_or_default()
@@ -117,7 +124,10 @@ pub(crate) fn load_only<'a>(
     let mut report = Report::default();
     let mut all = Gathered::default();
     let mut nodes = Vec::new();
+    let mut fingerprint = 0_u64;
     for (index, (name, text)) in (0u16..).zip(files) {
+        // Added up, for the order of the files does not matter.
+        fingerprint = xxh3_64(text.as_bytes()).wrapping_add(fingerprint);
         let at = At { file: index, line: 1, column: 1 };
         report.files.push(name.clone());
         let Some(kind) = Kind::of_file(&name) else {
@@ -135,7 +145,7 @@ pub(crate) fn load_only<'a>(
     for (kind, node) in &nodes {
         gather(*kind, node, &mut all, &mut report);
     }
-    let mut ontology = Ontology::default();
+    let mut ontology = Ontology { fingerprint, ..Ontology::default() };
     resolve::words(&all, &mut ontology, &mut report);
     rules::resolve(&all, &mut ontology, &mut report);
     actions::resolve(&all, &mut ontology, &mut report);
@@ -191,9 +201,10 @@ fn gather(kind: Kind, node: &Node, all: &mut Gathered, report: &mut Report) {
             });
         }
         Kind::Mapping => {
-            let names = &["trust", "renamed", "tables", "feeds", "sources"];
+            let names = &["trust", "renamed", "tables", "personal", "feeds", "sources"];
             sections(node, report, names, |name, value, report| match name {
                 "trust" => all.trust.extend(read::<Vec<Word>>(value, report).unwrap_or_default()),
+                "personal" => all.personal.extend(read::<Vec<Word>>(value, report).unwrap_or_default()),
                 "feeds" => add_all(value, &mut all.feeds, "feed", report),
                 "renamed" => add_all(value, &mut all.renamed, "old name", report),
                 "tables" => {

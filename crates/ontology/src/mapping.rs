@@ -174,6 +174,8 @@ pub struct Feed {
     pub headers: Vec<String>,
     /// Whether web pages may send it.
     pub pages: bool,
+    /// Further names of attributes that are never kept in clear.
+    pub personal: Vec<String>,
     /// How a sender proves who it is.
     pub signed: Option<Signed>,
 }
@@ -209,6 +211,10 @@ pub struct Mapping {
     pub fields: Fields,
     /// What is said of feeds beside their sources, by name.
     pub feeds: BTreeMap<String, Feed>,
+    /// Names of attributes that some expression hashes, old names too; sorted.
+    pub hashed: Vec<String>,
+    /// Further names of attributes of telemetry that are never kept in clear.
+    pub personal: Vec<String>,
     /// The sources, in file order: the order in which they are applied to a record.
     pub sources: Vec<Source>,
     /// Names of roles, by [`RoleId`].

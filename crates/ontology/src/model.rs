@@ -260,6 +260,8 @@ pub struct Ontology {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// What tells this text of it from any other: a hash of all its files.
+    pub fingerprint: u64,
     /// Base IRI of its terms.
     pub iri: String,
     /// Indexed by [`ClassId`].

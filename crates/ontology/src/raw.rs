@@ -203,6 +203,8 @@ pub(crate) struct Feed {
     pub(crate) headers: OneOrMany<Word>,
     /// `yes` when web pages may send it.
     pub(crate) pages: bool,
+    /// Fields that are never kept in clear, beside those that are hashed.
+    pub(crate) personal: Vec<Word>,
     /// How a sender proves who it is.
     pub(crate) signed: Option<Signed>,
 }

@@ -223,7 +223,7 @@ impl Intake for IntoEngine {
     }
 
     fn ontology(&self) -> Arc<Ontology> {
-        Arc::clone(self.engine.ontology())
+        self.engine.ontology()
     }
 }
 
