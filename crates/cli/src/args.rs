@@ -154,6 +154,9 @@ Examples:
     /// Simulated worlds with known answers: list, run, score.
     #[command(subcommand)]
     Sim(Sim),
+    /// Hash personal data with a new key from now on: who comes again gets another id.
+    #[command(after_help = "Example:\n  e2egraph rotate-key")]
+    RotateKey(Server),
     /// Print a completion script for a shell.
     #[command(after_help = "\
 Examples:
@@ -427,6 +430,20 @@ pub enum OntologyCommand {
         /// Print JSON instead of text.
         #[arg(long)]
         json: bool,
+    },
+    /// Have a running server read its ontology files again; with problems in them it keeps the old one. SIGHUP does the same.
+    #[command(after_help = "Example:\n  e2egraph ontology reload")]
+    Reload {
+        /// Server.
+        #[command(flatten)]
+        server: Server,
+    },
+    /// The same, telling by source and reason what went in of what had been set aside.
+    #[command(after_help = "Example:\n  e2egraph ontology replay-refused")]
+    ReplayRefused {
+        /// Server.
+        #[command(flatten)]
+        server: Server,
     },
     /// Print the JSON Schema of an ontology file, for editors.
     #[command(after_help = "Example:\n  e2egraph ontology schema classes > classes.schema.json")]

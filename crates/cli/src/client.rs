@@ -54,6 +54,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 pub struct Client {
     authority: String,
+    patience: Duration,
 }
 
 impl Client {
@@ -69,7 +70,12 @@ impl Client {
         // `[::1]` has colons and no port.
         let with_port = authority.contains(':') && !authority.ends_with(']');
         let authority = if with_port { authority.to_owned() } else { format!("{authority}:80") };
-        Ok(Client { authority })
+        Ok(Client { authority, patience: PATIENCE })
+    }
+
+    /// Waits up to so many seconds for an answer.
+    pub fn patient(self, seconds: u64) -> Client {
+        Client { patience: Duration::from_secs(seconds), ..self }
     }
 
     /// GET with query parameters; the answer as JSON.
@@ -92,10 +98,10 @@ impl Client {
         content_type: &str,
         body: Bytes,
     ) -> anyhow::Result<(u16, Bytes)> {
-        match tokio::time::timeout(PATIENCE, self.exchange(method, path, content_type, body)).await {
+        match tokio::time::timeout(self.patience, self.exchange(method, path, content_type, body)).await {
             Ok(done) => done,
             Err(_) => {
-                bail!("the server at {} did not answer within {} s", self.authority, PATIENCE.as_secs())
+                bail!("the server at {} did not answer within {} s", self.authority, self.patience.as_secs())
             }
         }
     }

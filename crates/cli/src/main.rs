@@ -15,6 +15,7 @@ mod command {
     pub(crate) mod eval;
     pub(crate) mod graph;
     pub(crate) mod ontology;
+    pub(crate) mod operate;
     pub(crate) mod serve;
     pub(crate) mod sim;
 }
@@ -57,7 +58,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Serve(args) => command::serve::run(args).await,
         Command::Demo(args) => command::demo::run(args).await,
-        Command::Ontology(command) => command::ontology::run(command),
+        Command::Ontology(command) => command::ontology::run(command).await,
+        Command::RotateKey(server) => command::operate::rotate_key(server).await,
         Command::Eval(args) => command::eval::run(args).await,
         Command::Bench(args) => command::bench::run(args).await,
         Command::Sim(command) => command::sim::run(command).await,

@@ -4,11 +4,13 @@ use crate::args::{Listen, OntologyFrom, Ports};
 use crate::exit::Wrong;
 use crate::out;
 use anyhow::Context as _;
+use engine::Engine;
 use ontology::Ontology;
 use ontology::SourceFile;
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The built-in ontology with a site's folders.
@@ -82,6 +84,35 @@ impl Stop {
         // A listener that is gone cannot tell: better to stop than to be unstoppable.
         let _ = self.0.clone().wait_for(|stop| *stop).await;
     }
+}
+
+/// Reads the ontology again at every SIGHUP; with problems in it, the old one stays and the problems are told.
+///
+/// # Errors
+/// When the operating system does not let us listen.
+pub fn on_hangup(engine: Arc<Engine>, from: OntologyFrom) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let (engine, from) = (Arc::clone(&engine), from.clone());
+            let done =
+                tokio::task::spawn_blocking(move || ontology(&from).map(|o| engine.reload(Arc::new(o))));
+            match done.await {
+                Ok(Ok(r)) => out::note(&format!(
+                    "SIGHUP: ontology {} is in use; {} requests read again, {} items that were set aside went in",
+                    r.now,
+                    r.requests,
+                    r.went_in.max(0)
+                )),
+                Ok(Err(problems)) => {
+                    out::note(&format!("SIGHUP: the ontology stays as it was\n{problems:#}"))
+                }
+                Err(e) => out::note(&format!("SIGHUP: reading the ontology again ended in a panic: {e}")),
+            }
+        }
+    });
+    Ok(())
 }
 
 /// Refuses addresses that other machines can reach, unless that was asked for: there is no sign-in yet.

@@ -21,6 +21,7 @@ mod receive;
 mod serve;
 mod signature;
 
+pub use api::Operator;
 pub use hosts::{Hosts, name_of};
 pub use intake::{Delivery, Form, Intake, Receipt, Refusal, SetAside, Wire};
 pub use receive::Receiver;

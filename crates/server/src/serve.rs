@@ -1,5 +1,6 @@
 //! The whole server on its three ports: receivers, feeds, API, pages, figures, and the clock that makes it look.
 
+use crate::api::Operator;
 use crate::hosts::{Door, Hosts, known_host};
 use crate::intake::{Intake, Receipt, Refusal, Wire};
 use crate::limits::Limits;
@@ -79,6 +80,8 @@ pub struct Settings {
     pub hosts: Hosts,
     /// What signed feeds are checked with.
     pub secrets: Secrets,
+    /// Where a new ontology and new keys come from.
+    pub operator: Operator,
 }
 
 /// Opens the ports and serves.
@@ -86,7 +89,7 @@ pub struct Settings {
 /// # Errors
 /// When a port cannot be had.
 pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, ListenError> {
-    let Settings { addresses: wanted, origins, hosts, secrets } = settings;
+    let Settings { addresses: wanted, origins, hosts, secrets, operator } = settings;
     let http = Port::open(wanted.http, "the web UI and API", "--http").await?;
     let grpc = Port::open(wanted.otlp_grpc, "OTLP/gRPC", "--otlp-grpc").await?;
     let otlp = Port::open(wanted.otlp_http, "OTLP/HTTP", "--otlp-http").await?;
@@ -104,7 +107,7 @@ pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, L
     let door = Door { hosts, bound: addresses.http.ip(), receiver: receiver.clone() };
     let main = feeds::routes(receiver.clone(), secrets)
         .merge(metrics::routes(Arc::clone(&engine), receiver.clone(), connections))
-        .merge(api::routes(Arc::clone(&engine)))
+        .merge(api::routes(Arc::clone(&engine), operator))
         .merge(assets::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
@@ -301,8 +304,16 @@ mod tests {
         let any = "127.0.0.1:0".parse().unwrap();
         let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any };
         let hosts = Hosts::Listed(vec!["graph.example".to_owned()]);
-        let settings =
-            Settings { addresses: wanted, origins: Origins::Loopback, hosts, secrets: Secrets::default() };
+        let settings = Settings {
+            addresses: wanted,
+            origins: Origins::Loopback,
+            hosts,
+            secrets: Secrets::default(),
+            operator: Operator {
+                ontology: Arc::new(|| Ok(Ontology::builtin())),
+                hash_key: Arc::new(|| Ok([8; 32])),
+            },
+        };
         let running = start(engine, settings).await.unwrap();
         let address = running.addresses().http;
         for (path, host, wanted) in [

@@ -1,5 +1,6 @@
 //! `e2egraph ontology`: check it, show it, print its schema.
 
+use super::operate::{self, Told};
 use crate::args::{OntologyCommand, OntologyPart};
 use crate::exit::Exit;
 use crate::{out, print, rim};
@@ -7,8 +8,10 @@ use ontology::Ontology;
 use serde_json::json;
 
 /// Checks or prints.
-pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
+pub async fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
     match command {
+        OntologyCommand::Reload { server } => operate::reload(server, Told::Briefly).await,
+        OntologyCommand::ReplayRefused { server } => operate::reload(server, Told::ByReason).await,
         OntologyCommand::Check { ontology, json } => {
             let files = rim::files(&ontology)?;
             let begin = std::time::Instant::now();

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use engine::{Engine, LostHashKey, Options};
 use ontology::Ontology;
 use server::otlp_http::Origins;
-use server::{Addresses, Hosts, Running, Secret, Secrets, Settings};
+use server::{Addresses, Hosts, Operator, Running, Secret, Secrets, Settings};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +17,7 @@ use std::time::Instant;
 pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     let lost_hash_key = if args.new_hash_key { LostHashKey::Replace } else { LostHashKey::Refuse };
     let running = start(&args.data, &args.listen, &args.ontology, lost_hash_key).await?;
+    rim::on_hangup(running.engine(), args.ontology.clone())?;
     // From here on; while the log is replayed, a signal ends the process at once, which the log survives.
     let stop = rim::Stop::listen()?;
     let a = running.addresses();
@@ -36,6 +37,7 @@ pub async fn start(
     lost_hash_key: LostHashKey,
 ) -> anyhow::Result<Running> {
     rim::guard(listen)?;
+    let operator = operator(ontology);
     let ontology = Arc::new(rim::ontology(ontology)?);
     let secrets = secrets(listen, &ontology)?;
     let data = data.to_owned();
@@ -89,7 +91,7 @@ pub async fn start(
     .await??;
     let ports = &listen.ports;
     let addresses = Addresses { http: ports.http, otlp_grpc: ports.otlp_grpc, otlp_http: ports.otlp_http };
-    let settings = Settings { addresses, origins: origins(listen), hosts: hosts(listen), secrets };
+    let settings = Settings { addresses, origins: origins(listen), hosts: hosts(listen), secrets, operator };
     server::start(Arc::new(engine), settings).await.context("opening the ports")
 }
 
@@ -100,6 +102,15 @@ fn origins(listen: &Listen) -> Origins {
         all if all.iter().any(|o| o == "*") => Origins::Any,
         // People copy addresses with a slash at the end; browsers send origins without one.
         some => Origins::Listed(some.iter().map(|o| o.trim_end_matches('/').to_owned()).collect()),
+    }
+}
+
+/// Where a running server gets a new ontology and new keys.
+fn operator(from: &OntologyFrom) -> Operator {
+    let from = from.clone();
+    Operator {
+        ontology: Arc::new(move || rim::ontology(&from).map_err(|e| format!("{e:#}"))),
+        hash_key: Arc::new(|| rim::random_key().map_err(|e| format!("{e:#}"))),
     }
 }
 

@@ -4,6 +4,7 @@
 mod answers;
 mod events;
 mod map;
+mod operate;
 mod things;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
 pub(crate) use events::BEHIND;
+pub use operate::Operator;
 
 /// A question or a query longer than this is not one.
 const MAX_TEXT: usize = 8 * 1024;
@@ -35,10 +37,11 @@ const MAX_BODY: usize = 64 * 1024;
 pub(crate) struct Api {
     engine: Arc<Engine>,
     events: events::Events,
+    operator: Operator,
 }
 
 /// The API's routes.
-pub(crate) fn routes(engine: Arc<Engine>) -> Router {
+pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
     let events = events::Events::of(&engine);
     let v1 = Router::new()
         .route("/regressions", get(answers::regressions))
@@ -52,12 +55,14 @@ pub(crate) fn routes(engine: Arc<Engine>) -> Router {
         .route("/classes", get(things::classes))
         .route("/sources", get(things::sources))
         .route("/events", get(events::events))
+        .route("/ontology/reload", post(operate::reload))
+        .route("/hash-key/rotate", post(operate::rotate))
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(crate::assets::same_origin))
         .layer(map_response(crate::assets::strict))
-        .with_state(Api { engine, events });
+        .with_state(Api { engine, events, operator });
     Router::new().nest("/api/v1", v1)
 }
 
@@ -66,8 +71,7 @@ async fn nowhere() -> Trouble {
 }
 
 async fn wrong_method() -> Response {
-    let body =
-        json!({"error": "this address is asked another way: only /ask takes a POST, all others a GET"});
+    let body = json!({"error": "this address is asked another way: /ask, /ontology/reload and /hash-key/rotate take a POST, all others a GET"});
     (StatusCode::METHOD_NOT_ALLOWED, axum::Json(body)).into_response()
 }
 
@@ -82,6 +86,8 @@ pub(crate) enum Trouble {
     TooLarge(String),
     /// It was said in another form than the one that is read.
     Media(String),
+    /// What was to be read instead of what is in use has problems.
+    Unsound(String),
     /// It is our fault.
     Ours(String),
 }
@@ -93,6 +99,7 @@ impl IntoResponse for Trouble {
             Trouble::Missing(e) => (StatusCode::NOT_FOUND, e),
             Trouble::TooLarge(e) => (StatusCode::PAYLOAD_TOO_LARGE, e),
             Trouble::Media(e) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, e),
+            Trouble::Unsound(e) => (StatusCode::UNPROCESSABLE_ENTITY, e),
             Trouble::Ours(e) => (StatusCode::INTERNAL_SERVER_ERROR, e),
         };
         (status, axum::Json(json!({ "error": error }))).into_response()

@@ -1,6 +1,6 @@
 //! Each address asked well and badly, over an engine that holds nothing yet.
 
-use super::routes;
+use super::{Operator, routes};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use engine::{Engine, LostHashKey, Options};
@@ -11,6 +11,12 @@ use std::sync::Arc;
 use tower::Service;
 
 fn api() -> (Router, tempfile::TempDir) {
+    api_with(|| Ok(Ontology::builtin()))
+}
+
+fn api_with(
+    ontology: impl Fn() -> Result<Ontology, String> + Send + Sync + 'static,
+) -> (Router, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         data: folder.path().to_owned(),
@@ -19,7 +25,8 @@ fn api() -> (Router, tempfile::TempDir) {
         lost_hash_key: LostHashKey::Refuse,
     };
     let (engine, _) = Engine::open(&options, Arc::new(Ontology::builtin()), |_| {}).unwrap();
-    (routes(Arc::new(engine)), folder)
+    let operator = Operator { ontology: Arc::new(ontology), hash_key: Arc::new(|| Ok([8; 32])) };
+    (routes(Arc::new(engine), operator), folder)
 }
 
 async fn send(router: &mut Router, request: Request<Body>) -> (StatusCode, Json) {
@@ -132,4 +139,23 @@ async fn a_question_that_is_too_large_or_of_another_type_is_told_so() {
         assert_eq!(status, wanted, "{kind:?}: {told}");
         assert!(status.is_success() || told["error"].as_str().is_some_and(|e| e.len() > 10), "{told}");
     }
+}
+
+async fn post(router: &mut Router, path: &str) -> (StatusCode, Json) {
+    send(router, Request::post(format!("/api/v1{path}")).body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn an_ontology_with_problems_changes_nothing_and_is_told() {
+    let (mut api, _folder) = api_with(|| Err("site/classes.yaml:3:9: `Componet`".to_owned()));
+    let (status, body) = post(&mut api, "/ontology/reload").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(body["error"].as_str().unwrap().contains("Componet"), "{body}");
+    let (mut api, _folder) = self::api();
+    let (status, body) = post(&mut api, "/ontology/reload").await;
+    assert_eq!((status, &body["requests"], &body["before"]), (StatusCode::OK, &Json::from(0), &body["now"]));
+    assert_eq!(post(&mut api, "/hash-key/rotate").await.0, StatusCode::OK);
+    assert_eq!(get(&mut api, "/ontology/reload").await.0, StatusCode::METHOD_NOT_ALLOWED);
+    let foreign = Request::post("/api/v1/hash-key/rotate").header("origin", "https://evil.example");
+    assert_eq!(send(&mut api, foreign.body(Body::empty()).unwrap()).await.0, StatusCode::FORBIDDEN);
 }

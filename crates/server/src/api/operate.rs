@@ -1,0 +1,40 @@
+//! What whoever runs the server may change while it runs: the ontology, and the key that personal data is hashed with.
+
+use super::{Answered, Api, Now, Trouble, aside, told};
+use axum::extract::State;
+use ontology::Ontology;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Where a running server gets what it cannot make itself.
+///
+/// **Contract:** either may be called at any time and from any thread, and may read files. An error is told to whoever asked, and
+/// nothing changes.
+#[derive(Clone)]
+pub struct Operator {
+    /// Reads the ontology from its files again; the error lists every problem in them.
+    pub ontology: Arc<dyn Fn() -> Result<Ontology, String> + Send + Sync>,
+    /// A key that nobody can guess.
+    pub hash_key: Arc<dyn Fn() -> Result<[u8; 32], String> + Send + Sync>,
+}
+
+/// Reads the ontology again and, if it is sound, everything in the log under it.
+pub(crate) async fn reload(State(api): State<Api>) -> Answered {
+    let operator = api.operator.clone();
+    aside(api, move |engine| {
+        let ontology = (operator.ontology)().map_err(Trouble::Unsound)?;
+        Ok(Now(told(&engine.reload(Arc::new(ontology)))?))
+    })
+    .await
+}
+
+/// Hashes personal data with a new key from now on.
+pub(crate) async fn rotate(State(api): State<Api>) -> Answered {
+    let operator = api.operator.clone();
+    aside(api, move |engine| {
+        let key = (operator.hash_key)().map_err(Trouble::Ours)?;
+        engine.rotate_hash_key(key).map_err(|e| Trouble::Ours(e.to_string()))?;
+        Ok(Now(json!({"rotated": true})))
+    })
+    .await
+}
