@@ -17,10 +17,12 @@ mod intake;
 mod observation;
 mod otlp;
 mod plan;
+mod prometheus;
 mod proto;
 mod recognise;
 mod record;
 mod refusal;
+mod remote_write;
 mod resource;
 mod scene;
 mod tell;
@@ -28,6 +30,7 @@ mod wire;
 
 pub use describe::describe;
 pub use refusal::{IN_PART, NOT_MAPPED, is_senders_fault};
+pub use remote_write::{Written, written};
 pub use wire::{Feed, Wire};
 
 use intake::{Intake, Signal};
@@ -115,7 +118,8 @@ impl Normaliser {
             Wire::Feed(feed) => feed::read(&reader, feed.name(), body, recorded)?,
             Wire::TracesProto | Wire::TracesJson => {
                 let json = if wire == Wire::TracesJson { Some(feed::parse(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Traces, wire.source());
                 match &json {
                     Some(json) => otlp::json::traces(json, &mut intake)?,
                     None => otlp::traces::read(body, &mut intake)?,
@@ -124,7 +128,8 @@ impl Normaliser {
             }
             Wire::MetricsProto | Wire::MetricsJson => {
                 let json = if wire == Wire::MetricsJson { Some(feed::parse(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, wire.source());
                 match &json {
                     Some(json) => otlp::json::metrics(json, &mut intake)?,
                     None => otlp::metrics::read(body, &mut intake)?,
@@ -133,10 +138,20 @@ impl Normaliser {
             }
             Wire::LogsProto | Wire::LogsJson => {
                 let json = if wire == Wire::LogsJson { Some(feed::parse(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Logs, wire.source());
                 match &json {
                     Some(json) => otlp::json::logs(json, &mut intake)?,
                     None => otlp::logs::read(body, &mut intake)?,
+                }
+                intake.draw
+            }
+            Wire::PrometheusWrite1 | Wire::PrometheusWrite2 => {
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, wire.source());
+                match wire {
+                    Wire::PrometheusWrite1 => remote_write::read_1(body, &mut intake)?,
+                    _ => remote_write::read_2(body, &mut intake)?,
                 }
                 intake.draw
             }

@@ -15,6 +15,10 @@ pub enum Wire {
     LogsProto,
     /// The same as OTLP/JSON.
     LogsJson,
+    /// Prometheus remote write 1.0, `prometheus.WriteRequest`, protobuf.
+    PrometheusWrite1,
+    /// Prometheus remote write 2.0, `io.prometheus.write.v2.Request`, protobuf.
+    PrometheusWrite2,
     /// A JSON feed for what has no OTLP form.
     Feed(Feed),
 }
@@ -63,8 +67,10 @@ impl Wire {
     /// Every form.
     pub fn all() -> impl Iterator<Item = Wire> {
         use Wire::{LogsJson, LogsProto, MetricsJson, MetricsProto, TracesJson, TracesProto};
+        use Wire::{PrometheusWrite1, PrometheusWrite2};
         let otlp = [TracesProto, TracesJson, MetricsProto, MetricsJson, LogsProto, LogsJson];
-        otlp.into_iter().chain(Feed::ALL.into_iter().map(Wire::Feed))
+        let numbers = [PrometheusWrite1, PrometheusWrite2];
+        otlp.into_iter().chain(numbers).chain(Feed::ALL.into_iter().map(Wire::Feed))
     }
 
     /// The number written to the log. Never changes meaning.
@@ -76,6 +82,8 @@ impl Wire {
             Wire::MetricsJson => 4,
             Wire::LogsProto => 5,
             Wire::LogsJson => 6,
+            Wire::PrometheusWrite1 => 8,
+            Wire::PrometheusWrite2 => 9,
             Wire::Feed(Feed::CdEvents) => 32,
             Wire::Feed(Feed::Changes) => 33,
             Wire::Feed(Feed::Experiments) => 34,
@@ -94,6 +102,7 @@ impl Wire {
     pub const fn source(self) -> &'static str {
         match self {
             Wire::Feed(feed) => feed.name(),
+            Wire::PrometheusWrite1 | Wire::PrometheusWrite2 => "prometheus",
             _ => "otlp",
         }
     }
