@@ -18,6 +18,7 @@ mod metrics;
 pub mod otlp_grpc;
 pub mod otlp_http;
 mod receive;
+pub mod remote_write;
 mod serve;
 
 pub use hosts::{Hosts, name_of};

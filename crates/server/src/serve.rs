@@ -5,7 +5,7 @@ use crate::intake::{Intake, Receipt, Refusal, Wire};
 use crate::limits::Limits;
 use crate::listen::{ListenError, Port};
 use crate::otlp_http::Origins;
-use crate::{Receiver, api, assets, feeds, metrics, otlp_grpc, otlp_http};
+use crate::{Receiver, api, assets, feeds, metrics, otlp_grpc, otlp_http, remote_write};
 use axum::body::Body;
 use axum::extract::State;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
@@ -94,6 +94,7 @@ pub async fn start(
     let (stop, stopped) = watch::channel(false);
     let door = Door { hosts, bound: addresses.http.ip(), receiver: receiver.clone() };
     let main = feeds::routes(receiver.clone())
+        .merge(remote_write::routes(receiver.clone()))
         .merge(metrics::routes(Arc::clone(&engine), receiver.clone(), connections))
         .merge(api::routes(Arc::clone(&engine)))
         .merge(assets::routes())
