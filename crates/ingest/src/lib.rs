@@ -10,8 +10,10 @@
 //!
 //! **Next door:** `ontology` below, which says what everything means; `engine` above, which logs the same bytes and folds the facts.
 
+mod atlas;
 mod describe;
 mod draw;
+mod exposition;
 mod feed;
 mod intake;
 mod observation;
@@ -25,6 +27,7 @@ mod refusal;
 mod remote_write;
 mod resource;
 mod scene;
+mod statsd;
 mod tell;
 mod wire;
 
@@ -153,6 +156,27 @@ impl Normaliser {
                     Wire::PrometheusWrite1 => remote_write::read_1(body, &mut intake)?,
                     _ => remote_write::read_2(body, &mut intake)?,
                 }
+                intake.draw
+            }
+            Wire::PrometheusText => {
+                let page = exposition::parse(body)?;
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, wire.source());
+                exposition::tell(&page, recorded, &mut intake);
+                intake.draw
+            }
+            Wire::AtlasJson | Wire::AtlasSmile => {
+                let smile = wire == Wire::AtlasSmile;
+                let payload = if smile { atlas::parse_smile(body)? } else { atlas::parse_json(body)? };
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, wire.source());
+                atlas::tell(&payload, &mut intake);
+                intake.draw
+            }
+            Wire::StatsD => {
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, wire.source());
+                statsd::read(body, recorded, &mut intake)?;
                 intake.draw
             }
         };

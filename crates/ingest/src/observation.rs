@@ -6,7 +6,8 @@
 
 use crate::otlp::{MetricHead, Point, Reading, Temporality};
 use ontology::model::{Measure, MeasureKind};
-use ontology::{Observation, StreamId, Time, unit};
+use ontology::unit::{self, Dimension};
+use ontology::{Observation, StreamId, Time};
 
 /// Which part of a point a mapping asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,15 @@ pub(crate) fn observe(
     stream: StreamId,
 ) -> Result<Option<Observation>, Why> {
     let told = std::str::from_utf8(metric.unit).unwrap_or_default();
-    let scale = match unit::factor(told, &measure.unit) {
+    let cumulative = metric.temporality == Temporality::Cumulative;
+    let level = matches!(measure.kind, MeasureKind::Gauge | MeasureKind::Ratio);
+    let number_read = matches!(point.reading, Reading::Int(_) | Reading::Float(_));
+    let factor = if cumulative && metric.monotonic && level && number_read {
+        speed(told, &measure.unit)
+    } else {
+        unit::factor(told, &measure.unit)
+    };
+    let scale = match factor {
         Some(f) => f,
         // What is counted needs no unit: requests become requests per time when they are counted over time.
         None if measure.kind == MeasureKind::Rate || part == Part::Count => 1.0,
@@ -43,7 +52,6 @@ pub(crate) fn observe(
             ));
         }
     };
-    let cumulative = metric.temporality == Temporality::Cumulative;
     match (&point.reading, part) {
         (Reading::Nothing, _) => Ok(None),
         (Reading::Int(i), _) => number(*i as f64, scale, cumulative, point, metric, measure, stream),
@@ -87,6 +95,19 @@ pub(crate) fn observe(
             let read = exponential(*sum, *steps, *zeros, positive, negative, extremes, scale)?;
             Ok(read.map(|r| if cumulative { growing(r, point, stream) } else { r }))
         }
+    }
+}
+
+/// What a reading of a counter is multiplied with so that its growth in a second is in `wanted`: seconds of work per second are
+/// a plain number, bytes per second a throughput.
+fn speed(told: &str, wanted: &str) -> Option<f64> {
+    match unit::dimension(told) {
+        _ if told.is_empty() => Some(1.0),
+        Some(Dimension::Time) => unit::factor(told, "s").zip(unit::factor("1", wanted)).map(|(a, b)| a * b),
+        Some(Dimension::Data) => {
+            unit::factor(told, "By").zip(unit::factor("By/s", wanted)).map(|(a, b)| a * b)
+        }
+        _ => unit::factor(told, wanted),
     }
 }
 
@@ -368,6 +389,20 @@ mod tests {
         assert!(
             tries(&point(Reading::Int(3)), &level, true, &measure(MeasureKind::Rate, "/s"), STREAM).is_err()
         );
+    }
+
+    #[test]
+    fn a_counter_asked_for_as_a_level_is_told_by_its_speed() {
+        let (p, busy) = (point(Reading::Float(1500.0)), measure(MeasureKind::Gauge, "1"));
+        let read = |unit, m: &Measure| {
+            observe(&p, &head(unit, Temporality::Cumulative, true), Part::Whole, m, STREAM).map(|o| match o {
+                Some(Observation::Cumulative { value, .. }) => value,
+                other => panic!("{other:?}"),
+            })
+        };
+        assert_eq!(read("ms", &busy), Ok(1.5));
+        assert_eq!(read("By", &measure(MeasureKind::Gauge, "kbit/s")), Ok(12.0));
+        assert!(read("By", &measure(MeasureKind::Gauge, "By")).is_err());
     }
 
     #[test]

@@ -19,6 +19,14 @@ pub enum Wire {
     PrometheusWrite1,
     /// Prometheus remote write 2.0, `io.prometheus.write.v2.Request`, protobuf.
     PrometheusWrite2,
+    /// The text that Prometheus scrapes: its own format 0.0.4, or OpenMetrics 1.0.
+    PrometheusText,
+    /// What Netflix's Spectator publishes to Atlas, as JSON.
+    AtlasJson,
+    /// The same as Smile.
+    AtlasSmile,
+    /// Lines of StatsD and DogStatsD.
+    StatsD,
     /// A JSON feed for what has no OTLP form.
     Feed(Feed),
 }
@@ -66,10 +74,10 @@ impl Feed {
 impl Wire {
     /// Every form.
     pub fn all() -> impl Iterator<Item = Wire> {
+        use Wire::{AtlasJson, AtlasSmile, PrometheusText, PrometheusWrite1, PrometheusWrite2, StatsD};
         use Wire::{LogsJson, LogsProto, MetricsJson, MetricsProto, TracesJson, TracesProto};
-        use Wire::{PrometheusWrite1, PrometheusWrite2};
         let otlp = [TracesProto, TracesJson, MetricsProto, MetricsJson, LogsProto, LogsJson];
-        let numbers = [PrometheusWrite1, PrometheusWrite2];
+        let numbers = [PrometheusWrite1, PrometheusWrite2, PrometheusText, AtlasJson, AtlasSmile, StatsD];
         otlp.into_iter().chain(numbers).chain(Feed::ALL.into_iter().map(Wire::Feed))
     }
 
@@ -84,6 +92,10 @@ impl Wire {
             Wire::LogsJson => 6,
             Wire::PrometheusWrite1 => 8,
             Wire::PrometheusWrite2 => 9,
+            Wire::PrometheusText => 10,
+            Wire::AtlasJson => 11,
+            Wire::AtlasSmile => 12,
+            Wire::StatsD => 13,
             Wire::Feed(Feed::CdEvents) => 32,
             Wire::Feed(Feed::Changes) => 33,
             Wire::Feed(Feed::Experiments) => 34,
@@ -102,7 +114,9 @@ impl Wire {
     pub const fn source(self) -> &'static str {
         match self {
             Wire::Feed(feed) => feed.name(),
-            Wire::PrometheusWrite1 | Wire::PrometheusWrite2 => "prometheus",
+            Wire::PrometheusWrite1 | Wire::PrometheusWrite2 | Wire::PrometheusText => "prometheus",
+            Wire::AtlasJson | Wire::AtlasSmile => "atlas",
+            Wire::StatsD => "statsd",
             _ => "otlp",
         }
     }

@@ -9,6 +9,7 @@
 mod answer;
 mod api;
 pub mod assets;
+pub mod atlas;
 pub mod feeds;
 mod hosts;
 mod intake;
@@ -19,7 +20,9 @@ pub mod otlp_grpc;
 pub mod otlp_http;
 mod receive;
 pub mod remote_write;
+pub mod scrape;
 mod serve;
+mod statsd;
 
 pub use hosts::{Hosts, name_of};
 pub use intake::{Feed, Intake, Receipt, Refusal, SetAside, Wire};

@@ -153,14 +153,19 @@ impl Receiver {
         figures.iter().map(|((form, outcome), count)| (*form, *outcome, *count)).collect()
     }
 
+    /// Counts under an outcome of the caller's own.
+    pub(crate) fn count_as(&self, form: &'static str, outcome: &'static str, count: u64) {
+        let mut figures = self.0.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        *figures.entry((form, outcome)).or_default() += count;
+    }
+
     pub(crate) fn count(&self, form: &'static str, outcome: &Result<Receipt, Trouble>) {
         let outcome = match outcome {
             Ok(receipt) if receipt.rejected > 0 => "partly_accepted",
             Ok(_) => "accepted",
             Err(trouble) => trouble.outcome(),
         };
-        let mut figures = self.0.figures.lock().unwrap_or_else(PoisonError::into_inner);
-        *figures.entry((form, outcome)).or_default() += 1;
+        self.count_as(form, outcome, 1);
     }
 
     fn hold(&self, share: &mut Share, bytes: u64) -> Result<(), Trouble> {
@@ -219,6 +224,13 @@ impl Receiver {
             rest.extend_from_slice(&data);
         }
         Ok(Held { bytes: if rest.is_empty() { first } else { rest.freeze() }, share })
+    }
+
+    /// Counts bytes that came some other way than as a request.
+    pub(crate) fn hand(&self, bytes: Bytes) -> Result<Held, Trouble> {
+        let mut share = Share::default();
+        self.hold(&mut share, bytes.len() as u64)?;
+        Ok(Held { bytes, share })
     }
 
     /// Reads what is left of a refused request and throws it away: a sender that is still writing when the connection

@@ -2,6 +2,7 @@
 
 use crate::world::{Answer, PROTO, post, world};
 use http::StatusCode;
+use serde_json::json;
 use server::Wire;
 use server::limits::Limits;
 
@@ -50,7 +51,7 @@ async fn remote_write_is_taken_by_its_content_type_and_answered_as_its_senders_e
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_remote_write_is_refused_and_says_why() {
     let world = world(Limits { request_body_bytes: 1 << 20, ..Limits::default() }).await;
-    let json = ("content-type", "application/json");
+    let as_json = ("content-type", "application/json");
     for (headers, body, status, why) in [
         (&[PROTO, SNAPPY][..], b"\x05\x10hell".to_vec(), 400, "not a snappy block"),
         (
@@ -64,11 +65,42 @@ async fn what_is_no_remote_write_is_refused_and_says_why() {
         (&[SECOND, SNAPPY], snappy(b"\x2a\x7f"), 400, "runs past the end of its message"),
         (&[PROTO], b"hello".to_vec(), 415, "always compressed with snappy"),
         (&[PROTO, ("content-encoding", "gzip")], b"hello".to_vec(), 415, "the content encoding is `gzip`"),
-        (&[json, SNAPPY], snappy(b"{}"), 415, "`application/json` is not known here"),
+        (&[as_json, SNAPPY], snappy(b"{}"), 415, "`application/json` is not known here"),
     ] {
         let answer = post(world.main, "/api/v1/write", headers, body).await;
         let text = answer.text();
         assert!(answer.status.as_u16() == status && text.contains(why), "{} {text}", answer.status);
     }
     assert_eq!((world.got().len(), world.receiver.memory_in_use()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn atlas_is_answered_as_atlas_answers() {
+    let world = world(Limits::default()).await;
+    let smile = ("content-type", "application/x-jackson-smile");
+    let publish = async |kind, body: &'static str| post(world.main, "/api/v1/publish", &[kind], body).await;
+    let as_json = ("content-type", "application/json");
+    assert_eq!(
+        (publish(as_json, "{}").await.status, publish(smile, "hello").await.status),
+        (StatusCode::OK, StatusCode::OK)
+    );
+    let got: Vec<Wire> = world.got().into_iter().map(|g| g.0).collect();
+    assert_eq!(got, [Wire::AtlasJson, Wire::AtlasSmile]);
+    let partial = publish(as_json, "3 are odd").await;
+    assert_eq!(
+        (partial.status.as_u16(), partial.json()),
+        (202, json!({"type": "partial", "errorCount": 3, "message": ["3 × too odd (field x)"]}))
+    );
+    let wrong = publish(as_json, "!").await;
+    assert_eq!(
+        (wrong.status.as_u16(), wrong.json()),
+        (400, json!({"type": "error", "errorCount": 0, "message": ["it makes no sense"]}))
+    );
+    assert_eq!(publish(as_json, "").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        publish(("content-type", "text/plain"), "{}").await.status,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    );
+    assert_eq!(publish(as_json, "busy").await.retry(), (429, Some("1")));
+    assert!(world.receiver.figures().contains(&("atlas", "partly_accepted", 1)));
 }

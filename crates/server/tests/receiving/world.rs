@@ -11,7 +11,9 @@ use ontology::Time;
 use server::limits::Limits;
 use server::listen::Port;
 use server::otlp_http::Origins;
-use server::{Intake, Receipt, Receiver, Refusal, SetAside, Wire, feeds, otlp_grpc, otlp_http, remote_write};
+use server::{
+    Intake, Receipt, Receiver, Refusal, SetAside, Wire, atlas, feeds, otlp_grpc, otlp_http, remote_write,
+};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -72,6 +74,7 @@ pub(crate) async fn world(limits: Limits) -> World {
     let grpc = serve(otlp_grpc::routes(receiver.clone())).await;
     let otlp = serve(otlp_http::routes(receiver.clone(), Origins::Loopback)).await;
     let main = feeds::routes(receiver.clone()).merge(remote_write::routes(receiver.clone()));
+    let main = main.merge(atlas::routes(receiver.clone()));
     let main = serve(main).await;
     World { memory, receiver, grpc, otlp, main, stop, servers }
 }
