@@ -223,6 +223,15 @@ pub struct Serve {
     /// Where everything is kept; made when it is not there.
     #[arg(long, default_value = "e2egraph-data", value_name = "DIR")]
     pub data: PathBuf,
+    /// Take StatsD and DogStatsD over UDP here, such as 127.0.0.1:8125.
+    #[arg(long, value_name = "ADDR")]
+    pub statsd: Option<SocketAddr>,
+    /// Read the metrics of JOB at URL, as Prometheus does; may be given several times.
+    #[arg(long = "scrape", value_name = "JOB=URL")]
+    pub scrapes: Vec<server::scrape::Target>,
+    /// Seconds between two readings of each target.
+    #[arg(long, default_value_t = 15, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub scrape_interval: u64,
     /// Go on with a new key where the key that personal data is hashed with is gone: sessions, profiles and devices get other
     /// ids than before.
     #[arg(long)]

@@ -121,10 +121,19 @@ pub fn on_hangup(engine: Arc<Engine>, from: OntologyFrom) -> anyhow::Result<()> 
 /// When one is not loopback and `--unprotected` was not said.
 pub fn guard(listen: &Listen) -> Result<(), Wrong> {
     let Ports { http, otlp_grpc, otlp_http } = &listen.ports;
-    let open = [("--http", http), ("--otlp-grpc", otlp_grpc), ("--otlp-http", otlp_http)]
-        .into_iter()
-        .find(|(_, addr)| !addr.ip().to_canonical().is_loopback());
-    match open {
+    guard_these(listen, &[("--http", http), ("--otlp-grpc", otlp_grpc), ("--otlp-http", otlp_http)])
+}
+
+/// The same of the UDP port for StatsD, where one is asked for.
+///
+/// # Errors
+/// As [`guard`].
+pub fn guard_statsd(wanted: Option<SocketAddr>, listen: &Listen) -> Result<(), Wrong> {
+    wanted.map_or(Ok(()), |addr| guard_these(listen, &[("--statsd", &addr)]))
+}
+
+fn guard_these(listen: &Listen, all: &[(&str, &SocketAddr)]) -> Result<(), Wrong> {
+    match all.iter().find(|(_, addr)| !addr.ip().to_canonical().is_loopback()) {
         Some((flag, addr)) if !listen.unprotected => Err(Wrong(format!(
             "{flag} {addr} can be reached from other machines, and there is no sign-in and no TLS yet: whoever reaches it reads and \
              writes everything. Listen on 127.0.0.1 behind a proxy that authenticates, or add --unprotected if only people you trust \

@@ -3,13 +3,13 @@
 //! Every bound here has a name in [`Limits`]; what happens at the bound is said there and counted in [`Totals`].
 
 use crate::conclude::Drawing;
-use crate::growing::Reading;
+use crate::growing::{Reading, Values};
 use crate::series::{CohortId, Of, Series, SeriesId};
 use crate::topology::{Edge, EdgeId, Graph, Node, NodeId, Said};
 use crate::trace::{Joined, Traces, Waiting};
 use ontology::fact::{Batch, Draft, Fact, ItemId, Observation, Ref, Step};
 use ontology::model::{Grain, Holds, MeasureKind};
-use ontology::{AttrId, ClassId, MeasureId, Minute, Ontology, RelationId, Time, Value};
+use ontology::{AttrId, ClassId, MeasureId, Minute, Ontology, RelationId, StreamId, Time, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -350,18 +350,21 @@ impl Fold {
         let of = Of::Measure(measure, subject);
         let kind = self.graph.ontology.measures.get(measure.index()).map(|m| m.kind);
         match value {
-            Observation::Cumulative { start, value } => {
-                let id = self.series(of, cohort);
-                if let Some(s) = self.graph.series.get_mut(id.0 as usize) {
-                    Arc::make_mut(s).reading(at, *start, *value);
-                }
+            Observation::Cumulative { stream, start, value } => {
+                let reading = match kind {
+                    Some(MeasureKind::Rate) => Reading::Counter(*value),
+                    Some(MeasureKind::Gauge | MeasureKind::Ratio) => Reading::Speed(*value),
+                    Some(MeasureKind::Duration) | None => Reading::Amount(*value),
+                };
+                self.reading(of, cohort, *stream, at, *start, reading);
             }
-            Observation::Growing { start, values, sum } => {
-                let id = self.series(of, cohort);
-                let reading = Reading { values: values.clone(), sum: *sum };
-                if let Some(s) = self.graph.series.get_mut(id.0 as usize) {
-                    Arc::make_mut(s).distribution(at, *start, reading);
-                }
+            Observation::GrowingTries { stream, start, count, bad } => {
+                let reading = Reading::Tries { count: *count, bad: *bad };
+                self.reading(of, cohort, *stream, at, *start, reading);
+            }
+            Observation::Growing { stream, start, values, sum } => {
+                let values = Values { values: values.clone(), sum: *sum };
+                self.reading(of, cohort, *stream, at, *start, Reading::Values(Box::new(values)));
             }
             other => {
                 let cell = self.series_cell(of, cohort, at.minute());
@@ -378,9 +381,27 @@ impl Fold {
                             cell.correct_sum(exact - values.iter().map(|(v, n)| v * *n as f64).sum::<f64>());
                         }
                     }
-                    Observation::Cumulative { .. } | Observation::Growing { .. } => {}
+                    Observation::Tries { count, bad } => cell.add_count(*count, (*bad).min(*count)),
+                    Observation::Cumulative { .. }
+                    | Observation::GrowingTries { .. }
+                    | Observation::Growing { .. } => {}
                 }
             }
+        }
+    }
+
+    fn reading(
+        &mut self,
+        of: Of,
+        cohort: CohortId,
+        stream: StreamId,
+        at: Time,
+        start: Time,
+        reading: Reading,
+    ) {
+        let id = self.series(of, cohort);
+        if let Some(s) = self.graph.series.get_mut(id.0 as usize) {
+            Arc::make_mut(s).reading(stream, at, start, reading);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Laws of folding: order, repetition and batching of facts change nothing; a thing compared with itself does not differ.
 
 use graph::{Fold, Graph, Half, Limits, NodeId, diff};
-use ontology::fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, Side, Step, Upward};
+use ontology::fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, Side, Step, StreamId, Upward};
 use ontology::{ClassId, Ontology, Stretch, Time, Value};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -79,7 +79,9 @@ fn statement(o: &Ontology, kind: u8, a: u8, b: u8, m: i64, value: f64) -> Batch 
             let value = if kind.is_multiple_of(2) {
                 Observation::One(value)
             } else {
-                Observation::Cumulative { start: minute(0), value: value.floor() }
+                // Some say since when they count, some do not.
+                let start = if b.is_multiple_of(2) { minute(0) } else { Time::EPOCH };
+                Observation::Cumulative { stream: StreamId(u64::from(b % 3)), start, value: value.floor() }
             };
             batch.facts = vec![Fact::Sample {
                 id,

@@ -9,7 +9,7 @@ use crate::tell::{Origin, tell};
 use crate::{Delivery, Malformed, documents};
 use ontology::mapping::{Reads, Source};
 use ontology::scalar::Scalar;
-use ontology::{Time, Value as Known};
+use ontology::{StreamId, Time, Value as Known};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -187,7 +187,7 @@ impl Feed<'_, '_> {
             self.scenes.tell(number, at.minute(), &mut self.draw);
         }
         let scene = (number, &mut self.scenes);
-        let origin = Origin { id, metric: None };
+        let origin = Origin { id, stream: StreamId(0), metric: None };
         tell(self.reader, &applied, &found, last, &origin, &mut view, scene, &mut self.draw, None);
         true
     }

@@ -11,7 +11,7 @@ use crate::tell::{Origin, tell};
 use ontology::fact::Upward;
 use ontology::mapping::Start;
 use ontology::scalar::Scalar;
-use ontology::{Fact, FieldId, ItemId, Side, Step, Time};
+use ontology::{Fact, FieldId, ItemId, Side, Step, StreamId, Time};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub(crate) struct Intake<'a, 'n> {
     reader: Reader<'n>,
     resources: &'n mut Resources,
     recorded: Time,
+    /// The name of the source, as the mapping may ask for it.
+    via: &'static str,
     pub draw: Draw,
     scenes: Scenes,
     scratch: Scratch,
@@ -71,12 +73,14 @@ impl<'a, 'n> Intake<'a, 'n> {
         resources: &'n mut Resources,
         recorded: Time,
         signal: Signal,
+        via: &'static str,
     ) -> Intake<'a, 'n> {
         let fields = reader.plan.fields;
         Intake {
             reader,
             resources,
             recorded,
+            via,
             draw: Draw::default(),
             scenes: Scenes::default(),
             scratch: Scratch::default(),
@@ -395,6 +399,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         #[expect(clippy::cast_possible_truncation, reason = "read from eight bytes")]
         let (span, parent) = (span as u64, if let Id::Is(p) = head.parent { p as u64 } else { 0 });
         let p = self.reader.plan.parts;
+        self.part(p.via, Scalar::text(self.via));
         self.part(p.time, Scalar::Time(from));
         self.text(p.span_name, head.name);
         self.part(p.span_kind, named(&KINDS, head.kind));
@@ -415,7 +420,8 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         let plan = self.reader.plan;
         self.recognise(&plan.span, false);
         let mut upward = Vec::new();
-        let number = self.tell(from, &Origin { id, metric: None }, false, Some(&mut upward));
+        let number =
+            self.tell(from, &Origin { id, stream: StreamId(0), metric: None }, false, Some(&mut upward));
         self.draw.facts.push(Fact::Step(Step {
             id: ItemId(id),
             trace,
@@ -465,7 +471,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         self.recognise(&plan.span_event, true);
         if !self.applied.is_empty() {
             let id = mixed(&[2, id, time, xxh3_64(name)]);
-            self.tell(at, &Origin { id, metric: None }, true, None);
+            self.tell(at, &Origin { id, stream: StreamId(0), metric: None }, true, None);
         }
     }
 
@@ -479,6 +485,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             }
         }
         let p = self.reader.plan.parts;
+        self.part(p.via, Scalar::text(self.via));
         self.part(p.time, Scalar::Time(at));
         self.text(p.event_name, head.event_name);
         self.text(p.severity, head.severity_text);
@@ -520,7 +527,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
                 format!("event `{}`", String::from_utf8_lossy(head.event_name))
             });
         }
-        self.tell(at, &Origin { id, metric: None }, false, None);
+        self.tell(at, &Origin { id, stream: StreamId(0), metric: None }, false, None);
     }
 
     fn point(&mut self, metric: &MetricHead<'a>, point: &Point) {
@@ -537,9 +544,15 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             return;
         };
         let p = self.reader.plan.parts;
+        self.part(p.via, Scalar::text(self.via));
         self.part(p.time, Scalar::Time(at));
         self.text(p.metric_name, metric.name);
         self.text(p.metric_unit, metric.unit);
+        match point.reading {
+            Reading::Int(i) => self.part(p.metric_number, Scalar::Int(i)),
+            Reading::Float(f) => self.part(p.metric_number, Scalar::Float(f)),
+            _ => {}
+        }
         self.points.clear();
         let fields = &self.reader.ontology.mapping.fields;
         let mut named = false;
@@ -564,23 +577,20 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             Reading::Float(f) => f.to_bits(),
             other => xxh3_64(format!("{other:?}").as_bytes()),
         };
-        let id = mixed(&[
-            4,
-            self.resource_identity(),
-            self.scope_identity,
-            self.content,
-            xxh3_64(metric.name),
-            point.start,
-            point.time,
-            reading,
-        ]);
+        let series =
+            mixed(&[4, self.resource_identity(), self.scope_identity, self.content, xxh3_64(metric.name)]);
+        let id = mixed(&[series, point.start, point.time, reading]);
         self.start_from_resource();
         let plan = self.reader.plan;
         self.recognise(&plan.metric, false);
         if self.applied.is_empty() && !named {
             self.draw.refused.not_mapped("metric that no source reads", || name.to_owned());
         }
-        self.tell(at, &Origin { id, metric: Some((metric, point)) }, false, None);
+        self.tell(at, &Origin { id, stream: StreamId(series), metric: Some((metric, point)) }, false, None);
+    }
+
+    fn in_part(&mut self, what: &'static str, detail: String) {
+        self.draw.refused.in_part(what, || detail);
     }
 
     fn unreadable(&mut self, detail: String) {

@@ -10,27 +10,33 @@
 //!
 //! **Next door:** `ontology` below, which says what everything means; `engine` above, which logs the same bytes and folds the facts.
 
+mod atlas;
 mod describe;
 mod documents;
 mod draw;
+mod exposition;
 mod feed;
 mod hash;
 mod intake;
 mod observation;
 mod otlp;
 mod plan;
+mod prometheus;
 mod proto;
 mod recognise;
 mod record;
 mod refusal;
+mod remote_write;
 mod resource;
 mod scene;
 mod scrub;
+mod statsd;
 mod tell;
 mod wire;
 
 pub use describe::describe;
 pub use refusal::{IN_PART, NOT_MAPPED, is_senders_fault};
+pub use remote_write::{Written, written};
 pub use scrub::Scrub;
 pub use wire::{Delivery, Form, Wire};
 
@@ -114,11 +120,12 @@ impl Normaliser {
             context: Context { lookups: &self.ontology.mapping.lookups, hasher: &self.hasher },
             longest_text: self.limits.text_bytes,
         };
+        let via = wire.via();
         let draw = match wire {
             Wire::Feed(delivery) => feed::read(&reader, delivery, body, recorded)?,
             Wire::TracesProto | Wire::TracesJson => {
                 let json = if *wire == Wire::TracesJson { Some(documents::json(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces);
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via);
                 match &json {
                     Some(json) => otlp::json::traces(json, &mut intake)?,
                     None => otlp::traces::read(body, &mut intake)?,
@@ -127,7 +134,7 @@ impl Normaliser {
             }
             Wire::MetricsProto | Wire::MetricsJson => {
                 let json = if *wire == Wire::MetricsJson { Some(documents::json(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics);
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via);
                 match &json {
                     Some(json) => otlp::json::metrics(json, &mut intake)?,
                     None => otlp::metrics::read(body, &mut intake)?,
@@ -136,11 +143,37 @@ impl Normaliser {
             }
             Wire::LogsProto | Wire::LogsJson => {
                 let json = if *wire == Wire::LogsJson { Some(documents::json(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs);
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via);
                 match &json {
                     Some(json) => otlp::json::logs(json, &mut intake)?,
                     None => otlp::logs::read(body, &mut intake)?,
                 }
+                intake.draw
+            }
+            Wire::PrometheusWrite1 | Wire::PrometheusWrite2 => {
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via);
+                match wire {
+                    Wire::PrometheusWrite1 => remote_write::read_1(body, &mut intake)?,
+                    _ => remote_write::read_2(body, &mut intake)?,
+                }
+                intake.draw
+            }
+            Wire::PrometheusText => {
+                let page = exposition::parse(body)?;
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via);
+                exposition::tell(&page, recorded, &mut intake);
+                intake.draw
+            }
+            Wire::AtlasJson | Wire::AtlasSmile => {
+                let smile = *wire == Wire::AtlasSmile;
+                let payload = if smile { atlas::parse_smile(body)? } else { atlas::parse_json(body)? };
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via);
+                atlas::tell(&payload, &mut intake);
+                intake.draw
+            }
+            Wire::StatsD => {
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via);
+                statsd::read(body, recorded, &mut intake)?;
                 intake.draw
             }
         };

@@ -10,6 +10,7 @@ use ontology::{AttrId, ClassId, Ontology, RelationId};
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Parts {
     pub time: Option<FieldId>,
+    pub via: Option<FieldId>,
     pub observed_at: Option<FieldId>,
     pub span_id: Option<FieldId>,
     pub span_parent_id: Option<FieldId>,
@@ -24,6 +25,7 @@ pub(crate) struct Parts {
     pub metric_name: Option<FieldId>,
     pub metric_unit: Option<FieldId>,
     pub metric_value: Option<FieldId>,
+    pub metric_number: Option<FieldId>,
     pub metric_count: Option<FieldId>,
     pub metric_sum: Option<FieldId>,
 }
@@ -33,6 +35,7 @@ impl Parts {
         let f = |name: &str| o.mapping.fields.id(name);
         Parts {
             time: f("time"),
+            via: f("via"),
             observed_at: f("observed_at"),
             span_id: f("span.id"),
             span_parent_id: f("span.parent.id"),
@@ -47,6 +50,7 @@ impl Parts {
             metric_name: f("metric.name"),
             metric_unit: f("metric.unit"),
             metric_value: f("metric.value"),
+            metric_number: f("metric.number"),
             metric_count: f("metric.count"),
             metric_sum: f("metric.sum"),
         }
@@ -55,6 +59,7 @@ impl Parts {
     fn all(&self) -> impl Iterator<Item = FieldId> {
         [
             self.time,
+            self.via,
             self.observed_at,
             self.span_id,
             self.span_parent_id,
@@ -69,6 +74,7 @@ impl Parts {
             self.metric_name,
             self.metric_unit,
             self.metric_value,
+            self.metric_number,
             self.metric_count,
             self.metric_sum,
         ]

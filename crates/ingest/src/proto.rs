@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
             1 => Form::Fixed64,
             2 => Form::Length,
             5 => Form::Fixed32,
-            3 | 4 => return Err(malformed(&format!("field {number} is a group, which OTLP never had"))),
+            3 | 4 => return Err(malformed(&format!("field {number} is a group, which no message here has"))),
             other => return Err(malformed(&format!("field {number} has the unknown wire type {other}"))),
         };
         #[expect(clippy::cast_possible_truncation, reason = "checked against the largest field number")]

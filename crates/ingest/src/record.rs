@@ -84,6 +84,7 @@ fn borrowed<'v>(s: &'v Scalar<'_>) -> Scalar<'v> {
         Scalar::Bool(b) => Scalar::Bool(*b),
         Scalar::Time(t) => Scalar::Time(*t),
         Scalar::Point => Scalar::Point,
+        Scalar::Tries(bad) => Scalar::Tries(*bad),
     }
 }
 
@@ -95,6 +96,7 @@ fn owned(s: Scalar<'_>) -> Scalar<'static> {
         Scalar::Bool(b) => Scalar::Bool(b),
         Scalar::Time(t) => Scalar::Time(t),
         Scalar::Point => Scalar::Point,
+        Scalar::Tries(bad) => Scalar::Tries(bad),
     }
 }
 

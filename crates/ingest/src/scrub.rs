@@ -70,6 +70,8 @@ impl Names {
 enum Shape {
     /// Field 2 is a message that holds one of several kinds of value (OTLP).
     Any,
+    /// Field 2 is a text.
+    Pair,
 }
 
 impl Scrub {
@@ -111,6 +113,16 @@ impl Scrubbing<'_> {
                 Some((wire.clone(), self.message(body, Shape::Any)?))
             }
             Wire::TracesJson | Wire::MetricsJson | Wire::LogsJson => Some((wire.clone(), self.json(body)?)),
+            // Field 1 is a label's name, field 2 its value.
+            Wire::PrometheusWrite1 => Some((wire.clone(), self.message(body, Shape::Pair)?)),
+            // Its labels are numbers of a table of texts, which tells nobody which text is the value of which name.
+            Wire::PrometheusWrite2 => None,
+            Wire::AtlasJson => Some((wire.clone(), self.json(body)?)),
+            Wire::AtlasSmile => None,
+            Wire::PrometheusText | Wire::StatsD => {
+                let text = std::str::from_utf8(body).ok().and_then(|t| self.text(t))?;
+                Some((wire.clone(), text.into_bytes()))
+            }
             Wire::Feed(delivery) => self.feed(delivery, body),
         }
     }
@@ -327,13 +339,17 @@ impl Scrubbing<'_> {
     }
 
     fn attribute(self, message: &[u8], shape: Shape, depth: usize) -> Option<Vec<u8>> {
-        let Shape::Any = shape;
         let mut out = Vec::with_capacity(message.len() + 48);
         let mut reader = Reader::new(message);
         while let Some((number, value)) = reader.next().ok()? {
             match (number, value) {
                 (1, Wired::Bytes(name)) => put_bytes(&mut out, 1, name),
-                (2, Wired::Bytes(any)) => put_bytes(&mut out, 2, &self.any(any, depth)?),
+                (2, Wired::Bytes(any)) if shape == Shape::Any => {
+                    put_bytes(&mut out, 2, &self.any(any, depth)?)
+                }
+                (2, Wired::Bytes(text)) => {
+                    put_bytes(&mut out, 2, self.marked(&String::from_utf8_lossy(text)).as_bytes());
+                }
                 // Nothing else is defined in an attribute; what might be personal is not kept.
                 _ => {}
             }
@@ -567,7 +583,7 @@ mod tests {
             let scrub = scrub();
             let mut whole = request(true).encode_to_vec();
             whole.splice(cut.min(whole.len()).., body.iter().copied());
-            for wire in Wire::PLAIN {
+            for wire in Wire::plain() {
                 let _ = scrub.scrub(&wire, &body);
                 let _ = scrub.scrub(&wire, &whole);
             }

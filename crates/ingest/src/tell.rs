@@ -2,7 +2,7 @@
 
 use crate::draw::Draw;
 use crate::intake::upward_edges;
-use crate::observation::observe;
+use crate::observation::{observe, tries};
 use crate::otlp::{MetricHead, Point};
 use crate::recognise::{Found, Reader};
 use crate::record::View;
@@ -11,7 +11,7 @@ use ontology::fact::Upward;
 use ontology::mapping::{EdgeRule, MeasureRule, Pick, Start};
 use ontology::model::{Measure, MeasureKind};
 use ontology::scalar::Scalar;
-use ontology::{Fact, ItemId, Observation, Time};
+use ontology::{Fact, ItemId, Observation, StreamId, Time};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Where a record comes from.
@@ -19,6 +19,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub(crate) struct Origin<'p> {
     /// The same whenever the record arrives.
     pub id: u64,
+    /// The same for all points of one series; of metric points only.
+    pub stream: StreamId,
     /// The metric point, when it is one.
     pub metric: Option<(&'p MetricHead<'p>, &'p Point)>,
 }
@@ -117,7 +119,10 @@ fn measure(
         view.index = u32::from(subject.index);
         let Some(value) = rule.value.eval(view, &reader.context) else { continue };
         let observed = match (&value, origin.metric) {
-            (Scalar::Point, Some((metric, point))) => observe(point, metric, view.part.get(), measure),
+            (Scalar::Point, Some((metric, point))) => {
+                observe(point, metric, view.part.get(), measure, origin.stream)
+            }
+            (Scalar::Tries(bad), Some((metric, point))) => tries(point, metric, *bad, measure, origin.stream),
             _ => scalar(&value, measure),
         };
         match observed {

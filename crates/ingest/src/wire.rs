@@ -20,6 +20,18 @@ pub enum Wire {
     LogsProto,
     /// The same as OTLP/JSON.
     LogsJson,
+    /// Prometheus remote write 1.0, `prometheus.WriteRequest`, protobuf.
+    PrometheusWrite1,
+    /// Prometheus remote write 2.0, `io.prometheus.write.v2.Request`, protobuf.
+    PrometheusWrite2,
+    /// The text that Prometheus scrapes: its own format 0.0.4, or OpenMetrics 1.0.
+    PrometheusText,
+    /// What Netflix's Spectator publishes to Atlas, as JSON.
+    AtlasJson,
+    /// The same as Smile.
+    AtlasSmile,
+    /// Lines of StatsD and DogStatsD.
+    StatsD,
     /// Documents of a feed: what has no form of its own here.
     Feed(Arc<Delivery>),
 }
@@ -71,6 +83,21 @@ impl Form {
     }
 }
 
+/// Every form whose body is all there is to it, with its number in the log and the source it counts for.
+const PLAIN: &[(Wire, u8, &str)] = &[
+    (Wire::TracesProto, 1, "otlp"),
+    (Wire::TracesJson, 2, "otlp"),
+    (Wire::MetricsProto, 3, "otlp"),
+    (Wire::MetricsJson, 4, "otlp"),
+    (Wire::LogsProto, 5, "otlp"),
+    (Wire::LogsJson, 6, "otlp"),
+    (Wire::PrometheusWrite1, 8, "prometheus"),
+    (Wire::PrometheusWrite2, 9, "prometheus"),
+    (Wire::PrometheusText, 10, "prometheus"),
+    (Wire::AtlasJson, 11, "atlas"),
+    (Wire::AtlasSmile, 12, "atlas"),
+    (Wire::StatsD, 13, "statsd"),
+];
 const FEED: u8 = 31;
 
 impl Wire {
@@ -80,27 +107,9 @@ impl Wire {
         Wire::Feed(Arc::new(Delivery { feed: name.to_owned(), form: Form::Json, around }))
     }
 
-    /// Every form whose body is all there is to it.
-    pub const PLAIN: [Wire; 6] = [
-        Wire::TracesProto,
-        Wire::TracesJson,
-        Wire::MetricsProto,
-        Wire::MetricsJson,
-        Wire::LogsProto,
-        Wire::LogsJson,
-    ];
-
     /// The number written to the log. Never changes meaning.
-    pub const fn code(&self) -> u8 {
-        match self {
-            Wire::TracesProto => 1,
-            Wire::TracesJson => 2,
-            Wire::MetricsProto => 3,
-            Wire::MetricsJson => 4,
-            Wire::LogsProto => 5,
-            Wire::LogsJson => 6,
-            Wire::Feed(_) => FEED,
-        }
+    pub fn code(&self) -> u8 {
+        PLAIN.iter().find(|(w, ..)| w == self).map_or(FEED, |(_, code, _)| *code)
     }
 
     /// What is written to the log for a body: the body itself; for a feed, a line that says how it was sent, then the body.
@@ -115,8 +124,8 @@ impl Wire {
     /// The reverse of [`Wire::code`] and [`Wire::logged`]; `None` for what a newer version wrote.
     pub fn from_log(code: u8, logged: &[u8]) -> Option<(Wire, &[u8])> {
         if code != FEED {
-            let wire = Wire::PLAIN.into_iter().find(|w| w.code() == code)?;
-            return Some((wire, logged));
+            let (wire, ..) = PLAIN.iter().find(|(_, c, _)| *c == code)?;
+            return Some((wire.clone(), logged));
         }
         let line = logged.iter().position(|b| *b == b'\n')?;
         let (head, rest) = logged.split_at_checked(line)?;
@@ -128,8 +137,18 @@ impl Wire {
     pub fn source(&self) -> &str {
         match self {
             Wire::Feed(delivery) => &delivery.feed,
-            _ => "otlp",
+            plain => plain.via(),
         }
+    }
+
+    /// What records see as the way they came; nothing for feeds, whose sources read them by name.
+    pub(crate) fn via(&self) -> &'static str {
+        PLAIN.iter().find(|(w, ..)| w == self).map_or("", |(.., source)| source)
+    }
+
+    /// Every form whose body is all there is to it.
+    pub fn plain() -> impl Iterator<Item = Wire> {
+        PLAIN.iter().map(|(wire, ..)| wire.clone())
     }
 }
 
@@ -142,7 +161,7 @@ mod tests {
         let around = [("header.x-github-event".to_owned(), "push\n".to_owned())].into();
         let feed = Delivery { feed: "github".into(), form: Form::Yaml, around };
         let body = b"a: 1\n";
-        for wire in Wire::PLAIN.into_iter().chain([Wire::Feed(Arc::new(feed)), Wire::feed("changes")]) {
+        for wire in Wire::plain().chain([Wire::Feed(Arc::new(feed)), Wire::feed("changes")]) {
             let logged = wire.logged(body);
             assert_eq!(Wire::from_log(wire.code(), &logged), Some((wire.clone(), &body[..])));
         }

@@ -184,6 +184,8 @@ pub enum Expr {
     Id(Vec<Expr>),
     /// Whether two values are equal; absent when one is.
     Same(Box<(Expr, Expr)>),
+    /// The metric point as a number of tries; whether they are what a ratio counts.
+    Tries(Box<(Expr, Expr)>),
 }
 
 impl Expr {
@@ -226,6 +228,10 @@ impl Expr {
                 let (a, b) = (both.0.eval(record, cx)?, both.1.eval(record, cx)?);
                 Some(Scalar::Bool(a == b || a.to_text() == b.to_text()))
             }
+            Expr::Tries(both) => {
+                let point = both.0.eval(record, cx)? == Scalar::Point;
+                point.then(|| Scalar::Tries(both.1.holds(record, cx)))
+            }
         }
     }
 
@@ -242,7 +248,7 @@ impl Expr {
             Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Id(all) => {
                 all.iter().for_each(|e| e.fields(to));
             }
-            Expr::If(both) | Expr::Same(both) => {
+            Expr::If(both) | Expr::Same(both) | Expr::Tries(both) => {
                 both.0.fields(to);
                 both.1.fields(to);
             }
@@ -260,7 +266,9 @@ impl Expr {
             Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Id(all) => {
                 all.iter().try_for_each(|e| e.hashed(to))
             }
-            Expr::If(both) | Expr::Same(both) => both.0.hashed(to).and_then(|()| both.1.hashed(to)),
+            Expr::If(both) | Expr::Same(both) | Expr::Tries(both) => {
+                both.0.hashed(to).and_then(|()| both.1.hashed(to))
+            }
             Expr::Call(Func::Hash, e) => e.as_it_came(to),
             Expr::Is(e, _) | Expr::Not(e) | Expr::Call(_, e) | Expr::Table(_, e) | Expr::Split(e, ..) => {
                 e.hashed(to)

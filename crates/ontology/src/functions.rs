@@ -29,6 +29,8 @@ pub enum Func {
     PathShape,
     /// What is left of 1: `1 - x`.
     Rest,
+    /// The first UUID in a text, in its usual spelling, whether it was written with `-` or `_`.
+    Uuid,
 }
 
 /// Names as written in mapping files.
@@ -44,11 +46,17 @@ pub(crate) const NAMES: &[(&str, Func)] = &[
     ("purl_version", Func::PurlVersion),
     ("path_shape", Func::PathShape),
     ("rest", Func::Rest),
+    ("uuid", Func::Uuid),
 ];
 
 /// Functions with more than one argument, and how they are written.
-pub(crate) const MORE: &[(&str, &str)] =
-    &[("split", "split('/', -1)"), ("table", "table(severity)"), ("id", "id(a, b)"), ("same", "same(a, b)")];
+pub(crate) const MORE: &[(&str, &str)] = &[
+    ("split", "split('/', -1)"),
+    ("table", "table(severity)"),
+    ("id", "id(a, b)"),
+    ("same", "same(a, b)"),
+    ("tries", "tries(metric.value, code starts 5)"),
+];
 
 /// Error shapes keep this many lines of a stack: deeper frames are the framework's.
 const SHAPE_LINES: usize = 4;
@@ -74,6 +82,7 @@ pub(crate) fn apply<'v>(f: Func, s: Scalar<'v>, cx: &Context<'v>) -> Option<Scal
         Func::PurlVersion => narrowed(s, purl_version)?,
         Func::PathShape => Scalar::Text(path_shape(&s.to_text()).into()),
         Func::Rest => Scalar::Float(1.0 - s.number()?),
+        Func::Uuid => Scalar::Text(uuid(&s.to_text())?.into()),
     })
 }
 
@@ -118,6 +127,19 @@ fn image_purl(digest: &str) -> Option<String> {
 fn purl_version(purl: &str) -> Option<&str> {
     let version = purl.strip_prefix("pkg:")?.rsplit_once('@')?.1;
     version.split(['?', '#']).next().filter(|v| !v.is_empty())
+}
+
+fn uuid(text: &str) -> Option<String> {
+    /// Where the dashes of its 36 characters are.
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+    let fits = |piece: &[u8]| {
+        piece.iter().enumerate().all(|(i, b)| match DASHES.contains(&i) {
+            true => matches!(b, b'-' | b'_'),
+            false => b.is_ascii_hexdigit(),
+        })
+    };
+    let found = text.as_bytes().windows(36).find(|w| fits(w))?;
+    Some(found.iter().map(|b| if *b == b'_' { '-' } else { char::from(b.to_ascii_lowercase()) }).collect())
 }
 
 fn is_id(piece: &str) -> bool {
@@ -186,6 +208,14 @@ mod tests {
         assert_eq!(purl_version("pkg:oci/cart@sha256:ab?tag=1"), Some("sha256:ab"));
         let purl = "pkg:oci/cart@sha256:ab?repository_url=ghcr.io/shop/cart";
         assert_eq!(image_purl("ghcr.io/Shop/cart@sha256:AB").as_deref(), Some(purl));
+    }
+
+    #[test]
+    fn a_uuid_is_found_inside_the_name_of_a_control_group() {
+        let slice =
+            "/kubepods.slice/kubepods-pod5b0c1a2e_9f3d_4c6b_8a7e_0123456789AB.slice/cri-containerd-ab.scope";
+        assert_eq!(uuid(slice).as_deref(), Some("5b0c1a2e-9f3d-4c6b-8a7e-0123456789ab"));
+        assert_eq!(uuid("/system.slice/cron.service"), None);
     }
 
     #[test]

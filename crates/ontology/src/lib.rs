@@ -29,7 +29,7 @@ pub mod value;
 mod yaml;
 
 pub use expr::{Context, Expr, FieldId, Fields, Hasher, Record};
-pub use fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, Refused, Side, Step};
+pub use fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, Refused, Side, Step, StreamId};
 pub use functions::Func;
 pub use load::{Kind, load};
 pub use mapping::{Mapping, Reads};

@@ -17,6 +17,9 @@ const BUILTIN: &[(&str, &str)] = &[
     ("core/lexicon.yaml", include_str!("../default/lexicon.yaml")),
     ("core/mapping.yaml", include_str!("../default/mapping.yaml")),
     ("core/feeds.mapping.yaml", include_str!("../default/feeds.mapping.yaml")),
+    ("core/atlas.mapping.yaml", include_str!("../default/atlas.mapping.yaml")),
+    ("core/statsd.mapping.yaml", include_str!("../default/statsd.mapping.yaml")),
+    ("core/prometheus.mapping.yaml", include_str!("../default/prometheus.mapping.yaml")),
     ("core/questions.yaml", include_str!("../default/questions.yaml")),
     ("core/alignments.yaml", include_str!("../default/alignments.yaml")),
 ];

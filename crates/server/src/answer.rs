@@ -50,7 +50,7 @@ pub(crate) fn receipt_json(signal: Signal, receipt: &Receipt) -> Vec<u8> {
 }
 
 /// What was set aside and why, in a line.
-fn message(receipt: &Receipt) -> String {
+pub(crate) fn message(receipt: &Receipt) -> String {
     const SHOWN: usize = 5;
     let mut text = format!("{} of {} items were set aside", receipt.rejected, receipt.items);
     let wrong = || receipt.reasons.iter().filter(|r| r.rejected);

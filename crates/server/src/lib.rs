@@ -9,6 +9,7 @@
 mod answer;
 mod api;
 pub mod assets;
+pub mod atlas;
 pub mod feeds;
 mod hosts;
 mod intake;
@@ -18,8 +19,11 @@ mod metrics;
 pub mod otlp_grpc;
 pub mod otlp_http;
 mod receive;
+pub mod remote_write;
+pub mod scrape;
 mod serve;
 mod signature;
+mod statsd;
 
 pub use api::Operator;
 pub use hosts::{Hosts, name_of};

@@ -1,7 +1,9 @@
 //! The limits of the receivers: each has a name, a default and a documented effect.
 
 use crate::api::BEHIND;
+use crate::scrape::TARGETS;
 use crate::serve::LARGE_READERS;
+use crate::statsd::QUEUE;
 use std::time::Duration;
 
 /// One limit as people see it.
@@ -41,7 +43,7 @@ pub struct Limits {
 }
 
 /// Every limit.
-pub const LIMITS: [Limit; 11] = [
+pub const LIMITS: [Limit; 13] = [
     // The default of the OTLP specification.
     limit(
         "request_body_bytes",
@@ -89,6 +91,8 @@ pub const LIMITS: [Limit; 11] = [
         "beyond: further bodies over 256 KiB wait to be read",
         |_| LARGE_READERS as u64,
     ),
+    limit("statsd_batches", QUEUE as u64, "beyond: datagrams are dropped and counted", |_| QUEUE as u64),
+    limit("scrape_targets", TARGETS as u64, "more are refused when the server starts", |_| TARGETS as u64),
     limit(
         "page_events",
         BEHIND as u64,
@@ -103,7 +107,7 @@ const fn limit(name: &'static str, default: u64, effect: &'static str, value: fn
 
 impl Default for Limits {
     fn default() -> Limits {
-        let [body, memory, drain, connections, streams, header, header_time, body_time, shutdown, _, _] =
+        let [body, memory, drain, connections, streams, header, header_time, body_time, shutdown, ..] =
             LIMITS.map(|l| l.default);
         Limits {
             request_body_bytes: body,

@@ -81,6 +81,8 @@ pub(crate) enum Coding {
     None,
     Gzip,
     Zstd,
+    /// The block format; only where a protocol asks for it.
+    Snappy,
 }
 
 /// The codings in the words of `Accept-Encoding`.
@@ -160,14 +162,19 @@ impl Receiver {
         figures.iter().map(|((form, outcome), count)| (form.clone(), *outcome, *count)).collect()
     }
 
+    /// Counts under an outcome of the caller's own.
+    pub(crate) fn count_as(&self, form: &str, outcome: &'static str, count: u64) {
+        let mut figures = self.0.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        *figures.entry((form.to_owned(), outcome)).or_default() += count;
+    }
+
     pub(crate) fn count(&self, form: &str, outcome: &Result<Receipt, Trouble>) {
         let outcome = match outcome {
             Ok(receipt) if receipt.rejected > 0 => "partly_accepted",
             Ok(_) => "accepted",
             Err(trouble) => trouble.outcome(),
         };
-        let mut figures = self.0.figures.lock().unwrap_or_else(PoisonError::into_inner);
-        *figures.entry((form.to_owned(), outcome)).or_default() += 1;
+        self.count_as(form, outcome, 1);
     }
 
     fn hold(&self, share: &mut Share, bytes: u64) -> Result<(), Trouble> {
@@ -228,6 +235,13 @@ impl Receiver {
         Ok(Held { bytes: if rest.is_empty() { first } else { rest.freeze() }, share })
     }
 
+    /// Counts bytes that came some other way than as a request.
+    pub(crate) fn hand(&self, bytes: Bytes) -> Result<Held, Trouble> {
+        let mut share = Share::default();
+        self.hold(&mut share, bytes.len() as u64)?;
+        Ok(Held { bytes, share })
+    }
+
     /// Reads what is left of a refused request and throws it away: a sender that is still writing when the connection
     /// closes would see that instead of the answer.
     pub(crate) async fn drain(&self, mut body: Body, trouble: Option<&Trouble>) {
@@ -269,6 +283,9 @@ impl Receiver {
     }
 
     fn unpack_now(&self, held: &Held, coding: Coding) -> Result<Held, Trouble> {
+        if coding == Coding::Snappy {
+            return self.unsnap(held);
+        }
         const STEP: u64 = 256 << 10;
         /// The zstd format asks decoders to take 8 MB; more would be memory that no limit counts.
         const ZSTD_WINDOW_LOG: u32 = 23;
@@ -278,7 +295,7 @@ impl Receiver {
         };
         let input = &held.bytes[..];
         let mut reader: Box<dyn Read> = match coding {
-            Coding::None => Box::new(input),
+            Coding::None | Coding::Snappy => Box::new(input),
             Coding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(input)),
             Coding::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(damaged)?;
@@ -299,6 +316,26 @@ impl Receiver {
                 return Ok(Held { bytes: out.into(), share });
             }
         }
+    }
+
+    /// A snappy block says its size first: nothing is set aside for one that is too large, or that its bytes cannot become.
+    fn unsnap(&self, held: &Held) -> Result<Held, Trouble> {
+        /// The longest copy gives 64 bytes and takes 3 (format description, "Copies").
+        const DENSEST: u64 = 22;
+        let damaged = |e: snap::Error| Trouble::Malformed(format!("the body is not a snappy block: {e}"));
+        let limit = self.0.limits.request_body_bytes;
+        let size = snap::raw::decompress_len(&held.bytes).map_err(damaged)? as u64;
+        if size > limit {
+            return Err(Trouble::TooLarge { limit, decompressed: true });
+        }
+        if size > (held.bytes.len() as u64 + 1) * DENSEST {
+            let told = format!("the snappy block says that it holds {size} bytes, which cannot be");
+            return Err(Trouble::Malformed(told));
+        }
+        let mut share = Share::default();
+        self.hold(&mut share, size)?;
+        let out = snap::raw::Decoder::new().decompress_vec(&held.bytes).map_err(damaged)?;
+        Ok(Held { bytes: out.into(), share })
     }
 
     /// Hands a request over and waits for its fate. A sender that goes away meanwhile does not stop it half way.

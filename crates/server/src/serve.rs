@@ -6,8 +6,10 @@ use crate::intake::{Intake, Receipt, Refusal, Wire};
 use crate::limits::Limits;
 use crate::listen::{ListenError, Port};
 use crate::otlp_http::Origins;
+use crate::scrape::{self, Target};
 use crate::signature::Secrets;
-use crate::{Receiver, api, assets, feeds, metrics, otlp_grpc, otlp_http};
+use crate::statsd::Lines;
+use crate::{Receiver, api, assets, atlas, feeds, metrics, otlp_grpc, otlp_http, remote_write};
 use axum::body::Body;
 use axum::extract::State;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
@@ -44,6 +46,7 @@ pub struct Addresses {
 /// A server that runs.
 pub struct Running {
     engine: Arc<Engine>,
+    receiver: Receiver,
     addresses: Addresses,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -58,6 +61,24 @@ impl Running {
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// Takes StatsD at a UDP address; the address, with the port that was given when port 0 was asked for.
+    ///
+    /// # Errors
+    /// When the port cannot be had.
+    pub async fn take_statsd(&mut self, wanted: SocketAddr) -> Result<SocketAddr, ListenError> {
+        let lines = Lines::open(wanted).await?;
+        let addr = lines.addr().unwrap_or(wanted);
+        self.tasks.extend(lines.serve(self.receiver.clone(), self.stop.subscribe()));
+        Ok(addr)
+    }
+
+    /// Reads `/metrics` of others every so often.
+    pub fn scrape(&mut self, targets: &[Target], every: Duration) {
+        let start =
+            |t: &Target| scrape::start(t.clone(), every, self.receiver.clone(), self.stop.subscribe());
+        self.tasks.extend(targets.iter().take(scrape::TARGETS).map(start));
     }
 
     /// Takes no more requests, finishes those in flight, ends.
@@ -106,6 +127,8 @@ pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, L
     let (stop, stopped) = watch::channel(false);
     let door = Door { hosts, bound: addresses.http.ip(), receiver: receiver.clone() };
     let main = feeds::routes(receiver.clone(), secrets)
+        .merge(remote_write::routes(receiver.clone()))
+        .merge(atlas::routes(receiver.clone()))
         .merge(metrics::routes(Arc::clone(&engine), receiver.clone(), connections))
         .merge(api::routes(Arc::clone(&engine), operator))
         .merge(assets::routes())
@@ -116,10 +139,10 @@ pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, L
     let mut tasks = vec![
         tokio::spawn(http.serve(main, limits.clone(), stopped.clone())),
         tokio::spawn(grpc.serve(otlp_grpc::routes(receiver.clone()), limits.clone(), stopped.clone())),
-        tokio::spawn(otlp.serve(otlp_http::routes(receiver, origins), limits, stopped.clone())),
+        tokio::spawn(otlp.serve(otlp_http::routes(receiver.clone(), origins), limits, stopped.clone())),
     ];
     tasks.push(tokio::spawn(look(Arc::clone(&engine), stopped)));
-    Ok(Running { engine, addresses, stop, tasks })
+    Ok(Running { engine, receiver, addresses, stop, tasks })
 }
 
 async fn look(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {

@@ -4,25 +4,34 @@ use crate::args::{Listen, OntologyFrom, Serve};
 use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::{out, rim};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use engine::{Engine, LostHashKey, Options};
 use ontology::Ontology;
 use server::otlp_http::Origins;
-use server::{Addresses, Hosts, Operator, Running, Secret, Secrets, Settings};
+use server::{Addresses, Hosts, Operator, Running, Secret, Secrets, Settings, scrape};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Runs a server until Ctrl-C or SIGTERM.
 pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     let lost_hash_key = if args.new_hash_key { LostHashKey::Replace } else { LostHashKey::Refuse };
-    let running = start(&args.data, &args.listen, &args.ontology, lost_hash_key).await?;
+    rim::guard_statsd(args.statsd, &args.listen)?;
+    if args.scrapes.len() > scrape::TARGETS {
+        bail!("{} targets to scrape; at most {} can be", args.scrapes.len(), scrape::TARGETS);
+    }
+    let mut running = start(&args.data, &args.listen, &args.ontology, lost_hash_key).await?;
     rim::on_hangup(running.engine(), args.ontology.clone())?;
     // From here on; while the log is replayed, a signal ends the process at once, which the log survives.
     let stop = rim::Stop::listen()?;
     let a = running.addresses();
     out::note(&format!("web UI and API at http://{}", a.http));
     out::note(&format!("OTLP/gRPC at {}, OTLP/HTTP at http://{}", a.otlp_grpc, a.otlp_http));
+    if let Some(wanted) = args.statsd {
+        let statsd = running.take_statsd(wanted).await.context("opening the ports")?;
+        out::note(&format!("StatsD at {statsd}, UDP"));
+    }
+    running.scrape(&args.scrapes, Duration::from_secs(args.scrape_interval));
     stop.came().await;
     out::note("stopping");
     running.stop().await;

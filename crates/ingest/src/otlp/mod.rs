@@ -208,6 +208,8 @@ pub(crate) trait Sink<'a> {
     fn log(&mut self, head: &LogHead<'a>);
     /// The item that began was a metric point.
     fn point(&mut self, metric: &MetricHead<'a>, point: &Point);
+    /// A part of what was sent is of no use, whatever the mapping says.
+    fn in_part(&mut self, what: &'static str, detail: String);
     /// Something that began could not be read.
     fn unreadable(&mut self, detail: String);
 }

@@ -3,5 +3,6 @@
 
 mod grpc;
 mod http_ports;
+mod numbers;
 mod ports;
 mod world;

@@ -11,7 +11,10 @@ use ontology::{Ontology, Time};
 use server::limits::Limits;
 use server::listen::Port;
 use server::otlp_http::Origins;
-use server::{Intake, Receipt, Receiver, Refusal, Secrets, SetAside, Wire, feeds, otlp_grpc, otlp_http};
+use server::{
+    Intake, Receipt, Receiver, Refusal, Secrets, SetAside, Wire, atlas, feeds, otlp_grpc, otlp_http,
+    remote_write,
+};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -75,7 +78,10 @@ pub(crate) async fn world(limits: Limits) -> World {
     };
     let grpc = serve(otlp_grpc::routes(receiver.clone())).await;
     let otlp = serve(otlp_http::routes(receiver.clone(), Origins::Loopback)).await;
-    let main = serve(feeds::routes(receiver.clone(), Secrets::default())).await;
+    let main = feeds::routes(receiver.clone(), Secrets::default())
+        .merge(remote_write::routes(receiver.clone()))
+        .merge(atlas::routes(receiver.clone()));
+    let main = serve(main).await;
     World { memory, receiver, grpc, otlp, main, stop, servers }
 }
 
