@@ -12,8 +12,12 @@
 
 mod describe;
 mod draw;
+mod elastic;
+mod embedded;
 mod feed;
 mod intake;
+mod jaeger;
+mod loki;
 mod observation;
 mod otlp;
 mod plan;
@@ -23,10 +27,14 @@ mod record;
 mod refusal;
 mod resource;
 mod scene;
+mod syslog;
 mod tell;
 mod wire;
+mod zipkin;
+mod zipkin_proto;
 
 pub use describe::describe;
+pub use elastic::{BulkItem, bulk_items};
 pub use refusal::{IN_PART, NOT_MAPPED, is_senders_fault};
 pub use wire::{Feed, Wire};
 
@@ -111,11 +119,12 @@ impl Normaliser {
             context: Context { lookups: &self.ontology.mapping.lookups, hasher: &self.hasher },
             longest_text: self.limits.text_bytes,
         };
+        let via = wire.source();
         let draw = match wire {
             Wire::Feed(feed) => feed::read(&reader, feed.name(), body, recorded)?,
             Wire::TracesProto | Wire::TracesJson => {
                 let json = if wire == Wire::TracesJson { Some(feed::parse(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces);
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via);
                 match &json {
                     Some(json) => otlp::json::traces(json, &mut intake)?,
                     None => otlp::traces::read(body, &mut intake)?,
@@ -124,7 +133,7 @@ impl Normaliser {
             }
             Wire::MetricsProto | Wire::MetricsJson => {
                 let json = if wire == Wire::MetricsJson { Some(feed::parse(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics);
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via);
                 match &json {
                     Some(json) => otlp::json::metrics(json, &mut intake)?,
                     None => otlp::metrics::read(body, &mut intake)?,
@@ -133,11 +142,45 @@ impl Normaliser {
             }
             Wire::LogsProto | Wire::LogsJson => {
                 let json = if wire == Wire::LogsJson { Some(feed::parse(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs);
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via);
                 match &json {
                     Some(json) => otlp::json::logs(json, &mut intake)?,
                     None => otlp::logs::read(body, &mut intake)?,
                 }
+                intake.draw
+            }
+            Wire::ZipkinJson => {
+                let json = feed::parse(body)?;
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via);
+                zipkin::read(&json, &mut intake)?;
+                intake.draw
+            }
+            Wire::ZipkinProto | Wire::Jaeger => {
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via);
+                match wire {
+                    Wire::Jaeger => jaeger::read(body, &mut intake)?,
+                    _ => zipkin_proto::read(body, &mut intake)?,
+                }
+                intake.draw
+            }
+            Wire::LokiJson => {
+                let json = feed::parse(body)?;
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via);
+                loki::json(&json, &mut intake)?;
+                intake.draw
+            }
+            Wire::LokiProto | Wire::Syslog => {
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via);
+                match wire {
+                    Wire::Syslog => syslog::read(body, recorded, &mut intake)?,
+                    _ => loki::proto(body, &mut intake)?,
+                }
+                intake.draw
+            }
+            Wire::ElasticBulk => {
+                let lines = elastic::parse(body)?;
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via);
+                elastic::read(&lines, recorded, &mut intake);
                 intake.draw
             }
         };

@@ -9,6 +9,8 @@ use ontology::{AttrId, ClassId, Ontology, RelationId};
 /// The names under which a record's own parts, as OTLP defines them, are told to the mapping.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Parts {
+    /// The name of the source whose form it came in.
+    pub via: Option<FieldId>,
     pub time: Option<FieldId>,
     pub observed_at: Option<FieldId>,
     pub span_id: Option<FieldId>,
@@ -32,6 +34,7 @@ impl Parts {
     fn of(o: &Ontology) -> Parts {
         let f = |name: &str| o.mapping.fields.id(name);
         Parts {
+            via: f("via"),
             time: f("time"),
             observed_at: f("observed_at"),
             span_id: f("span.id"),
@@ -54,6 +57,7 @@ impl Parts {
 
     fn all(&self) -> impl Iterator<Item = FieldId> {
         [
+            self.via,
             self.time,
             self.observed_at,
             self.span_id,

@@ -15,6 +15,20 @@ pub enum Wire {
     LogsProto,
     /// The same as OTLP/JSON.
     LogsJson,
+    /// Zipkin v2, a JSON list of spans.
+    ZipkinJson,
+    /// The same as `zipkin.proto3.ListOfSpans`.
+    ZipkinProto,
+    /// Jaeger's `jaeger.api_v2.PostSpansRequest`, protobuf.
+    Jaeger,
+    /// Loki's `logproto.PushRequest`, protobuf with snappy undone.
+    LokiProto,
+    /// The same as JSON.
+    LokiJson,
+    /// Elasticsearch's `_bulk`: lines of JSON.
+    ElasticBulk,
+    /// Syslog messages, each with its length in bytes before it (RFC 6587, octet counting).
+    Syslog,
     /// A JSON feed for what has no OTLP form.
     Feed(Feed),
 }
@@ -64,7 +78,16 @@ impl Wire {
     pub fn all() -> impl Iterator<Item = Wire> {
         use Wire::{LogsJson, LogsProto, MetricsJson, MetricsProto, TracesJson, TracesProto};
         let otlp = [TracesProto, TracesJson, MetricsProto, MetricsJson, LogsProto, LogsJson];
-        otlp.into_iter().chain(Feed::ALL.into_iter().map(Wire::Feed))
+        let others = [
+            Wire::ZipkinJson,
+            Wire::ZipkinProto,
+            Wire::Jaeger,
+            Wire::LokiProto,
+            Wire::LokiJson,
+            Wire::ElasticBulk,
+            Wire::Syslog,
+        ];
+        otlp.into_iter().chain(others).chain(Feed::ALL.into_iter().map(Wire::Feed))
     }
 
     /// The number written to the log. Never changes meaning.
@@ -76,6 +99,13 @@ impl Wire {
             Wire::MetricsJson => 4,
             Wire::LogsProto => 5,
             Wire::LogsJson => 6,
+            Wire::ZipkinJson => 16,
+            Wire::ZipkinProto => 17,
+            Wire::Jaeger => 18,
+            Wire::LokiProto => 19,
+            Wire::LokiJson => 20,
+            Wire::ElasticBulk => 21,
+            Wire::Syslog => 22,
             Wire::Feed(Feed::CdEvents) => 32,
             Wire::Feed(Feed::Changes) => 33,
             Wire::Feed(Feed::Experiments) => 34,
@@ -94,6 +124,11 @@ impl Wire {
     pub const fn source(self) -> &'static str {
         match self {
             Wire::Feed(feed) => feed.name(),
+            Wire::ZipkinJson | Wire::ZipkinProto => "zipkin",
+            Wire::Jaeger => "jaeger",
+            Wire::LokiProto | Wire::LokiJson => "loki",
+            Wire::ElasticBulk => "elasticsearch",
+            Wire::Syslog => "syslog",
             _ => "otlp",
         }
     }

@@ -175,8 +175,8 @@ pub enum Expr {
     Table(u16, Box<Expr>),
     /// A piece between separators, from the end when negative.
     Split(Box<Expr>, Arc<str>, i32),
-    /// The parts joined by `/`; absent when one is.
-    Id(Vec<Expr>),
+    /// The parts joined by `/` (`id`) or by a space (`words`); absent when one is.
+    Join(&'static str, Vec<Expr>),
     /// Whether two values are equal; absent when one is.
     Same(Box<(Expr, Expr)>),
 }
@@ -206,12 +206,12 @@ impl Expr {
                 found.map(|s| Scalar::text(s))
             }
             Expr::Split(e, sep, n) => functions::split(e.eval(record, cx)?, sep, *n),
-            Expr::Id(parts) => {
+            Expr::Join(between, parts) => {
                 let mut id = String::new();
                 for part in parts {
                     let value = part.eval(record, cx)?;
                     if !id.is_empty() {
-                        id.push('/');
+                        id.push_str(between);
                     }
                     id.push_str(&value.to_text());
                 }
@@ -234,7 +234,7 @@ impl Expr {
         match self {
             Expr::Field(f) => to.push(*f),
             Expr::Text(_) | Expr::Int(_) | Expr::Float(_) | Expr::Bool(_) => {}
-            Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Id(all) => {
+            Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Join(_, all) => {
                 all.iter().for_each(|e| e.fields(to));
             }
             Expr::If(both) | Expr::Same(both) => {

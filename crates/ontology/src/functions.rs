@@ -2,6 +2,7 @@
 
 use crate::expr::Context;
 use crate::scalar::Scalar;
+use crate::template::template;
 use std::borrow::Cow;
 
 /// A function of one value.
@@ -29,6 +30,10 @@ pub enum Func {
     PathShape,
     /// What is left of 1: `1 - x`.
     Rest,
+    /// Seconds to milliseconds.
+    SecondsMillis,
+    /// A line of a log with what differs from one to the next replaced by `<*>`.
+    Template,
 }
 
 /// Names as written in mapping files.
@@ -44,11 +49,18 @@ pub(crate) const NAMES: &[(&str, Func)] = &[
     ("purl_version", Func::PurlVersion),
     ("path_shape", Func::PathShape),
     ("rest", Func::Rest),
+    ("seconds_millis", Func::SecondsMillis),
+    ("template", Func::Template),
 ];
 
 /// Functions with more than one argument, and how they are written.
-pub(crate) const MORE: &[(&str, &str)] =
-    &[("split", "split('/', -1)"), ("table", "table(severity)"), ("id", "id(a, b)"), ("same", "same(a, b)")];
+pub(crate) const MORE: &[(&str, &str)] = &[
+    ("split", "split('/', -1)"),
+    ("table", "table(severity)"),
+    ("id", "id(a, b)"),
+    ("words", "words(a, b)"),
+    ("same", "same(a, b)"),
+];
 
 /// Error shapes keep this many lines of a stack: deeper frames are the framework's.
 const SHAPE_LINES: usize = 4;
@@ -74,6 +86,8 @@ pub(crate) fn apply<'v>(f: Func, s: Scalar<'v>, cx: &Context<'v>) -> Option<Scal
         Func::PurlVersion => narrowed(s, purl_version)?,
         Func::PathShape => Scalar::Text(path_shape(&s.to_text()).into()),
         Func::Rest => Scalar::Float(1.0 - s.number()?),
+        Func::SecondsMillis => Scalar::Float(s.number()? * 1e3),
+        Func::Template => Scalar::Text(Some(template(&s.to_text())).filter(|t| !t.is_empty())?.into()),
     })
 }
 

@@ -14,8 +14,15 @@ const BUILTIN: &[(&str, &str)] = &[
     ("core/rules.yaml", include_str!("../default/rules.yaml")),
     ("core/actions.yaml", include_str!("../default/actions.yaml")),
     ("core/lexicon.yaml", include_str!("../default/lexicon.yaml")),
+    // Before the mapping of spans, whose operations need the service that it names.
+    ("core/zipkin.mapping.yaml", include_str!("../default/zipkin.mapping.yaml")),
     ("core/mapping.yaml", include_str!("../default/mapping.yaml")),
     ("core/feeds.mapping.yaml", include_str!("../default/feeds.mapping.yaml")),
+    ("core/loki.mapping.yaml", include_str!("../default/loki.mapping.yaml")),
+    ("core/elasticsearch.mapping.yaml", include_str!("../default/elasticsearch.mapping.yaml")),
+    ("core/syslog.mapping.yaml", include_str!("../default/syslog.mapping.yaml")),
+    ("core/access-log.mapping.yaml", include_str!("../default/access-log.mapping.yaml")),
+    ("core/logs.mapping.yaml", include_str!("../default/logs.mapping.yaml")),
     ("core/questions.yaml", include_str!("../default/questions.yaml")),
     ("core/alignments.yaml", include_str!("../default/alignments.yaml")),
 ];
