@@ -92,6 +92,7 @@ pub fn guard(listen: &Listen) -> Result<(), Wrong> {
     let Ports { http, otlp_grpc, otlp_http } = &listen.ports;
     let open = [("--http", http), ("--otlp-grpc", otlp_grpc), ("--otlp-http", otlp_http)]
         .into_iter()
+        .chain(listen.syslog.as_ref().map(|addr| ("--syslog", addr)))
         .find(|(_, addr)| !addr.ip().to_canonical().is_loopback());
     match open {
         Some((flag, addr)) if !listen.unprotected => Err(Wrong(format!(
@@ -159,6 +160,7 @@ mod tests {
         let addr = |text: &str| text.parse().unwrap();
         Listen {
             ports: Ports { http: addr(http), otlp_grpc: addr("127.0.0.1:1"), otlp_http: addr("[::1]:2") },
+            syslog: None,
             unprotected,
             allow_origins: Vec::new(),
             allow_hosts: Vec::new(),

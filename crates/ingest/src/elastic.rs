@@ -33,6 +33,18 @@ impl BulkItem<'_> {
     pub fn adds(&self) -> bool {
         matches!(self.action, "index" | "create")
     }
+
+    /// Why it is not taken, for its sender; `None` when it is.
+    pub fn problem(&self) -> Option<String> {
+        match document(self) {
+            Line::Document(_, document) => {
+                let mut read = Document { head: LogHead::EMPTY, wrong: None, name: String::new() };
+                read.time(document.get("@timestamp").unwrap_or(&Value::Null));
+                read.wrong
+            }
+            Line::Aside(_, why) | Line::Unreadable(why) => Some(why),
+        }
+    }
 }
 
 /// The actions of a bulk request.

@@ -541,3 +541,71 @@ fn documents_for_elasticsearch_become_what_their_common_schema_says() {
         assert!(message.contains(why), "{message}");
     }
 }
+
+#[test]
+fn entity_events_become_nodes_their_relations_and_their_end() {
+    let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let map = |key: &str, pairs: &[(&str, &str)]| {
+        let values: Vec<_> = pairs.iter().map(|(k, v)| text(k, v)).collect();
+        json!({"key": key, "value": {"kvlistValue": {"values": values}}})
+    };
+    let related = |kind: &str, of: &str, id: (&str, &str)| json!({"kvlistValue": {"values": [text("relationship.type", kind), text("entity.type", of), map("entity.id", &[id])]}});
+    let record = |name: &str, attributes: Vec<serde_json::Value>| json!({"timeUnixNano": format!("{NOW}000000000"), "eventName": name, "attributes": attributes});
+    let relations = json!({"key": "entity.relationships", "value": {"arrayValue": {"values": [
+        related("part_of", "k8s.namespace", ("k8s.namespace.name", "shop")),
+        related("part_of", "k8s.replicaset", ("k8s.replicaset.uid", "rs-1")),
+        related("runs_on", "k8s.node", ("k8s.node.uid", "node-1")),
+    ]}}});
+    let interval = json!({"key": "entity.report.interval", "value": {"intValue": "120000"}});
+    let records = json!([
+        record(
+            "entity.state",
+            vec![
+                text("entity.type", "k8s.pod"),
+                map("entity.id", &[("k8s.pod.uid", "p-1")]),
+                interval,
+                relations
+            ]
+        ),
+        record(
+            "entity.state",
+            vec![
+                text("entity.type", "k8s.node"),
+                map("entity.id", &[("k8s.node.uid", "node-1")]),
+                map("entity.description", &[("k8s.node.name", "worker-a")])
+            ]
+        ),
+        record(
+            "entity.delete",
+            vec![
+                text("entity.type", "k8s.replicaset"),
+                map("entity.id", &[("k8s.replicaset.uid", "rs-0")]),
+                text("entity.delete.reason", "terminated")
+            ]
+        ),
+        record(
+            "entity.state",
+            vec![text("entity.type", "coffee.machine"), map("entity.id", &[("coffee.machine.id", "1")])]
+        ),
+        record("entity.state", vec![]),
+    ]);
+    let body = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]});
+    let batch = read(Wire::LogsJson, body.to_string());
+    has(
+        &batch,
+        &[
+            "{report_interval: 120, pod_uid: p-1}",
+            "Instance(p-1) -runs_on-> Host(node-1)",
+            "Instance(p-1) -in_workload-> Workload(rs-1)",
+            "{node_uid: node-1, name: worker-a}",
+            "{uid: rs-1}",
+            "ended Workload(rs-0) at 2026-11-24T12:05:00Z",
+        ],
+    );
+    refuses(&batch, "not mapped: relationship to an entity that has no edge here", 1);
+    refuses(&batch, "not mapped: entity of a type that has no class here", 1);
+    refuses(&batch, "not mapped: entity event without entity.type", 1);
+    let shown = batch.refused.iter().map(|r| r.detail.as_str()).collect::<Vec<_>>().join("; ");
+    assert!(shown.contains("k8s.namespace") && shown.contains("coffee.machine"), "{shown}");
+    assert_eq!(batch.refused.iter().map(|r| r.items).sum::<u64>(), 3, "{:?}", batch.refused);
+}

@@ -32,6 +32,8 @@ pub enum Func {
     Rest,
     /// Seconds to milliseconds.
     SecondsMillis,
+    /// Milliseconds to seconds.
+    MillisSeconds,
     /// A line of a log with what differs from one to the next replaced by `<*>`.
     Template,
 }
@@ -50,6 +52,7 @@ pub(crate) const NAMES: &[(&str, Func)] = &[
     ("path_shape", Func::PathShape),
     ("rest", Func::Rest),
     ("seconds_millis", Func::SecondsMillis),
+    ("millis_seconds", Func::MillisSeconds),
     ("template", Func::Template),
 ];
 
@@ -87,6 +90,7 @@ pub(crate) fn apply<'v>(f: Func, s: Scalar<'v>, cx: &Context<'v>) -> Option<Scal
         Func::PathShape => Scalar::Text(path_shape(&s.to_text()).into()),
         Func::Rest => Scalar::Float(1.0 - s.number()?),
         Func::SecondsMillis => Scalar::Float(s.number()? * 1e3),
+        Func::MillisSeconds => Scalar::Float(s.number()? / 1e3),
         Func::Template => Scalar::Text(Some(template(&s.to_text())).filter(|t| !t.is_empty())?.into()),
     })
 }

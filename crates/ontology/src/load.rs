@@ -23,6 +23,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("core/syslog.mapping.yaml", include_str!("../default/syslog.mapping.yaml")),
     ("core/access-log.mapping.yaml", include_str!("../default/access-log.mapping.yaml")),
     ("core/logs.mapping.yaml", include_str!("../default/logs.mapping.yaml")),
+    ("core/entities.mapping.yaml", include_str!("../default/entities.mapping.yaml")),
     ("core/questions.yaml", include_str!("../default/questions.yaml")),
     ("core/alignments.yaml", include_str!("../default/alignments.yaml")),
 ];

@@ -9,16 +9,21 @@
 mod answer;
 mod api;
 pub mod assets;
+pub mod elastic;
 pub mod feeds;
 mod hosts;
 mod intake;
 pub mod limits;
 pub mod listen;
+pub mod loki;
 mod metrics;
 pub mod otlp_grpc;
 pub mod otlp_http;
+mod posted;
 mod receive;
 mod serve;
+pub mod syslog;
+pub mod zipkin;
 
 pub use hosts::{Hosts, name_of};
 pub use intake::{Feed, Intake, Receipt, Refusal, SetAside, Wire};

@@ -2,6 +2,7 @@
 
 use crate::api::BEHIND;
 use crate::serve::LARGE_READERS;
+use crate::syslog;
 use std::time::Duration;
 
 /// One limit as people see it.
@@ -41,7 +42,7 @@ pub struct Limits {
 }
 
 /// Every limit.
-pub const LIMITS: [Limit; 11] = [
+pub const LIMITS: [Limit; 14] = [
     // The default of the OTLP specification.
     limit(
         "request_body_bytes",
@@ -95,6 +96,21 @@ pub const LIMITS: [Limit; 11] = [
         "of one open page; beyond: it misses the oldest events and reads the state again",
         |_| BEHIND as u64,
     ),
+    limit("syslog_message_bytes", syslog::MESSAGE as u64, "a longer syslog message is left out", |_| {
+        syslog::MESSAGE as u64
+    }),
+    limit(
+        "syslog_connections",
+        syslog::CONNECTIONS as u64,
+        "beyond: further connections wait to be accepted",
+        |_| syslog::CONNECTIONS as u64,
+    ),
+    limit(
+        "syslog_queue",
+        syslog::QUEUE as u64,
+        "beyond: senders over TCP wait, and datagrams are left out",
+        |_| syslog::QUEUE as u64,
+    ),
 ];
 
 const fn limit(name: &'static str, default: u64, effect: &'static str, value: fn(&Limits) -> u64) -> Limit {
@@ -103,7 +119,7 @@ const fn limit(name: &'static str, default: u64, effect: &'static str, value: fn
 
 impl Default for Limits {
     fn default() -> Limits {
-        let [body, memory, drain, connections, streams, header, header_time, body_time, shutdown, _, _] =
+        let [body, memory, drain, connections, streams, header, header_time, body_time, shutdown, ..] =
             LIMITS.map(|l| l.default);
         Limits {
             request_body_bytes: body,

@@ -78,6 +78,8 @@ pub(crate) enum Coding {
     None,
     Gzip,
     Zstd,
+    /// Snappy's block format, which says how long it becomes.
+    Snappy,
 }
 
 /// The codings in the words of `Accept-Encoding`.
@@ -268,8 +270,11 @@ impl Receiver {
             _ => Trouble::Malformed(format!("the body cannot be decompressed: {e}")),
         };
         let input = &held.bytes[..];
+        if coding == Coding::Snappy {
+            return self.unsnapped(input);
+        }
         let mut reader: Box<dyn Read> = match coding {
-            Coding::None => Box::new(input),
+            Coding::None | Coding::Snappy => Box::new(input),
             Coding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(input)),
             Coding::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(damaged)?;
@@ -290,6 +295,27 @@ impl Receiver {
                 return Ok(Held { bytes: out.into(), share });
             }
         }
+    }
+
+    fn unsnapped(&self, input: &[u8]) -> Result<Held, Trouble> {
+        let damaged =
+            |e: snap::Error| Trouble::Malformed(format!("the body is not in snappy's block format: {e}"));
+        let limit = self.0.limits.request_body_bytes;
+        let length = snap::raw::decompress_len(input).map_err(damaged)?;
+        if length as u64 > limit {
+            return Err(Trouble::TooLarge { limit, decompressed: true });
+        }
+        let mut share = Share::default();
+        self.hold(&mut share, length as u64)?;
+        let out = snap::raw::Decoder::new().decompress_vec(input).map_err(damaged)?;
+        Ok(Held { bytes: out.into(), share })
+    }
+
+    /// What did not come as a request, counted like one.
+    pub(crate) fn held(&self, bytes: Bytes) -> Result<Held, Trouble> {
+        let mut share = Share::default();
+        self.hold(&mut share, bytes.len() as u64)?;
+        Ok(Held { bytes, share })
     }
 
     /// Hands a request over and waits for its fate. A sender that goes away meanwhile does not stop it half way.

@@ -5,7 +5,8 @@ use crate::intake::{Intake, Receipt, Refusal, Wire};
 use crate::limits::Limits;
 use crate::listen::{ListenError, Port};
 use crate::otlp_http::Origins;
-use crate::{Receiver, api, assets, feeds, metrics, otlp_grpc, otlp_http};
+use crate::syslog::Syslog;
+use crate::{Receiver, api, assets, elastic, feeds, loki, metrics, otlp_grpc, otlp_http, zipkin};
 use axum::body::Body;
 use axum::extract::State;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
@@ -37,6 +38,8 @@ pub struct Addresses {
     pub otlp_grpc: SocketAddr,
     /// OTLP over HTTP.
     pub otlp_http: SocketAddr,
+    /// Syslog over UDP and TCP, when it is wanted.
+    pub syslog: Option<SocketAddr>,
 }
 
 /// A server that runs.
@@ -81,11 +84,16 @@ pub async fn start(
     let http = Port::open(wanted.http, "the web UI and API", "--http").await?;
     let grpc = Port::open(wanted.otlp_grpc, "OTLP/gRPC", "--otlp-grpc").await?;
     let otlp = Port::open(wanted.otlp_http, "OTLP/HTTP", "--otlp-http").await?;
+    let syslog = match wanted.syslog {
+        Some(addr) => Some(Syslog::open(addr).await?),
+        None => None,
+    };
     let addr = |port: &Port, wanted: SocketAddr| port.addr().unwrap_or(wanted);
     let addresses = Addresses {
         http: addr(&http, wanted.http),
         otlp_grpc: addr(&grpc, wanted.otlp_grpc),
         otlp_http: addr(&otlp, wanted.otlp_http),
+        syslog: syslog.as_ref().and_then(|s| s.addr().ok()).or(wanted.syslog),
     };
     let connections = [("http", &http), ("otlp_grpc", &grpc), ("otlp_http", &otlp)]
         .map(|(name, port)| (name, port.connections()));
@@ -94,6 +102,9 @@ pub async fn start(
     let (stop, stopped) = watch::channel(false);
     let door = Door { hosts, bound: addresses.http.ip(), receiver: receiver.clone() };
     let main = feeds::routes(receiver.clone())
+        .merge(zipkin::routes(receiver.clone()))
+        .merge(loki::routes(receiver.clone()))
+        .merge(elastic::routes(receiver.clone()))
         .merge(metrics::routes(Arc::clone(&engine), receiver.clone(), connections))
         .merge(api::routes(Arc::clone(&engine)))
         .merge(assets::routes())
@@ -101,11 +112,13 @@ pub async fn start(
         .method_not_allowed_fallback(wrong_method)
         .layer(map_response_with_state(stopped.clone(), until_stopped))
         .layer(from_fn_with_state(door, known_host));
+    let syslog = syslog.map(|s| tokio::spawn(s.serve(receiver.clone(), stopped.clone())));
     let mut tasks = vec![
         tokio::spawn(http.serve(main, limits.clone(), stopped.clone())),
         tokio::spawn(grpc.serve(otlp_grpc::routes(receiver.clone()), limits.clone(), stopped.clone())),
         tokio::spawn(otlp.serve(otlp_http::routes(receiver, origins), limits, stopped.clone())),
     ];
+    tasks.extend(syslog);
     tasks.push(tokio::spawn(look(Arc::clone(&engine), stopped)));
     Ok(Running { engine, addresses, stop, tasks })
 }
@@ -287,7 +300,7 @@ mod tests {
     async fn every_page_of_the_main_port_answers_to_known_names_only() {
         let (engine, _folder) = engine();
         let any = "127.0.0.1:0".parse().unwrap();
-        let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any };
+        let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any, syslog: None };
         let hosts = Hosts::Listed(vec!["graph.example".to_owned()]);
         let running = start(engine, wanted, Origins::Loopback, hosts).await.unwrap();
         let address = running.addresses().http;

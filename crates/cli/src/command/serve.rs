@@ -21,6 +21,9 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     let a = running.addresses();
     out::note(&format!("web UI and API at http://{}", a.http));
     out::note(&format!("OTLP/gRPC at {}, OTLP/HTTP at http://{}", a.otlp_grpc, a.otlp_http));
+    if let Some(syslog) = a.syslog {
+        out::note(&format!("syslog at {syslog}, UDP and TCP"));
+    }
     stop.came().await;
     out::note("stopping");
     running.stop().await;
@@ -86,7 +89,12 @@ pub async fn start(
     })
     .await??;
     let ports = &listen.ports;
-    let addresses = Addresses { http: ports.http, otlp_grpc: ports.otlp_grpc, otlp_http: ports.otlp_http };
+    let addresses = Addresses {
+        http: ports.http,
+        otlp_grpc: ports.otlp_grpc,
+        otlp_http: ports.otlp_http,
+        syslog: listen.syslog,
+    };
     server::start(Arc::new(engine), addresses, origins(listen), hosts(listen))
         .await
         .context("opening the ports")

@@ -3,5 +3,6 @@
 
 mod grpc;
 mod http_ports;
+mod others;
 mod ports;
 mod world;

@@ -11,7 +11,9 @@ use ontology::Time;
 use server::limits::Limits;
 use server::listen::Port;
 use server::otlp_http::Origins;
-use server::{Intake, Receipt, Receiver, Refusal, SetAside, Wire, feeds, otlp_grpc, otlp_http};
+use server::{
+    Intake, Receipt, Receiver, Refusal, SetAside, Wire, elastic, feeds, loki, otlp_grpc, otlp_http, zipkin,
+};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -71,7 +73,11 @@ pub(crate) async fn world(limits: Limits) -> World {
     };
     let grpc = serve(otlp_grpc::routes(receiver.clone())).await;
     let otlp = serve(otlp_http::routes(receiver.clone(), Origins::Loopback)).await;
-    let main = serve(feeds::routes(receiver.clone())).await;
+    let main = feeds::routes(receiver.clone())
+        .merge(zipkin::routes(receiver.clone()))
+        .merge(loki::routes(receiver.clone()))
+        .merge(elastic::routes(receiver.clone()));
+    let main = serve(main).await;
     World { memory, receiver, grpc, otlp, main, stop, servers }
 }
 
