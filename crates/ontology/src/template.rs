@@ -5,8 +5,12 @@
 
 /// Stands for what differs.
 const MASK: &str = "<*>";
-/// Characters of a line that are looked at, and of a template: beyond that a line tells data, not its statement.
+/// Characters of a template: beyond that a line tells data, not its statement.
 const CHARS: usize = 240;
+/// Characters of a line that are looked at: enough that data of different length do not cut it at different words.
+const LOOKED_AT: usize = 2048;
+/// Bytes within which a bracket must be closed.
+const GROUP: usize = 1024;
 /// A word longer than this is data: a token, base64, a path.
 const WORD: usize = 40;
 /// Hexadecimal letters alone that are taken for an id and not for a word.
@@ -17,10 +21,11 @@ const SEPARATORS: &str = "=:,;()[]{}<>|#&?";
 /// The template of the first line of a text; empty when it has none.
 pub fn template(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default();
-    let line = line.char_indices().nth(CHARS).and_then(|(end, _)| line.get(..end)).unwrap_or(line);
+    let line = line.char_indices().nth(LOOKED_AT).and_then(|(end, _)| line.get(..end)).unwrap_or(line);
+    let line = without_groups(line);
     let mut out = Template::default();
-    let mut rest = line;
-    while let Some(first) = rest.chars().next() {
+    let mut rest = line.as_str();
+    while let Some(first) = rest.chars().next().filter(|_| out.text.len() < CHARS * 4) {
         let after = if first.is_whitespace() {
             out.between(" ");
             rest.trim_start()
@@ -36,7 +41,62 @@ pub fn template(text: &str) -> String {
         };
         rest = after;
     }
+    if let Some((end, _)) = out.text.char_indices().nth(CHARS) {
+        out.text.truncate(end);
+    }
     out.text
+}
+
+/// The line with an empty quote for every list and for what stands in brackets as the value of a key.
+fn without_groups(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find(['[', '(', '{']) {
+        let (before, group) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.push_str(before);
+        let found = closed(group);
+        let is_value = out.ends_with('=');
+        match found {
+            Some((end, _)) if is_value => {
+                out.push_str("\"\"");
+                rest = group.get(end..).unwrap_or_default();
+            }
+            None if is_value => {
+                out.push_str("\"\"");
+                rest = "";
+            }
+            Some((end, true)) if group.starts_with('[') => {
+                out.push_str("[\"\"]");
+                rest = group.get(end..).unwrap_or_default();
+            }
+            _ => {
+                let (bracket, after) = group.split_at_checked(1).unwrap_or((group, ""));
+                out.push_str(bracket);
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Where the bracket that a text begins with is closed, and whether a comma stands in it.
+fn closed(group: &str) -> Option<(usize, bool)> {
+    let (mut depth, mut comma) = (0, false);
+    for (at, b) in group.bytes().take(GROUP).enumerate() {
+        match b {
+            b'[' | b'(' | b'{' => depth += 1,
+            b']' | b')' | b'}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some((at + 1, comma));
+                }
+            }
+            b',' => comma |= depth == 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// What follows a text in quotes. An apostrophe inside a word is none.
@@ -189,7 +249,9 @@ mod tests {
             &["mail to ann@example.org bounced, see https://x.example/a?b=c."],
             "mail to <*> bounced, see <*>.",
         );
-        check(&["[1, 2, 3] items left", "[17] items left"], "[<*>] items left");
+        check(&["[1, 2, 3] items left", "[17] items left", "[red, green] items left"], "[<*>] items left");
+        check(&["no seat in (stations=[a, b], to=Seat(x=1, y={z})) for {a}", "no seat in (stations=[], to=None) for {a}"],
+            "no seat in (stations=<*>, to=<*>) for {a}");
         check(&["2026-11-25T06:40:01Z ERROR cannot open \"a b.txt\""], "<*> ERROR cannot open <*>");
         check(&["session deadbeefdeadbeefcafe ended"], "session <*> ended");
     }
