@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 
+import logs
 import reload
 from harness import Checks, Server
 
@@ -63,6 +64,7 @@ def main():
         sources = server.get("/api/v1/sources")
         refused = {s["name"]: s["reasons"] for s in sources["sources"] if s["refused"]}
         checks.check("nothing the SDKs sent is set aside", not refused, refused)
+    logs.run(checks)
     reload.main(checks)
     return checks.close()
 

@@ -189,6 +189,9 @@ pub struct Listen {
     /// Addresses.
     #[command(flatten)]
     pub ports: Ports,
+    /// Take syslog here, over UDP and TCP; not taken when this is not given.
+    #[arg(long, value_name = "ADDR")]
+    pub syslog: Option<SocketAddr>,
     /// Listen on addresses that other machines can reach, although there is no sign-in and no TLS yet (docs/security.md).
     #[arg(long)]
     pub unprotected: bool,

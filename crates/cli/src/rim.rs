@@ -121,7 +121,9 @@ pub fn on_hangup(engine: Arc<Engine>, from: OntologyFrom) -> anyhow::Result<()> 
 /// When one is not loopback and `--unprotected` was not said.
 pub fn guard(listen: &Listen) -> Result<(), Wrong> {
     let Ports { http, otlp_grpc, otlp_http } = &listen.ports;
-    guard_these(listen, &[("--http", http), ("--otlp-grpc", otlp_grpc), ("--otlp-http", otlp_http)])
+    let mut all = vec![("--http", http), ("--otlp-grpc", otlp_grpc), ("--otlp-http", otlp_http)];
+    all.extend(listen.syslog.as_ref().map(|addr| ("--syslog", addr)));
+    guard_these(listen, &all)
 }
 
 /// The same of the UDP port for StatsD, where one is asked for.
@@ -199,6 +201,7 @@ mod tests {
         let addr = |text: &str| text.parse().unwrap();
         Listen {
             ports: Ports { http: addr(http), otlp_grpc: addr("127.0.0.1:1"), otlp_http: addr("[::1]:2") },
+            syslog: None,
             unprotected,
             allow_origins: Vec::new(),
             allow_hosts: Vec::new(),

@@ -162,12 +162,20 @@ impl Graph {
         edge.seen.prolonged(life)
     }
 
-    fn life_minutes(&self, node: NodeId) -> i64 {
-        let life = self
-            .raw(node)
-            .and_then(|n| self.ontology.classes.get(n.class.index()))
-            .map_or(86_400, |c| c.life_secs);
-        (life / 60).max(1)
+    /// For how long a node is taken to be there after it was seen. A source that says how often it tells of it may miss one
+    /// telling: that is twice the interval, and a minute for the way.
+    pub(crate) fn life_minutes(&self, node: NodeId) -> i64 {
+        let Some(raw) = self.raw(node) else { return 86_400 / 60 };
+        let Some(class) = self.ontology.classes.get(raw.class.index()) else { return 86_400 / 60 };
+        let said = class.interval.filter(|_| !raw.attrs.is_empty()).and_then(|a| self.attr(node, a));
+        match said {
+            Some(Value::Float(secs)) if *secs > 0.0 => {
+                #[expect(clippy::cast_possible_truncation, reason = "bounded to a year of minutes")]
+                let minutes = (secs * 2.0 / 60.0).clamp(0.0, 525_600.0).ceil() as i64;
+                minutes + 1
+            }
+            _ => (class.life_secs / 60).max(1),
+        }
     }
 
     /// Whether the source of a one-target edge was seen with another target later than `since`, up to `minute`.

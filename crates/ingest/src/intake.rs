@@ -1,6 +1,7 @@
 //! From the stream of resources, attributes and items that OTLP is to facts.
 
 use crate::draw::Draw;
+use crate::embedded;
 use crate::observation::Part;
 use crate::otlp::{Id, Level, LogHead, MetricHead, Point, Raw, Reading, Sink, SpanHead};
 use crate::recognise::{Found, Reader, Scratch};
@@ -19,6 +20,9 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 /// A moment later than its arrival by more than this cannot be meant: clocks are wrong by minutes, time zones by half a day.
 const AHEAD_SECS: i64 = 86_400;
+
+/// Resources of one request held at once. Beyond: all are let go.
+const BOUND: usize = 1024;
 
 /// What the sources that read resources made of one.
 #[derive(Debug)]
@@ -50,6 +54,9 @@ pub(crate) struct Intake<'a, 'n> {
     item: Record<'a>,
     event: Record<'a>,
     content: u64,
+    /// The text of the log record being read, when it may be a JSON object.
+    body: Option<&'a [u8]>,
+    signal: Signal,
     /// Whether the identity of items is a hash of what they say.
     hashing: bool,
     found: Vec<Found>,
@@ -95,6 +102,8 @@ impl<'a, 'n> Intake<'a, 'n> {
             item: Record::new(fields),
             event: Record::new(fields),
             content: 0,
+            body: None,
+            signal,
             hashing: signal != Signal::Traces,
             found: Vec::new(),
             applied: Vec::new(),
@@ -141,6 +150,55 @@ impl<'a, 'n> Intake<'a, 'n> {
         self.draw.refused.in_part("text that is not UTF-8", || {
             format!("it reads about `{}`", String::from_utf8_lossy(bytes.get(..80).unwrap_or(bytes)))
         });
+    }
+
+    /// A value as it came; `None` when it is empty, or text that is not UTF-8, which is counted.
+    fn scalar(&mut self, value: Raw<'a>) -> Option<Scalar<'a>> {
+        Some(match value {
+            Raw::Text([]) => return None,
+            Raw::Text(bytes) => match simdutf8::basic::from_utf8(bytes) {
+                Ok(t) => Scalar::text(t),
+                Err(_) => {
+                    self.bad_text(bytes);
+                    return None;
+                }
+            },
+            Raw::Int(i) => Scalar::Int(i),
+            Raw::Float(f) => Scalar::Float(f),
+            Raw::Bool(b) => Scalar::Bool(b),
+        })
+    }
+
+    fn place(&mut self, level: Level, name: &str, field: FieldId, index: u32, scalar: Scalar<'a>) {
+        let room = match level {
+            Level::Resource => self.told.add(field, index, false, scalar),
+            Level::Scope => {
+                self.scope.push((field, index, scalar));
+                true
+            }
+            Level::Item => self.item.add(field, index, false, scalar),
+            Level::Event => self.event.add(field, index, false, scalar),
+        };
+        if !room {
+            self.draw.refused.in_part("more values of one attribute than are kept", || name.to_owned());
+        }
+    }
+
+    /// A part of the body of a log record: members of a body that is a map are fields of the record; what may be one as
+    /// text waits until the record is whole.
+    fn of_body(&mut self, key: &[u8], index: u32, value: Raw<'a>) {
+        match (key.strip_prefix(b"body."), value) {
+            (None, Raw::Text(text)) if key == b"body" && embedded::may_be(text) => self.body = Some(text),
+            (None, _) => {}
+            (Some(member), value) => {
+                let field =
+                    std::str::from_utf8(member).ok().and_then(|n| self.reader.ontology.mapping.fields.id(n));
+                let Some(field) = field else { return };
+                let Some(scalar) = self.scalar(value) else { return };
+                // What the record says outside of its body wins, and too many values are counted under the body's own name.
+                self.item.add(field, index, true, scalar);
+            }
+        }
     }
 
     /// Applies the sources that read one kind of record, adding to `found` what they recognise.
@@ -254,6 +312,10 @@ impl<'a, 'n> Intake<'a, 'n> {
                 self.reader.table(which, place, &mut view, &mut found, &mut self.draw, &mut self.scratch);
             }
         }
+        // Forgetting them costs work only: one that comes again is read again.
+        if self.bound.len() >= BOUND {
+            self.bound.clear();
+        }
         self.current = self.bound.len();
         self.bound.push(Bound { resource, found, applied });
     }
@@ -317,6 +379,9 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
     }
 
     fn resource_done(&mut self) {
+        if let Some(via) = self.reader.plan.parts.via {
+            self.told.set(via, Scalar::text(self.via));
+        }
         let fields = self.told.clone().into_owned();
         let resource = self.resources.keep(self.raw, fields, self.identity, self.not_utf8);
         self.bind(resource);
@@ -330,6 +395,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
     fn begin(&mut self) {
         self.item.clear();
         self.content = 0;
+        self.body = None;
         for (field, index, value) in &self.scope {
             self.item.add(*field, *index, true, value.clone());
         }
@@ -343,34 +409,33 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             Level::Item if self.hashing => self.content = self.content.wrapping_add(share(key, index, value)),
             Level::Item | Level::Event => {}
         }
+        if self.signal == Signal::Logs && level == Level::Item && key.starts_with(b"body") {
+            self.of_body(key, index, value);
+        }
         let Ok(name) = std::str::from_utf8(key) else { return };
         let Some(field) = self.reader.ontology.mapping.fields.id(name) else { return };
-        let scalar = match value {
-            Raw::Text([]) => return,
-            Raw::Text(bytes) => match simdutf8::basic::from_utf8(bytes) {
-                Ok(t) => Scalar::Text(Cow::Borrowed(t)),
-                Err(_) if level == Level::Resource => {
-                    self.not_utf8 += 1;
-                    return;
-                }
-                Err(_) => return self.bad_text(bytes),
-            },
-            Raw::Int(i) => Scalar::Int(i),
-            Raw::Float(f) => Scalar::Float(f),
-            Raw::Bool(b) => Scalar::Bool(b),
-        };
-        let room = match level {
-            Level::Resource => self.told.add(field, index, false, scalar),
-            Level::Scope => {
-                self.scope.push((field, index, scalar));
-                true
-            }
-            Level::Item => self.item.add(field, index, false, scalar),
-            Level::Event => self.event.add(field, index, false, scalar),
-        };
-        if !room {
-            self.draw.refused.in_part("more values of one attribute than are kept", || name.to_owned());
+        if level == Level::Resource
+            && let Raw::Text(bytes) = value
+            && simdutf8::basic::from_utf8(bytes).is_err()
+        {
+            self.not_utf8 += 1;
+            return;
         }
+        let Some(scalar) = self.scalar(value) else { return };
+        self.place(level, name, field, index, scalar);
+    }
+
+    fn own_text(&mut self, level: Level, key: &[u8], index: u32, value: String) {
+        let share = share(key, index, Raw::Text(value.as_bytes()));
+        match level {
+            Level::Resource => self.identity = self.identity.wrapping_add(share),
+            Level::Scope => self.scope_identity = self.scope_identity.wrapping_add(share),
+            Level::Item if self.hashing => self.content = self.content.wrapping_add(share),
+            Level::Item | Level::Event => {}
+        }
+        let Some(name) = std::str::from_utf8(key).ok().filter(|_| !value.is_empty()) else { return };
+        let Some(field) = self.reader.ontology.mapping.fields.id(name) else { return };
+        self.place(level, name, field, index, Scalar::Text(Cow::Owned(value)));
     }
 
     fn span(&mut self, head: &SpanHead<'a>) -> bool {
@@ -399,7 +464,6 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         #[expect(clippy::cast_possible_truncation, reason = "read from eight bytes")]
         let (span, parent) = (span as u64, if let Id::Is(p) = head.parent { p as u64 } else { 0 });
         let p = self.reader.plan.parts;
-        self.part(p.via, Scalar::text(self.via));
         self.part(p.time, Scalar::Time(from));
         self.text(p.span_name, head.name);
         self.part(p.span_kind, named(&KINDS, head.kind));
@@ -415,7 +479,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             self.part(p.span_parent_id, Scalar::Text(Cow::Owned(format!("{parent:016x}"))));
         }
         #[expect(clippy::cast_possible_truncation, reason = "the two halves of the id")]
-        let id = mixed(&[1, (trace >> 64) as u64, trace as u64, span]);
+        let id = mixed(&[if head.shared { 5 } else { 1 }, (trace >> 64) as u64, trace as u64, span]);
         self.start_from_resource();
         let plan = self.reader.plan;
         self.recognise(&plan.span, false);
@@ -484,8 +548,13 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
                 self.draw.refused.in_part(&reason, || detail);
             }
         }
+        if let Some(text) = self.body.take() {
+            let fields = &self.reader.ontology.mapping.fields;
+            if let Some(more) = embedded::read(text, fields, &mut self.item) {
+                self.draw.refused.in_part("JSON message with more than is read of one", || more);
+            }
+        }
         let p = self.reader.plan.parts;
-        self.part(p.via, Scalar::text(self.via));
         self.part(p.time, Scalar::Time(at));
         self.text(p.event_name, head.event_name);
         self.text(p.severity, head.severity_text);
@@ -544,7 +613,6 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             return;
         };
         let p = self.reader.plan.parts;
-        self.part(p.via, Scalar::text(self.via));
         self.part(p.time, Scalar::Time(at));
         self.text(p.metric_name, metric.name);
         self.text(p.metric_unit, metric.unit);
@@ -596,6 +664,11 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
     fn unreadable(&mut self, detail: String) {
         self.draw.items += 1;
         self.draw.refused.add("item that cannot be read", || detail);
+    }
+
+    fn aside(&mut self, what: &str, detail: &str) {
+        self.draw.items += 1;
+        self.draw.refused.not_mapped(what, || detail.to_owned());
     }
 }
 

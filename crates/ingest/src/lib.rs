@@ -14,10 +14,14 @@ mod atlas;
 mod describe;
 mod documents;
 mod draw;
+mod elastic;
+mod embedded;
 mod exposition;
 mod feed;
 mod hash;
 mod intake;
+mod jaeger;
+mod loki;
 mod observation;
 mod otlp;
 mod plan;
@@ -31,10 +35,14 @@ mod resource;
 mod scene;
 mod scrub;
 mod statsd;
+mod syslog;
 mod tell;
 mod wire;
+mod zipkin;
+mod zipkin_proto;
 
 pub use describe::describe;
+pub use elastic::{BulkItem, bulk_items};
 pub use refusal::{IN_PART, NOT_MAPPED, is_senders_fault};
 pub use remote_write::{Written, written};
 pub use scrub::Scrub;
@@ -174,6 +182,40 @@ impl Normaliser {
             Wire::StatsD => {
                 let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via);
                 statsd::read(body, recorded, &mut intake)?;
+                intake.draw
+            }
+            Wire::ZipkinJson => {
+                let json = documents::json(body)?;
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via);
+                zipkin::read(&json, &mut intake)?;
+                intake.draw
+            }
+            Wire::ZipkinProto | Wire::Jaeger => {
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via);
+                match wire {
+                    Wire::Jaeger => jaeger::read(body, &mut intake)?,
+                    _ => zipkin_proto::read(body, &mut intake)?,
+                }
+                intake.draw
+            }
+            Wire::LokiJson => {
+                let json = documents::json(body)?;
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via);
+                loki::json(&json, &mut intake)?;
+                intake.draw
+            }
+            Wire::LokiProto | Wire::Syslog => {
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via);
+                match wire {
+                    Wire::Syslog => syslog::read(body, recorded, &mut intake)?,
+                    _ => loki::proto(body, &mut intake)?,
+                }
+                intake.draw
+            }
+            Wire::ElasticBulk => {
+                let lines = elastic::parse(body)?;
+                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via);
+                elastic::read(&lines, recorded, &mut intake);
                 intake.draw
             }
         };

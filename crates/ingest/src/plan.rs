@@ -9,8 +9,9 @@ use ontology::{AttrId, ClassId, Ontology, RelationId};
 /// The names under which a record's own parts, as OTLP defines them, are told to the mapping.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Parts {
-    pub time: Option<FieldId>,
+    /// The name of the source whose form it came in.
     pub via: Option<FieldId>,
+    pub time: Option<FieldId>,
     pub observed_at: Option<FieldId>,
     pub span_id: Option<FieldId>,
     pub span_parent_id: Option<FieldId>,
@@ -34,8 +35,8 @@ impl Parts {
     fn of(o: &Ontology) -> Parts {
         let f = |name: &str| o.mapping.fields.id(name);
         Parts {
-            time: f("time"),
             via: f("via"),
+            time: f("time"),
             observed_at: f("observed_at"),
             span_id: f("span.id"),
             span_parent_id: f("span.parent.id"),
@@ -58,8 +59,8 @@ impl Parts {
 
     fn all(&self) -> impl Iterator<Item = FieldId> {
         [
-            self.time,
             self.via,
+            self.time,
             self.observed_at,
             self.span_id,
             self.span_parent_id,

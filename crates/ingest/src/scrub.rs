@@ -7,7 +7,7 @@
 use crate::hash::{Keyed, MARK};
 use crate::proto::{Reader, Wired};
 use crate::wire::{Form, Wire};
-use crate::{Delivery, documents};
+use crate::{Delivery, documents, syslog};
 use aho_corasick::{AhoCorasick, MatchKind};
 use ontology::Ontology;
 use ontology::expr::Hasher as _;
@@ -72,6 +72,8 @@ enum Shape {
     Any,
     /// Field 2 is a text.
     Pair,
+    /// Field 2 says which of the fields from 3 on holds the value: text 3, truth 4, whole 5, number 6, bytes 7 (Jaeger).
+    Typed,
 }
 
 impl Scrub {
@@ -119,6 +121,11 @@ impl Scrubbing<'_> {
             Wire::PrometheusWrite2 => None,
             Wire::AtlasJson => Some((wire.clone(), self.json(body)?)),
             Wire::AtlasSmile => None,
+            Wire::ZipkinJson | Wire::LokiJson => Some((wire.clone(), self.json(body)?)),
+            Wire::ZipkinProto | Wire::LokiProto => Some((wire.clone(), self.message(body, Shape::Pair)?)),
+            Wire::Jaeger => Some((wire.clone(), self.message(body, Shape::Typed)?)),
+            Wire::ElasticBulk => Some((wire.clone(), self.documents(Form::Lines, body)?)),
+            Wire::Syslog => Some((wire.clone(), self.frames(body)?)),
             Wire::PrometheusText | Wire::StatsD => {
                 let text = std::str::from_utf8(body).ok().and_then(|t| self.text(t))?;
                 Some((wire.clone(), text.into_bytes()))
@@ -256,6 +263,22 @@ impl Scrubbing<'_> {
         }
     }
 
+    /// Messages of syslog, each with its length before it.
+    fn frames(self, body: &[u8]) -> Option<Vec<u8>> {
+        let mut out = Vec::with_capacity(body.len());
+        let (mut rest, mut changed) = (body, false);
+        while !rest.is_empty() {
+            let (message, after) = syslog::frame(rest, body.len() - rest.len()).ok()?;
+            let new = std::str::from_utf8(message).ok().and_then(|t| self.text(t));
+            changed |= new.is_some();
+            let message = new.as_deref().map_or(message, str::as_bytes);
+            out.extend_from_slice(format!("{} ", message.len()).as_bytes());
+            out.extend_from_slice(message);
+            rest = after;
+        }
+        changed.then_some(out)
+    }
+
     // Text
 
     /// Replaces values that follow a personal name: `name=value`, `name: "value"`, also percent-encoded.
@@ -346,6 +369,13 @@ impl Scrubbing<'_> {
                 (1, Wired::Bytes(name)) => put_bytes(&mut out, 1, name),
                 (2, Wired::Bytes(any)) if shape == Shape::Any => {
                     put_bytes(&mut out, 2, &self.any(any, depth)?)
+                }
+                (3, Wired::Bytes(text)) if shape == Shape::Typed => {
+                    put_bytes(&mut out, 3, self.marked(&String::from_utf8_lossy(text)).as_bytes());
+                }
+                // A number becomes a text; 0, which says so, is not written.
+                (5, Wired::Varint(i)) if shape == Shape::Typed => {
+                    put_bytes(&mut out, 3, self.marked(&i.cast_signed().to_string()).as_bytes());
                 }
                 (2, Wired::Bytes(text)) => {
                     put_bytes(&mut out, 2, self.marked(&String::from_utf8_lossy(text)).as_bytes());

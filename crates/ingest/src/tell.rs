@@ -7,8 +7,9 @@ use crate::otlp::{MetricHead, Point};
 use crate::recognise::{Found, Reader};
 use crate::record::View;
 use crate::scene::{Scenes, picked, source};
+use ontology::expr::Record as _;
 use ontology::fact::Upward;
-use ontology::mapping::{EdgeRule, MeasureRule, Pick, Start};
+use ontology::mapping::{Aside, EdgeRule, MeasureRule, Pick, Start};
 use ontology::model::{Measure, MeasureKind};
 use ontology::scalar::Scalar;
 use ontology::{Fact, ItemId, Observation, StreamId, Time};
@@ -57,6 +58,9 @@ pub(crate) fn tell(
         for rule in &source.measures {
             measure(reader, *place, rule, found, at, origin, view, (number, scenes), draw);
         }
+        for aside in &source.asides {
+            set_aside(reader, aside, view, draw);
+        }
         for closing in &source.closes {
             if closing.when.holds(view, &reader.context) {
                 for f in picked(reader.ontology, *place, &[closing.node], found) {
@@ -65,6 +69,24 @@ pub(crate) fn tell(
             }
         }
     }
+}
+
+/// Counts what a record says that has no place here, for each element of a list.
+fn set_aside(reader: &Reader<'_>, aside: &Aside, view: &mut View<'_, '_>, draw: &mut Draw) {
+    let width = aside.fields.iter().map(|f| view.width(*f)).max().unwrap_or(0).max(1);
+    for index in 0..width {
+        view.index = index;
+        if aside.when.holds(view, &reader.context) {
+            draw.refused.not_mapped(&aside.reason, || {
+                let said = aside.fields.iter().filter_map(|f| {
+                    let name = reader.ontology.mapping.fields.name(*f);
+                    view.get(*f).map(|value| format!("{name}={}", value.to_text()))
+                });
+                said.collect::<Vec<_>>().join(" ")
+            });
+        }
+    }
+    view.index = 0;
 }
 
 fn written(

@@ -32,6 +32,20 @@ pub enum Wire {
     AtlasSmile,
     /// Lines of StatsD and DogStatsD.
     StatsD,
+    /// Zipkin v2, a JSON list of spans.
+    ZipkinJson,
+    /// The same as `zipkin.proto3.ListOfSpans`.
+    ZipkinProto,
+    /// Jaeger's `jaeger.api_v2.PostSpansRequest`, protobuf.
+    Jaeger,
+    /// Loki's `logproto.PushRequest`, protobuf with snappy undone.
+    LokiProto,
+    /// The same as JSON.
+    LokiJson,
+    /// Elasticsearch's `_bulk`: lines of JSON.
+    ElasticBulk,
+    /// Syslog messages, each with its length in bytes before it (RFC 6587, octet counting).
+    Syslog,
     /// Documents of a feed: what has no form of its own here.
     Feed(Arc<Delivery>),
 }
@@ -97,6 +111,13 @@ const PLAIN: &[(Wire, u8, &str)] = &[
     (Wire::AtlasJson, 11, "atlas"),
     (Wire::AtlasSmile, 12, "atlas"),
     (Wire::StatsD, 13, "statsd"),
+    (Wire::ZipkinJson, 16, "zipkin"),
+    (Wire::ZipkinProto, 17, "zipkin"),
+    (Wire::Jaeger, 18, "jaeger"),
+    (Wire::LokiProto, 19, "loki"),
+    (Wire::LokiJson, 20, "loki"),
+    (Wire::ElasticBulk, 21, "elasticsearch"),
+    (Wire::Syslog, 22, "syslog"),
 ];
 const FEED: u8 = 31;
 

@@ -4,8 +4,8 @@
 use crate::expr::{Expr, Lookup};
 use crate::load::{Gathered, scalar};
 use crate::mapping::{
-    AutoEdge, Closing, EdgeRule, Feed, KeyPlan, Mapping, MeasureRule, PartPlan, Pick, Proof, Reads, RoleId,
-    Signed, Source, Start, Table,
+    Aside, AutoEdge, Closing, EdgeRule, Feed, KeyPlan, Mapping, MeasureRule, PartPlan, Pick, Proof, Reads,
+    RoleId, Signed, Source, Start, Table,
 };
 use crate::model::{AttrId, Auto, ClassId, KeyPart, Ontology, RelationId, Type};
 use crate::problems::{At, Report, meant, nearest};
@@ -137,6 +137,7 @@ impl Compiler<'_> {
             edges: Vec::new(),
             measures: Vec::new(),
             closes: Vec::new(),
+            asides: Vec::new(),
             rank: self.m.rank(&name.value),
         };
         let mut drafts: Vec<Draft> = Vec::new();
@@ -146,12 +147,12 @@ impl Compiler<'_> {
                 "reads" => source.reads = self.reads(value),
                 "each" => source.each = scalar(value, self.report).map(|(s, _)| s.to_owned()),
                 "when" => source.when = self.expr(value),
-                "doc" | "edges" | "measures" | "closes" => {}
+                "doc" | "edges" | "measures" | "closes" | "aside" => {}
                 other if other.starts_with(|c: char| c.is_ascii_uppercase()) => {
                     self.table(key, value, &mut drafts)
                 }
                 other => {
-                    let known = ["reads", "each", "when", "edges", "measures", "closes", "doc"];
+                    let known = ["reads", "each", "when", "edges", "measures", "closes", "aside", "doc"];
                     let hint = match nearest(other, known) {
                         Some(k) => format!("did you mean `{k}`?"),
                         None => format!("write a class, or one of: {}", known.join(", ")),
@@ -170,6 +171,7 @@ impl Compiler<'_> {
                 "edges" => source.edges = self.edges(value, &source.tables),
                 "measures" => source.measures = self.measures(value),
                 "closes" => source.closes = self.closes(value, &source.tables),
+                "aside" => source.asides = self.asides(value),
                 _ => {}
             }
         }
@@ -511,6 +513,19 @@ impl Compiler<'_> {
             let Some(picks) = self.ends(name.text(), name.at, tables) else { continue };
             let Some(when) = self.expr(&value) else { continue };
             all.extend(picks.into_iter().map(|node| Closing { node, when: when.clone() }));
+        }
+        all
+    }
+
+    fn asides(&mut self, node: &Node) -> Vec<Aside> {
+        let mut all = Vec::new();
+        for (reason, value) in node.entries(self.report).to_vec() {
+            let Some(when) = self.expr(&value) else { continue };
+            let mut fields = Vec::new();
+            when.fields(&mut fields);
+            fields.sort_unstable();
+            fields.dedup();
+            all.push(Aside { reason: reason.text().to_owned(), when, fields });
         }
         all
     }

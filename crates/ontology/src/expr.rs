@@ -180,8 +180,8 @@ pub enum Expr {
     Table(u16, Box<Expr>),
     /// A piece between separators, from the end when negative.
     Split(Box<Expr>, Arc<str>, i32),
-    /// The parts joined by `/`; absent when one is.
-    Id(Vec<Expr>),
+    /// The parts joined by `/` (`id`) or by a space (`words`); absent when one is.
+    Join(&'static str, Vec<Expr>),
     /// Whether two values are equal; absent when one is.
     Same(Box<(Expr, Expr)>),
     /// The metric point as a number of tries; whether they are what a ratio counts.
@@ -213,12 +213,12 @@ impl Expr {
                 found.map(|s| Scalar::text(s))
             }
             Expr::Split(e, sep, n) => functions::split(e.eval(record, cx)?, sep, *n),
-            Expr::Id(parts) => {
+            Expr::Join(between, parts) => {
                 let mut id = String::new();
                 for part in parts {
                     let value = part.eval(record, cx)?;
                     if !id.is_empty() {
-                        id.push('/');
+                        id.push_str(between);
                     }
                     id.push_str(&value.to_text());
                 }
@@ -245,7 +245,7 @@ impl Expr {
         match self {
             Expr::Field(f) => to.push(*f),
             Expr::Text(_) | Expr::Int(_) | Expr::Float(_) | Expr::Bool(_) => {}
-            Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Id(all) => {
+            Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Join(_, all) => {
                 all.iter().for_each(|e| e.fields(to));
             }
             Expr::If(both) | Expr::Same(both) | Expr::Tries(both) => {
@@ -263,7 +263,7 @@ impl Expr {
     pub(crate) fn hashed(&self, to: &mut Vec<FieldId>) -> Result<(), ()> {
         match self {
             Expr::Field(_) | Expr::Text(_) | Expr::Int(_) | Expr::Float(_) | Expr::Bool(_) => Ok(()),
-            Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Id(all) => {
+            Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Join(_, all) => {
                 all.iter().try_for_each(|e| e.hashed(to))
             }
             Expr::If(both) | Expr::Same(both) | Expr::Tries(both) => {

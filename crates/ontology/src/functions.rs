@@ -2,6 +2,7 @@
 
 use crate::expr::Context;
 use crate::scalar::Scalar;
+use crate::template::template;
 use std::borrow::Cow;
 
 /// A function of one value.
@@ -31,6 +32,12 @@ pub enum Func {
     Rest,
     /// The first UUID in a text, in its usual spelling, whether it was written with `-` or `_`.
     Uuid,
+    /// Seconds to milliseconds.
+    SecondsMillis,
+    /// Milliseconds to seconds.
+    MillisSeconds,
+    /// A line of a log with what differs from one to the next replaced by `<*>`.
+    Template,
 }
 
 /// Names as written in mapping files.
@@ -47,6 +54,9 @@ pub(crate) const NAMES: &[(&str, Func)] = &[
     ("path_shape", Func::PathShape),
     ("rest", Func::Rest),
     ("uuid", Func::Uuid),
+    ("seconds_millis", Func::SecondsMillis),
+    ("millis_seconds", Func::MillisSeconds),
+    ("template", Func::Template),
 ];
 
 /// Functions with more than one argument, and how they are written.
@@ -54,6 +64,7 @@ pub(crate) const MORE: &[(&str, &str)] = &[
     ("split", "split('/', -1)"),
     ("table", "table(severity)"),
     ("id", "id(a, b)"),
+    ("words", "words(a, b)"),
     ("same", "same(a, b)"),
     ("tries", "tries(metric.value, code starts 5)"),
 ];
@@ -83,6 +94,9 @@ pub(crate) fn apply<'v>(f: Func, s: Scalar<'v>, cx: &Context<'v>) -> Option<Scal
         Func::PathShape => Scalar::Text(path_shape(&s.to_text()).into()),
         Func::Rest => Scalar::Float(1.0 - s.number()?),
         Func::Uuid => Scalar::Text(uuid(&s.to_text())?.into()),
+        Func::SecondsMillis => Scalar::Float(s.number()? * 1e3),
+        Func::MillisSeconds => Scalar::Float(s.number()? / 1e3),
+        Func::Template => Scalar::Text(Some(template(&s.to_text())).filter(|t| !t.is_empty())?.into()),
     })
 }
 

@@ -23,6 +23,7 @@ pub mod rules;
 pub mod scalar;
 mod schema;
 mod syntax;
+pub mod template;
 pub mod time;
 pub mod unit;
 pub mod value;

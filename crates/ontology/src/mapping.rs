@@ -161,6 +161,8 @@ pub struct Source {
     pub measures: Vec<MeasureRule>,
     /// What it ends.
     pub closes: Vec<Closing>,
+    /// What it sets aside.
+    pub asides: Vec<Aside>,
     /// Position in the `trust` list; smaller wins.
     pub rank: u16,
 }
@@ -198,6 +200,17 @@ pub enum Proof {
     HmacSha256,
     /// The secret itself.
     Token,
+}
+
+/// What a record says that has no place here.
+#[derive(Clone, Debug)]
+pub struct Aside {
+    /// Why it is set aside, for people.
+    pub reason: String,
+    /// If this holds; looked at for each element of the fields that hold lists.
+    pub when: Expr,
+    /// The fields it reads.
+    pub fields: Vec<FieldId>,
 }
 
 /// All mapping files, compiled.

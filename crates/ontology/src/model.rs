@@ -109,6 +109,8 @@ pub struct Class {
     pub grain: Grain,
     /// An entity not seen for this many seconds is gone.
     pub life_secs: i64,
+    /// The attribute in which a source says how often it tells of an entity, in seconds; it wins over `life_secs`.
+    pub interval: Option<AttrId>,
     /// Other words for it.
     pub names: Vec<String>,
     /// What it is.

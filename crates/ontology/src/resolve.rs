@@ -12,6 +12,8 @@ use crate::yaml::Word;
 
 /// An entity not seen for a day is gone, unless its class says otherwise.
 const LIFE_SECS: i64 = 86_400;
+/// Name of the attribute in which a source says how often it tells of an entity.
+const INTERVAL: &str = "report_interval";
 /// Ids are 16 bits wide.
 const MOST: usize = u16::MAX as usize;
 
@@ -59,6 +61,7 @@ fn class_names(all: &Gathered, o: &mut Ontology, report: &mut Report) {
             attrs: Vec::new(),
             grain: Grain::Each,
             life_secs: LIFE_SECS,
+            interval: None,
             names: raw.names.iter().map(|w| w.value.clone()).collect(),
             doc: raw.doc.clone(),
         });
@@ -275,8 +278,11 @@ fn class_bodies(all: &Gathered, o: &mut Ontology, report: &mut Report) {
         let own_grain = raw.grain.as_ref().and_then(|w| choice(w, &grains, report));
         raw.life.as_ref().map(|w| length(w, report));
         let inherited = grain.and_then(|w| grains.iter().find(|(n, _)| *n == w.value)).map(|(_, g)| *g);
+        let is_interval = |a: &AttrId| o.attrs.get(a.index()).is_some_and(|a| a.name == INTERVAL);
+        let interval = attrs.iter().copied().find(is_interval);
         if let Some(c) = o.classes.get_mut(index) {
             c.attrs = attrs;
+            c.interval = interval;
             c.life_secs = life.unwrap_or(LIFE_SECS);
             c.grain = own_grain.or(inherited).unwrap_or(Grain::Each);
         }

@@ -359,7 +359,8 @@ impl Reader<'_> {
             .map_or_else(|| format!("x | {name}"), |(_, f)| (*f).to_owned());
         let built = match (simple, name.as_str(), args.len()) {
             (Some(f), _, 1) => args.pop().map(|e| Expr::Call(f, Box::new(e))),
-            (None, "id", 1..) => Some(Expr::Id(args)),
+            (None, "id", 1..) => Some(Expr::Join("/", args)),
+            (None, "words", 1..) => Some(Expr::Join(" ", args)),
             (None, "same", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Same(Box::new((a, b)))),
             (None, "tries", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Tries(Box::new((a, b)))),
             (None, "split", 3) => match (args.pop(), args.pop(), args.pop()) {

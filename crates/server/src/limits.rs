@@ -4,6 +4,7 @@ use crate::api::BEHIND;
 use crate::scrape::TARGETS;
 use crate::serve::LARGE_READERS;
 use crate::statsd::QUEUE;
+use crate::syslog;
 use std::time::Duration;
 
 /// One limit as people see it.
@@ -43,7 +44,7 @@ pub struct Limits {
 }
 
 /// Every limit.
-pub const LIMITS: [Limit; 13] = [
+pub const LIMITS: [Limit; 16] = [
     // The default of the OTLP specification.
     limit(
         "request_body_bytes",
@@ -98,6 +99,21 @@ pub const LIMITS: [Limit; 13] = [
         BEHIND as u64,
         "of one open page; beyond: it misses the oldest events and reads the state again",
         |_| BEHIND as u64,
+    ),
+    limit("syslog_message_bytes", syslog::MESSAGE as u64, "a longer syslog message is left out", |_| {
+        syslog::MESSAGE as u64
+    }),
+    limit(
+        "syslog_connections",
+        syslog::CONNECTIONS as u64,
+        "beyond: further connections wait to be accepted",
+        |_| syslog::CONNECTIONS as u64,
+    ),
+    limit(
+        "syslog_queue",
+        syslog::QUEUE as u64,
+        "beyond: senders over TCP wait, and datagrams are left out",
+        |_| syslog::QUEUE as u64,
     ),
 ];
 

@@ -81,7 +81,7 @@ pub(crate) enum Coding {
     None,
     Gzip,
     Zstd,
-    /// The block format; only where a protocol asks for it.
+    /// Snappy's block format, which says how long it becomes; only where a protocol asks for it.
     Snappy,
 }
 
@@ -283,9 +283,6 @@ impl Receiver {
     }
 
     fn unpack_now(&self, held: &Held, coding: Coding) -> Result<Held, Trouble> {
-        if coding == Coding::Snappy {
-            return self.unsnap(held);
-        }
         const STEP: u64 = 256 << 10;
         /// The zstd format asks decoders to take 8 MB; more would be memory that no limit counts.
         const ZSTD_WINDOW_LOG: u32 = 23;
@@ -294,6 +291,9 @@ impl Receiver {
             _ => Trouble::Malformed(format!("the body cannot be decompressed: {e}")),
         };
         let input = &held.bytes[..];
+        if coding == Coding::Snappy {
+            return self.unsnap(input);
+        }
         let mut reader: Box<dyn Read> = match coding {
             Coding::None | Coding::Snappy => Box::new(input),
             Coding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(input)),
@@ -319,23 +319,31 @@ impl Receiver {
     }
 
     /// A snappy block says its size first: nothing is set aside for one that is too large, or that its bytes cannot become.
-    fn unsnap(&self, held: &Held) -> Result<Held, Trouble> {
+    fn unsnap(&self, input: &[u8]) -> Result<Held, Trouble> {
         /// The longest copy gives 64 bytes and takes 3 (format description, "Copies").
         const DENSEST: u64 = 22;
-        let damaged = |e: snap::Error| Trouble::Malformed(format!("the body is not a snappy block: {e}"));
+        let damaged =
+            |e: snap::Error| Trouble::Malformed(format!("the body is not in snappy's block format: {e}"));
         let limit = self.0.limits.request_body_bytes;
-        let size = snap::raw::decompress_len(&held.bytes).map_err(damaged)? as u64;
+        let size = snap::raw::decompress_len(input).map_err(damaged)? as u64;
         if size > limit {
             return Err(Trouble::TooLarge { limit, decompressed: true });
         }
-        if size > (held.bytes.len() as u64 + 1) * DENSEST {
+        if size > (input.len() as u64 + 1) * DENSEST {
             let told = format!("the snappy block says that it holds {size} bytes, which cannot be");
             return Err(Trouble::Malformed(told));
         }
         let mut share = Share::default();
         self.hold(&mut share, size)?;
-        let out = snap::raw::Decoder::new().decompress_vec(&held.bytes).map_err(damaged)?;
+        let out = snap::raw::Decoder::new().decompress_vec(input).map_err(damaged)?;
         Ok(Held { bytes: out.into(), share })
+    }
+
+    /// What did not come as a request, counted like one.
+    pub(crate) fn held(&self, bytes: Bytes) -> Result<Held, Trouble> {
+        let mut share = Share::default();
+        self.hold(&mut share, bytes.len() as u64)?;
+        Ok(Held { bytes, share })
     }
 
     /// Hands a request over and waits for its fate. A sender that goes away meanwhile does not stop it half way.

@@ -9,7 +9,10 @@ use crate::otlp_http::Origins;
 use crate::scrape::{self, Target};
 use crate::signature::Secrets;
 use crate::statsd::Lines;
-use crate::{Receiver, api, assets, atlas, feeds, metrics, otlp_grpc, otlp_http, remote_write};
+use crate::syslog::Syslog;
+use crate::{
+    Receiver, api, assets, atlas, elastic, feeds, loki, metrics, otlp_grpc, otlp_http, remote_write, zipkin,
+};
 use axum::body::Body;
 use axum::extract::State;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
@@ -41,6 +44,8 @@ pub struct Addresses {
     pub otlp_grpc: SocketAddr,
     /// OTLP over HTTP.
     pub otlp_http: SocketAddr,
+    /// Syslog over UDP and TCP, when it is wanted.
+    pub syslog: Option<SocketAddr>,
 }
 
 /// A server that runs.
@@ -114,11 +119,16 @@ pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, L
     let http = Port::open(wanted.http, "the web UI and API", "--http").await?;
     let grpc = Port::open(wanted.otlp_grpc, "OTLP/gRPC", "--otlp-grpc").await?;
     let otlp = Port::open(wanted.otlp_http, "OTLP/HTTP", "--otlp-http").await?;
+    let syslog = match wanted.syslog {
+        Some(addr) => Some(Syslog::open(addr).await?),
+        None => None,
+    };
     let addr = |port: &Port, wanted: SocketAddr| port.addr().unwrap_or(wanted);
     let addresses = Addresses {
         http: addr(&http, wanted.http),
         otlp_grpc: addr(&grpc, wanted.otlp_grpc),
         otlp_http: addr(&otlp, wanted.otlp_http),
+        syslog: syslog.as_ref().and_then(|s| s.addr().ok()).or(wanted.syslog),
     };
     let connections = [("http", &http), ("otlp_grpc", &grpc), ("otlp_http", &otlp)]
         .map(|(name, port)| (name, port.connections()));
@@ -129,6 +139,9 @@ pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, L
     let main = feeds::routes(receiver.clone(), secrets)
         .merge(remote_write::routes(receiver.clone()))
         .merge(atlas::routes(receiver.clone()))
+        .merge(zipkin::routes(receiver.clone()))
+        .merge(loki::routes(receiver.clone()))
+        .merge(elastic::routes(receiver.clone()))
         .merge(metrics::routes(Arc::clone(&engine), receiver.clone(), connections))
         .merge(api::routes(Arc::clone(&engine), operator))
         .merge(assets::routes())
@@ -136,11 +149,13 @@ pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, L
         .method_not_allowed_fallback(wrong_method)
         .layer(map_response_with_state(stopped.clone(), until_stopped))
         .layer(from_fn_with_state(door, known_host));
+    let syslog = syslog.map(|s| tokio::spawn(s.serve(receiver.clone(), stopped.clone())));
     let mut tasks = vec![
         tokio::spawn(http.serve(main, limits.clone(), stopped.clone())),
         tokio::spawn(grpc.serve(otlp_grpc::routes(receiver.clone()), limits.clone(), stopped.clone())),
         tokio::spawn(otlp.serve(otlp_http::routes(receiver.clone(), origins), limits, stopped.clone())),
     ];
+    tasks.extend(syslog);
     tasks.push(tokio::spawn(look(Arc::clone(&engine), stopped)));
     Ok(Running { engine, receiver, addresses, stop, tasks })
 }
@@ -325,7 +340,7 @@ mod tests {
     async fn every_page_of_the_main_port_answers_to_known_names_only() {
         let (engine, _folder) = engine();
         let any = "127.0.0.1:0".parse().unwrap();
-        let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any };
+        let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any, syslog: None };
         let hosts = Hosts::Listed(vec!["graph.example".to_owned()]);
         let settings = Settings {
             addresses: wanted,

@@ -32,6 +32,9 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
         out::note(&format!("StatsD at {statsd}, UDP"));
     }
     running.scrape(&args.scrapes, Duration::from_secs(args.scrape_interval));
+    if let Some(syslog) = a.syslog {
+        out::note(&format!("syslog at {syslog}, UDP and TCP"));
+    }
     stop.came().await;
     out::note("stopping");
     running.stop().await;
@@ -99,7 +102,12 @@ pub async fn start(
     })
     .await??;
     let ports = &listen.ports;
-    let addresses = Addresses { http: ports.http, otlp_grpc: ports.otlp_grpc, otlp_http: ports.otlp_http };
+    let addresses = Addresses {
+        http: ports.http,
+        otlp_grpc: ports.otlp_grpc,
+        otlp_http: ports.otlp_http,
+        syslog: listen.syslog,
+    };
     let settings = Settings { addresses, origins: origins(listen), hosts: hosts(listen), secrets, operator };
     server::start(Arc::new(engine), settings).await.context("opening the ports")
 }

@@ -4,5 +4,6 @@
 mod grpc;
 mod http_ports;
 mod numbers;
+mod others;
 mod ports;
 mod world;

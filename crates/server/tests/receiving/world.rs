@@ -12,8 +12,8 @@ use server::limits::Limits;
 use server::listen::Port;
 use server::otlp_http::Origins;
 use server::{
-    Intake, Receipt, Receiver, Refusal, Secrets, SetAside, Wire, atlas, feeds, otlp_grpc, otlp_http,
-    remote_write,
+    Intake, Receipt, Receiver, Refusal, Secrets, SetAside, Wire, atlas, elastic, feeds, loki, otlp_grpc,
+    otlp_http, remote_write, zipkin,
 };
 use std::io::Write;
 use std::net::SocketAddr;
@@ -80,7 +80,10 @@ pub(crate) async fn world(limits: Limits) -> World {
     let otlp = serve(otlp_http::routes(receiver.clone(), Origins::Loopback)).await;
     let main = feeds::routes(receiver.clone(), Secrets::default())
         .merge(remote_write::routes(receiver.clone()))
-        .merge(atlas::routes(receiver.clone()));
+        .merge(atlas::routes(receiver.clone()))
+        .merge(zipkin::routes(receiver.clone()))
+        .merge(loki::routes(receiver.clone()))
+        .merge(elastic::routes(receiver.clone()));
     let main = serve(main).await;
     World { memory, receiver, grpc, otlp, main, stop, servers }
 }
