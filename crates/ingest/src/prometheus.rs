@@ -374,6 +374,8 @@ pub(crate) mod tests {
         fn resource(&mut self, _: Option<&'a [u8]>) -> bool {
             false
         }
+        fn own_text(&mut self, _: Level, _: &[u8], _: u32, _: String) {}
+        fn aside(&mut self, _: &str, _: &str) {}
         fn resource_done(&mut self) {}
         fn scope(&mut self) {}
         fn begin(&mut self) {

@@ -15,7 +15,7 @@ const NOW: i64 = 1_795_521_900;
 fn read(wire: Wire, body: &[u8]) -> Batch {
     let options = Options { hash_key: [7; 32], limits: Limits::default() };
     let mut normaliser = Normaliser::new(Arc::clone(&ONTOLOGY), options);
-    normaliser.normalise(wire, body, Time::from_secs(NOW)).unwrap()
+    normaliser.normalise(&wire, body, Time::from_secs(NOW)).unwrap()
 }
 
 /// Asserts that every one of these stands in a line of what a body says, beside all of the others in its list.
