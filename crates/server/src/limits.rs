@@ -107,7 +107,7 @@ const fn limit(name: &'static str, default: u64, effect: &'static str, value: fn
 
 impl Default for Limits {
     fn default() -> Limits {
-        let [body, memory, drain, connections, streams, header, header_time, body_time, shutdown, _, _] =
+        let [body, memory, drain, connections, streams, header, header_time, body_time, shutdown, ..] =
             LIMITS.map(|l| l.default);
         Limits {
             request_body_bytes: body,
