@@ -211,3 +211,9 @@ def run(checks):
         ):
             code, _, text = server.post(server.url + path, body, kind)
             checks.check(f"{path} refuses {body!r} as {kind}", code == status and json.loads(text)["error"], (code, text))
+
+
+if __name__ == "__main__":
+    checks = Checks()
+    run(checks)
+    sys.exit(checks.close())

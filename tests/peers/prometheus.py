@@ -1,5 +1,5 @@
 """A real Prometheus scrapes a real node_exporter and writes to us; the host and its pressure must appear. Our own scraper reads the
-same exporter. What is no remote write is refused with a reason."""
+same exporter, and StatsD clients of PyPI send lines. What is no remote write is refused with a reason."""
 
 import os
 import struct
@@ -210,10 +210,56 @@ def by_hand(checks):
             checks.check(f"{what}: refused", got == status and why in text.decode(), (got, text))
 
 
+def scraped_and_sent(checks):
+    """Our own scraper reads node_exporter; two StatsD clients of PyPI send lines."""
+    from datadog.dogstatsd import DogStatsd
+    from statsd import StatsClient
+
+    with tempfile.TemporaryDirectory() as folder:
+        target, running = exporter(folder)
+        lines, = free_ports(1)
+        extra = ["--scrape", f"node=http://127.0.0.1:{target}", "--scrape", "gone=http://127.0.0.1:1", "--scrape-interval", "1",
+                 "--statsd", f"127.0.0.1:{lines}"]
+        server = Server(extra=extra)
+        with running, server:
+            hosts = wait_for(lambda: server.query("find Host"), lambda a: len(a["rows"]) == 1)
+            checks.check("the scraped host is there, once", len(hosts["rows"]) == 1, hosts)
+            then, until = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + s)) for s in (-600, 600))
+
+            def series(name, of):
+                return wait_for(lambda: server.query(f"series {name} of {of} between {then} and {until}"), lambda a: a["value"] is not None)
+
+            pressure = series("host.pressure", f'Host "{hosts["rows"][0][2]}"')
+            checks.check("its pressure is a share", 0 < pressure["value"] <= 1, pressure)
+            up, down = (series("instance.unreachable", f'Instance "127.0.0.1:{port}"') for port in (target, 1))
+            checks.check("up is recorded of both targets", (up["value"], down["value"]) == (0, 1), (up, down))
+
+            client = DogStatsd(host="127.0.0.1", port=lines, disable_telemetry=True, constant_tags=["service:cart", "version:1.4", "host:h1"])
+            for status in (200, 200, 200, 503):
+                client.histogram("web.request.duration", 0.25, tags=["endpoint:/cart", f"status:{status}"])
+            client.increment("web.requests", 5, tags=["endpoint:/cart"])
+            client.service_check("cart.up", DogStatsd.CRITICAL if hasattr(DogStatsd, "CRITICAL") else 2, hostname="h1", message="no answer")
+            client.event("cart is odd", "it | says: #so", alert_type="error", hostname="h1")
+            client.flush()
+            StatsClient("127.0.0.1", lines, prefix="shop").incr("carts", 3)
+            errors = series("operation.reported_errors", 'Operation "cart/cart"')
+            checks.check("a quarter of what DogStatsD sent failed", abs(errors["value"] - 0.25) < 1e-9, errors)
+            rate = series("operation.rate", 'Operation "cart/cart"')
+            checks.check("its counter counts", rate["value"] == 5, rate)
+            alerts = wait_for(lambda: server.query("find Alert"), lambda a: len(a["rows"]) == 1)
+            checks.check("its event is an alert", len(alerts["rows"]) == 1, alerts)
+            unmapped = wait_for(lambda: [r for s in server.get("/api/v1/sources")["sources"] if s["name"] == "statsd" for r in s["reasons"]],
+                                lambda reasons: any("shop.carts" in str(r) for r in reasons))
+            checks.check("a counter without tags is counted as not mapped", any("shop.carts" in str(r) for r in unmapped), unmapped)
+            bad = [r for r in unmapped if not r["reason"].startswith(("not mapped", "in part"))]
+            checks.check("no line of either client is refused", not bad, bad)
+
+
 def main():
     checks = Checks()
     real_prometheus(checks)
     by_hand(checks)
+    scraped_and_sent(checks)
     return checks.close()
 
 

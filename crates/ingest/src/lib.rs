@@ -1,7 +1,8 @@
 //! From the bytes of a request to facts: decoders for OTLP and the JSON feeds, and one normaliser that knows only the mapping.
 //!
-//! Three layers. [`Wire`] forms are taken apart by `otlp` (protobuf in one pass over the bytes, JSON to the same calls) and
-//! `documents` and `feed`; each item becomes a flat `record` of the fields that the mapping files name; `recognise`, `scene` and `tell` apply
+//! Three layers. Each [`Wire`] form is taken apart by a module of its own into one stream of calls (`otlp::Sink`): resources,
+//! attributes, spans, logs, points; feeds by `documents` and `feed`. Each item becomes a flat `record` of the fields that the
+//! mapping files name; `recognise`, `scene` and `tell` apply
 //! the mapping's tables to it. What does not fit is counted as [`Refused`](ontology::Refused) and never hides its neighbours;
 //! only a request that cannot be read at all is [`Malformed`].
 //!

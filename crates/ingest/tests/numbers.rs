@@ -33,6 +33,40 @@ fn scraped(body: &str, lines: &[&[&str]]) -> Batch {
     says(Wire::PrometheusText, body, lines)
 }
 
+/// Requests recorded from Prometheus 2.42 (1.0) and 3.5.3 (2.0, with metadata in its WAL), which scraped one page of a few metrics.
+#[test]
+fn what_a_real_prometheus_wrote_says_the_same_in_both_versions() {
+    let recorded = [
+        (Wire::PrometheusWrite1, &include_bytes!("recorded/remote_write_1.snappy")[..]),
+        (Wire::PrometheusWrite2, include_bytes!("recorded/remote_write_2.snappy")),
+    ];
+    for (wire, body) in recorded {
+        let body = snap::raw::Decoder::new().decompress_vec(body).unwrap();
+        let options = Options { hash_key: [7; 32], limits: Limits::default() };
+        let mut normaliser = Normaliser::new(Arc::clone(&ONTOLOGY), options);
+        let batch = normaliser.normalise(wire, &body, Time::from_secs(NOW + 86_400)).unwrap();
+        let text = describe(&batch, &ONTOLOGY);
+        for wanted in [
+            "operation.reported_latency = [(50.0, 5), (550.0, 3), (1000.0, 1)] sum Some(4500.0) since",
+            "on Operation(/cart) by [Instance(127.0.0.1:",
+            "instance.memory = 250000000 on Instance(127.0.0.1:",
+            "instance.unreachable = false on Instance(127.0.0.1:",
+            "draft Cluster(eu)",
+            "namespace: shop, name: cart",
+            "refused 1 × in part: quantiles of a summary",
+            "not mapped: metric that no source reads: jobs_total",
+            "not mapped: metric that no source reads: rpc_seconds",
+        ] {
+            assert!(text.contains(wanted), "{wire:?}: `{wanted}` is not in\n{text}");
+        }
+        assert!(!text.contains("cannot be read"), "{text}");
+        if wire == Wire::PrometheusWrite2 {
+            let written = ingest::written(&body).unwrap();
+            assert_eq!((written.samples > 10, written.histograms), (true, 0));
+        }
+    }
+}
+
 #[test]
 fn a_node_exporter_is_a_host_under_pressure() {
     let batch = scraped(

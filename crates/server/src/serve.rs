@@ -376,6 +376,72 @@ mod tests {
         running.stop().await;
     }
 
+    /// Waits until a source has told of so many items, and gives what it was refused for.
+    async fn told(engine: &Engine, source: &str, items: u64) -> Vec<String> {
+        let report = async {
+            loop {
+                let sources = engine.sources();
+                if let Some(s) = sources.iter().find(|s| s.name == source && s.items >= items) {
+                    return s.reasons.iter().map(|r| format!("{} × {}", r.items, r.reason)).collect();
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), report).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn lines_by_udp_and_pages_of_others_come_in_and_what_is_gone_is_told_as_down() {
+        let (engine, _folder) = engine();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any };
+        let mut running = start(Arc::clone(&engine), wanted, Origins::Loopback, Hosts::Own).await.unwrap();
+        let statsd = running.take_statsd(any).await.unwrap();
+        assert!(matches!(
+            running.take_statsd(statsd).await,
+            Err(ListenError::InUse { flag: "--statsd", .. })
+        ));
+        let sender = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        for line in [
+            "a.requests:1|c|#service:cart",
+            "a.requests:1|c|#service:cart\na.requests:2|c|#service:cart",
+            "bad",
+        ] {
+            sender.send_to(line.as_bytes(), statsd).await.unwrap();
+        }
+        let refused = told(&engine, "statsd", 4).await;
+        assert_eq!(refused, ["1 × item that cannot be read"]);
+
+        // The server reads its own figures; nobody listens where the other target is, and the third is a page of another kind.
+        let own = running.addresses().http;
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let targets = [
+            format!("own=http://{own}/metrics"),
+            format!("gone=http://{gone}"),
+            format!("page=http://{own}/healthz"),
+        ];
+        let targets: Vec<Target> = targets.iter().map(|t| t.parse().unwrap()).collect();
+        running.scrape(&targets, Duration::from_millis(50));
+        told(&engine, "prometheus", 50).await;
+        let look = async |q: &str| {
+            let get = format!("GET /api/v1/query?q={q} HTTP/1.1\r\nHost: localhost\r\n");
+            ask(own, &get).await.1
+        };
+        let down = async |of: String| {
+            let text = format!(
+                "series%20instance.unreachable%20of%20Instance%20%22{of}%22%20between%202020-01-01T00:00:00Z%20and%202100-01-01T00:00:00Z%20every%201000000000m"
+            );
+            look(&text).await
+        };
+        let instances = look("find%20Instance").await;
+        assert!(instances.contains(&own.to_string()) && instances.contains(&gone.to_string()), "{instances}");
+        assert!(down(gone.to_string()).await.contains(",1.0]"), "{}", down(gone.to_string()).await);
+        let forms = running.receiver.figures();
+        assert!(forms.iter().any(|f| (f.0, f.1) == ("scrape", "accepted")), "{forms:?}");
+        // Ends in time, with its tasks.
+        tokio::time::timeout(Duration::from_secs(20), running.stop()).await.unwrap();
+    }
+
     async fn ask(address: SocketAddr, head: &str) -> (String, String) {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
