@@ -15,6 +15,7 @@ mod command {
     pub(crate) mod eval;
     pub(crate) mod graph;
     pub(crate) mod ontology;
+    pub(crate) mod send;
     pub(crate) mod serve;
     pub(crate) mod sim;
 }
@@ -49,6 +50,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Ask(args) => command::ask::run(args).await,
         Command::Graph(args) => command::graph::run(args).await,
+        Command::Send(args) => command::send::run(args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "e2egraph", &mut script);

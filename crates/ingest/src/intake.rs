@@ -415,7 +415,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         let plan = self.reader.plan;
         self.recognise(&plan.span, false);
         let mut upward = Vec::new();
-        let number = self.tell(from, &Origin { id, metric: None }, false, Some(&mut upward));
+        let number = self.tell(from, &Origin { id, metric: None, now: None }, false, Some(&mut upward));
         self.draw.facts.push(Fact::Step(Step {
             id: ItemId(id),
             trace,
@@ -465,7 +465,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         self.recognise(&plan.span_event, true);
         if !self.applied.is_empty() {
             let id = mixed(&[2, id, time, xxh3_64(name)]);
-            self.tell(at, &Origin { id, metric: None }, true, None);
+            self.tell(at, &Origin { id, metric: None, now: None }, true, None);
         }
     }
 
@@ -520,7 +520,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
                 format!("event `{}`", String::from_utf8_lossy(head.event_name))
             });
         }
-        self.tell(at, &Origin { id, metric: None }, false, None);
+        self.tell(at, &Origin { id, metric: None, now: None }, false, None);
     }
 
     fn point(&mut self, metric: &MetricHead<'a>, point: &Point) {
@@ -580,7 +580,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         if self.applied.is_empty() && !named {
             self.draw.refused.not_mapped("metric that no source reads", || name.to_owned());
         }
-        self.tell(at, &Origin { id, metric: Some((metric, point)) }, false, None);
+        self.tell(at, &Origin { id, metric: Some((metric, point)), now: None }, false, None);
     }
 
     fn unreadable(&mut self, detail: String) {

@@ -21,6 +21,8 @@ pub(crate) struct Origin<'p> {
     pub id: u64,
     /// The metric point, when it is one.
     pub metric: Option<(&'p MetricHead<'p>, &'p Point)>,
+    /// When what it measures and ends was so, where that is another moment than that of its events.
+    pub now: Option<Time>,
 }
 
 /// Tells what the applied sources read from a record whose things have been found.
@@ -52,15 +54,18 @@ pub(crate) fn tell(
                 (Start::Here(from), _) => written(reader, *place, rule, from, found, at, draw),
             }
         }
+        let now = origin.now.unwrap_or(at);
         for rule in &source.measures {
-            measure(reader, *place, rule, found, at, origin, view, (number, scenes), draw);
+            measure(reader, *place, rule, found, now, origin, view, (number, scenes), draw);
         }
         for closing in &source.closes {
-            if closing.when.holds(view, &reader.context) {
-                for f in picked(reader.ontology, *place, &[closing.node], found) {
-                    draw.facts.push(Fact::Ended { entity: f.node, at });
+            for f in picked(reader.ontology, *place, &[closing.node], found) {
+                view.index = u32::from(f.index);
+                if closing.when.holds(view, &reader.context) {
+                    draw.facts.push(Fact::Ended { entity: f.node, at: now });
                 }
             }
+            view.index = 0;
         }
     }
 }

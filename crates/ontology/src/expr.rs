@@ -179,6 +179,10 @@ pub enum Expr {
     Id(Vec<Expr>),
     /// Whether two values are equal; absent when one is.
     Same(Box<(Expr, Expr)>),
+    /// Whether one moment is before another; absent when one is.
+    Before(Box<(Expr, Expr)>),
+    /// A text without its ending and the separator before that; absent when it does not end so.
+    Stem(Box<(Expr, Expr)>),
 }
 
 impl Expr {
@@ -221,6 +225,11 @@ impl Expr {
                 let (a, b) = (both.0.eval(record, cx)?, both.1.eval(record, cx)?);
                 Some(Scalar::Bool(a == b || a.to_text() == b.to_text()))
             }
+            Expr::Before(both) => {
+                let (a, b) = (both.0.eval(record, cx)?, both.1.eval(record, cx)?);
+                Some(Scalar::Bool(a.time()? < b.time()?))
+            }
+            Expr::Stem(both) => functions::stem(&both.0.eval(record, cx)?, &both.1.eval(record, cx)?),
         }
     }
 
@@ -237,7 +246,7 @@ impl Expr {
             Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Id(all) => {
                 all.iter().for_each(|e| e.fields(to));
             }
-            Expr::If(both) | Expr::Same(both) => {
+            Expr::If(both) | Expr::Same(both) | Expr::Before(both) | Expr::Stem(both) => {
                 both.0.fields(to);
                 both.1.fields(to);
             }

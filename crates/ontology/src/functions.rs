@@ -29,6 +29,10 @@ pub enum Func {
     PathShape,
     /// What is left of 1: `1 - x`.
     Rest,
+    /// Of a hundred: `x / 100`.
+    Percent,
+    /// The name of the workload in the name of a pod: what stands before its hash and its five random characters.
+    PodWorkload,
 }
 
 /// Names as written in mapping files.
@@ -44,11 +48,19 @@ pub(crate) const NAMES: &[(&str, Func)] = &[
     ("purl_version", Func::PurlVersion),
     ("path_shape", Func::PathShape),
     ("rest", Func::Rest),
+    ("percent", Func::Percent),
+    ("pod_workload", Func::PodWorkload),
 ];
 
 /// Functions with more than one argument, and how they are written.
-pub(crate) const MORE: &[(&str, &str)] =
-    &[("split", "split('/', -1)"), ("table", "table(severity)"), ("id", "id(a, b)"), ("same", "same(a, b)")];
+pub(crate) const MORE: &[(&str, &str)] = &[
+    ("split", "split('/', -1)"),
+    ("table", "table(severity)"),
+    ("id", "id(a, b)"),
+    ("same", "same(a, b)"),
+    ("before", "before(a, b)"),
+    ("stem", "stem(a, b)"),
+];
 
 /// Error shapes keep this many lines of a stack: deeper frames are the framework's.
 const SHAPE_LINES: usize = 4;
@@ -74,6 +86,9 @@ pub(crate) fn apply<'v>(f: Func, s: Scalar<'v>, cx: &Context<'v>) -> Option<Scal
         Func::PurlVersion => narrowed(s, purl_version)?,
         Func::PathShape => Scalar::Text(path_shape(&s.to_text()).into()),
         Func::Rest => Scalar::Float(1.0 - s.number()?),
+        // Divided as people would: 99.9 is 0.999, not 0.9990000000000001.
+        Func::Percent => Scalar::Float(s.number()? / 100.0),
+        Func::PodWorkload => narrowed(s, pod_workload)?,
     })
 }
 
@@ -118,6 +133,25 @@ fn image_purl(digest: &str) -> Option<String> {
 fn purl_version(purl: &str) -> Option<&str> {
     let version = purl.strip_prefix("pkg:")?.rsplit_once('@')?.1;
     version.split(['?', '#']).next().filter(|v| !v.is_empty())
+}
+
+/// What is left of a text without an ending and the separator before it.
+pub(crate) fn stem<'v>(s: &Scalar<'v>, ending: &Scalar<'_>) -> Option<Scalar<'v>> {
+    let (text, ending) = (s.to_text(), ending.to_text());
+    let rest = text.strip_suffix(ending.as_ref()).filter(|_| !ending.is_empty())?;
+    let rest = rest.strip_suffix(['-', '_', '.', '/']).filter(|r| !r.is_empty())?;
+    Some(Scalar::Text(rest.to_owned().into()))
+}
+
+/// The characters of what Kubernetes makes up: no vowels, so that no words come about.
+fn made_up(piece: &str) -> bool {
+    piece.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
+}
+
+fn pod_workload(pod: &str) -> Option<&str> {
+    let (set, _) = pod.rsplit_once('-').filter(|(_, r)| r.len() == 5 && made_up(r))?;
+    let (workload, _) = set.rsplit_once('-').filter(|(_, h)| (6..=10).contains(&h.len()) && made_up(h))?;
+    (!workload.is_empty()).then_some(workload)
 }
 
 fn is_id(piece: &str) -> bool {
@@ -186,6 +220,21 @@ mod tests {
         assert_eq!(purl_version("pkg:oci/cart@sha256:ab?tag=1"), Some("sha256:ab"));
         let purl = "pkg:oci/cart@sha256:ab?repository_url=ghcr.io/shop/cart";
         assert_eq!(image_purl("ghcr.io/Shop/cart@sha256:AB").as_deref(), Some(purl));
+    }
+
+    #[test]
+    fn a_workload_is_taken_out_of_the_names_made_from_it() {
+        assert_eq!(pod_workload("cart-api-7d5c9f8b6d-x2x4z"), Some("cart-api"));
+        for other in ["postgres-0", "cart-x2x4z", "daily-report-x2x4z", "7d5c9f8b6d-x2x4z", ""] {
+            assert_eq!(pod_workload(other), None, "{other}");
+        }
+        let of = |a: &'static str, b: &'static str| {
+            stem(&Scalar::text(a), &Scalar::text(b)).map(|s| s.to_text().into_owned())
+        };
+        assert_eq!(of("cart-7d5c9", "7d5c9").as_deref(), Some("cart"));
+        assert_eq!(of("cart7d5c9", "7d5c9"), None);
+        assert_eq!(of("cart-7d5c9", "other"), None);
+        assert_eq!(of("cart", ""), None);
     }
 
     #[test]
