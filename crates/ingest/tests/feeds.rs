@@ -2,7 +2,7 @@
 //! `UPDATE_EXPECT=1` writes what is said now into the files, to be read before it is kept.
 //!
 //! A delivery is `feed[?name=value&…] form`, then `header: value` lines, an empty line, the body (or `@file`, from the root of
-//! the project), a line `---`, and what is said; deliveries stand between lines `===`. Keys are shown by their numbers alone.
+//! the project), a line `>>>`, and what is said; deliveries stand between lines `===`. Keys are shown by their numbers alone.
 
 #![expect(
     clippy::unwrap_used,
@@ -87,8 +87,8 @@ fn every_source_says_what_its_file_shows() {
         let text = fs::read_to_string(&file).unwrap();
         let mut now = Vec::new();
         for delivery in text.split("\n===\n") {
-            let (given, _) = delivery.split_once("\n---\n").unwrap_or((delivery, ""));
-            now.push(format!("{given}\n---\n{}", said(&ontology, &root, given)));
+            let (given, _) = delivery.split_once("\n>>>\n").unwrap_or((delivery, ""));
+            now.push(format!("{given}\n>>>\n{}", said(&ontology, &root, given)));
             count += 1;
         }
         let now = now.join("===\n");
