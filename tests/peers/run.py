@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 
+import alertmanager
 from harness import Checks, Server
 
 here = os.path.dirname(os.path.abspath(__file__))
@@ -62,6 +63,7 @@ def main():
         sources = server.get("/api/v1/sources")
         refused = {s["name"]: s["reasons"] for s in sources["sources"] if s["refused"]}
         checks.check("nothing the SDKs sent is set aside", not refused, refused)
+    alertmanager.run(checks)
     return checks.close()
 
 

@@ -51,7 +51,9 @@ pub(crate) fn tell(
                 (Start::Parent(_), Some(upward)) => upward.extend(upward_edges(reader, *place, rule, found)),
                 // Only steps of traces have ancestors.
                 (Start::Parent(_), None) => {}
-                (Start::Here(from), _) => written(reader, *place, rule, from, (found, view), (at, origin.now), draw),
+                (Start::Here(from), _) => {
+                    written(reader, *place, rule, from, (found, view), (at, origin.now), draw)
+                }
             }
         }
         let now = origin.now.unwrap_or(at);
