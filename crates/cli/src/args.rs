@@ -50,6 +50,14 @@ fn feed_file(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
+/// A parameter of an address.
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it like service=ratings".to_owned()),
+    }
+}
+
 /// How often time goes on faster than it did; 0 for as fast as can be.
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -142,6 +150,15 @@ Examples:
     /// Look into the graph: find, show, neighbours, path, follows, diff, query.
     #[command(subcommand)]
     Graph(Graph),
+    /// Send files to a feed: Kubernetes objects, catalogues, CODEOWNERS, anything a mapping file reads.
+    #[command(after_help = "\
+Examples:
+  kubectl get nodes,pods,deployments,replicasets -A -o json | e2egraph send kubernetes - -p cluster=prod
+  e2egraph send catalog services/*/catalog-info.yaml
+  e2egraph send codeowners .github/CODEOWNERS -p service=ratings
+
+Ends with 1 when nothing of a file was taken, with 3 when there is no such feed.")]
+    Send(Send),
     /// What may exist, how it relates, what is measured: check, show, schema.
     #[command(subcommand)]
     Ontology(OntologyCommand),
@@ -296,6 +313,54 @@ pub struct Ask {
     /// Server.
     #[command(flatten)]
     pub server: Server,
+}
+
+/// Options of `send`.
+#[derive(Debug, Args, Clone)]
+pub struct Send {
+    /// The feed, as a mapping file names it (docs/sources.md).
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub feed: String,
+    /// Files; `-` for standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The form of the files, where their names do not say it.
+    #[arg(long = "as", value_enum, value_name = "FORM")]
+    pub form: Option<As>,
+    /// A parameter of the address, which the feed's mapping may read (service=ratings). May be given several times.
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub parameters: Vec<(String, String)>,
+    /// Server.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// Forms of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum As {
+    /// One JSON document, or a list of them.
+    Json,
+    /// JSON documents one after the other.
+    Ndjson,
+    /// YAML, documents between `---`.
+    Yaml,
+    /// Comma-separated values under a row of names.
+    Csv,
+    /// Lines of text.
+    Text,
+}
+
+impl As {
+    /// The content type that says it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            As::Json => "application/json",
+            As::Ndjson => "application/x-ndjson",
+            As::Yaml => "application/yaml",
+            As::Csv => "text/csv",
+            As::Text => "application/octet-stream",
+        }
+    }
 }
 
 /// Options shared by questions to the graph.

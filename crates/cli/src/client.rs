@@ -90,6 +90,16 @@ impl Client {
         json(self.send(Method::POST, path, "application/json", Bytes::from(serde_json::to_vec(body)?)).await?)
     }
 
+    /// POST of a body in a form of its own; the answer as JSON.
+    pub async fn post_as(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: Bytes,
+    ) -> anyhow::Result<serde_json::Value> {
+        json(self.send(Method::POST, path, content_type, body).await?)
+    }
+
     /// One request; status and body.
     pub async fn send(
         &self,
@@ -145,7 +155,7 @@ fn json((status, body): (u16, Bytes)) -> anyhow::Result<serde_json::Value> {
 }
 
 /// Percent-encodes everything but unreserved characters (RFC 3986 §2.3).
-fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     let mut out = String::new();
     for b in text.bytes() {
         if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {

@@ -16,6 +16,7 @@ mod command {
     pub(crate) mod graph;
     pub(crate) mod ontology;
     pub(crate) mod operate;
+    pub(crate) mod send;
     pub(crate) mod serve;
     pub(crate) mod sim;
 }
@@ -50,6 +51,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Ask(args) => command::ask::run(args).await,
         Command::Graph(args) => command::graph::run(args).await,
+        Command::Send(args) => command::send::run(args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "e2egraph", &mut script);

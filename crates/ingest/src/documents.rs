@@ -16,35 +16,34 @@ pub(crate) fn read(form: Form, body: &[u8]) -> Result<Vec<Value>, Malformed> {
         Form::Csv => csv(body),
         Form::Text => {
             let all = text(body)?.lines().filter(|l| !l.trim().is_empty());
-            Ok(all
-                .map(|l| [("line".to_owned(), l.trim_end().into())].into_iter().collect::<Map<_, _>>().into())
-                .collect())
+            let words = |l: &str| l.split_whitespace().map(Value::from).collect::<Vec<_>>();
+            let document =
+                |l: &str| [("line".to_owned(), l.trim_end().into()), ("words".to_owned(), words(l).into())];
+            Ok(all.map(|l| document(l).into_iter().collect::<Map<_, _>>().into()).collect())
         }
     }
 }
 
 /// JSON with a limit of 128 brackets inside one another.
 pub(crate) fn json(body: &[u8]) -> Result<Value, Malformed> {
-    serde_json::from_slice(body).map_err(|e| Malformed {
-        message: if e.to_string().starts_with("recursion limit") {
-            format!(
-                "this JSON is nested more than 127 levels deep, at line {} column {}",
-                e.line(),
-                e.column()
-            )
-        } else {
-            format!("this is not JSON: {e}")
-        },
-    })
+    serde_json::from_slice(body).map_err(|e| Malformed { message: unreadable(&e) })
 }
 
+fn unreadable(e: &serde_json::Error) -> String {
+    if e.to_string().starts_with("recursion limit") {
+        format!("this JSON is nested more than 127 levels deep, at line {} column {}", e.line(), e.column())
+    } else {
+        format!("this is not JSON: {e}")
+    }
+}
+
+/// Documents one after the other: one a line, as JSON lines want it, or over several, as `kubectl` writes what it watches.
 fn lines(body: &[u8]) -> Result<Vec<Value>, Malformed> {
-    let numbered = (1..).zip(body.split(|b| *b == b'\n')).filter(|(_, l)| !l.trim_ascii().is_empty());
-    numbered
-        .map(|(number, line)| {
-            json(line).map_err(|e| Malformed { message: format!("line {number}: {}", e.message) })
-        })
-        .collect()
+    let mut all = Vec::new();
+    for value in serde_json::Deserializer::from_slice(body).into_iter() {
+        all.push(value.map_err(|e| Malformed { message: format!("line {}: {}", e.line(), unreadable(&e)) })?);
+    }
+    Ok(all)
 }
 
 fn text(body: &[u8]) -> Result<&str, Malformed> {
@@ -105,7 +104,15 @@ mod tests {
             "name, tier\nratings, high\n\"a,b\",\n",
             json!([{"name": "ratings", "tier": "high"}, {"name": "a,b"}]),
         );
-        check(Form::Text, "* @all\n\n/src @team \n", json!([{"line": "* @all"}, {"line": "/src @team"}]));
+        check(Form::Lines, "{\n \"a\": 1\n}\n{\n \"a\": 2\n}", json!([{"a": 1}, {"a": 2}]));
+        check(
+            Form::Text,
+            "* @all\n\n/src\t@team  @b \n",
+            json!([
+                {"line": "* @all", "words": ["*", "@all"]},
+                {"line": "/src\t@team  @b", "words": ["/src", "@team", "@b"]}
+            ]),
+        );
         for form in [Form::Lines, Form::Yaml, Form::Csv, Form::Text] {
             check(form, "", json!([]));
         }

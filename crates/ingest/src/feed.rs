@@ -13,11 +13,14 @@ use ontology::{StreamId, Time, Value as Known};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// See the same limit for OTLP.
 const AHEAD_SECS: i64 = 86_400;
+
+/// Elements of a list that an expression may name by their place.
+const PLACES: u32 = 4;
 
 type Object = Map<String, Value>;
 
@@ -39,10 +42,13 @@ pub(crate) fn read(
         // No source reads this feed: every document is set aside.
         lists.push(None);
     }
+    let said = reader.ontology.mapping.feed(&delivery.feed).unwrap_or_default();
     let mut feed = Feed {
         reader,
         recorded,
-        around: &delivery.around,
+        delivery,
+        said: &said,
+        places: places(reader.ontology.mapping.fields.names()),
         draw: Draw::default(),
         scenes: Scenes::default(),
         scratch: Scratch::default(),
@@ -53,7 +59,7 @@ pub(crate) fn read(
             feed.draw.refused.add("element that is not an object", || document.to_string());
             continue;
         };
-        let document = unwrapped(document);
+        let document = &Document::unwrapped(document, &said.unwrap);
         let mut items = 0;
         let mut mapped = false;
         for list in &lists {
@@ -65,27 +71,95 @@ pub(crate) fn read(
         }
         feed.draw.items += items;
         if !mapped && items > 0 {
-            feed.draw
-                .refused
-                .not_mapped("document that no source reads", || Value::Object(document.clone()).to_string());
+            feed.draw.refused.not_mapped("document that no source reads", || {
+                Value::Object(document.inner.clone()).to_string()
+            });
         }
     }
     Ok(feed.draw)
 }
 
-/// What a CloudEvent (structured mode) carries, else the document itself.
-fn unwrapped(document: &Object) -> &Object {
-    match (document.contains_key("specversion"), document.get("data")) {
-        (true, Some(Value::Object(data))) => data,
-        _ => document,
+/// A document, and what stands around it.
+struct Document<'d> {
+    inner: &'d Object,
+    /// Under which name it is seen, what it is, and the field that holds the document.
+    around: Vec<(&'d str, &'d Object, &'d str)>,
+}
+
+impl<'d> Document<'d> {
+    /// What an envelope carries, else the document itself. Envelopes are those of the feed, and CloudEvents everywhere: their
+    /// attributes are seen as `ce.NAME`.
+    fn unwrapped(whole: &'d Object, wraps: &'d [(String, String)]) -> Document<'d> {
+        let mut document = Document { inner: whole, around: Vec::new() };
+        if whole.contains_key("specversion") {
+            document.around.push(("ce", whole, "data"));
+            if let Some(Value::Object(data)) = whole.get("data") {
+                document.inner = data;
+            }
+        }
+        for (field, name) in wraps {
+            if let Some(Value::Object(inner)) = document.inner.get(field) {
+                document.around.push((name, document.inner, field));
+                document.inner = inner;
+            }
+        }
+        document
+    }
+}
+
+/// Every place of a list that an expression names (`containers.0` of `containers.0.image`).
+fn places(fields: &[String]) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for field in fields {
+        let dots = field.match_indices('.').map(|(at, _)| at).chain([field.len()]);
+        for end in dots {
+            let Some(head) = field.get(..end) else { continue };
+            if head.rsplit_once('.').is_some_and(|(_, last)| last.parse::<u32>().is_ok()) {
+                all.insert(head.to_owned());
+            }
+        }
+    }
+    all
+}
+
+/// The fingerprint of named values, as Prometheus counts label sets: 64-bit FNV-1a over names and values in order of names,
+/// each ended by a byte of ones.
+fn fingerprint(of: &Object) -> String {
+    let mut sum: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut add = |text: &str| {
+        for byte in text.bytes().chain([0xff]) {
+            sum = (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    let sorted: BTreeMap<&String, &Value> = of.iter().collect();
+    for (name, value) in sorted {
+        add(name);
+        match value {
+            Value::String(text) => add(text),
+            other => add(&other.to_string()),
+        }
+    }
+    format!("{sum:016x}")
+}
+
+/// What a dotted path leads to.
+fn within<'o>(object: &'o Object, path: &str) -> Option<&'o Value> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(f, r)| (f, Some(r)));
+    match (object.get(first)?, rest) {
+        (found, None) => Some(found),
+        (Value::Object(inner), Some(rest)) => within(inner, rest),
+        _ => None,
     }
 }
 
 struct Feed<'n, 'r> {
     reader: &'r Reader<'n>,
     recorded: Time,
-    /// What the request said beside its body.
-    around: &'r BTreeMap<String, String>,
+    delivery: &'r Delivery,
+    /// What the mapping says of the feed.
+    said: &'r ontology::mapping::Feed,
+    /// Places of lists that have fields of their own.
+    places: BTreeSet<String>,
     draw: Draw,
     scenes: Scenes,
     scratch: Scratch,
@@ -95,21 +169,11 @@ impl Feed<'_, '_> {
     /// Reads one document for the sources that share a list; how many records it gave, and whether any said anything.
     fn document(
         &mut self,
-        document: &Object,
+        document: &Document<'_>,
         list: Option<&str>,
         sources: &[(usize, &Source)],
     ) -> (u64, bool) {
-        let elements: Option<&Vec<Value>> = list.and_then(|path| {
-            let mut at: Option<&Value> = None;
-            for part in path.split('.') {
-                at = match at {
-                    None => document.get(part),
-                    Some(v) => v.get(part),
-                };
-                at?;
-            }
-            at.and_then(Value::as_array)
-        });
+        let elements = list.and_then(|path| within(document.inner, path)).and_then(Value::as_array);
         let Some(elements) = elements else {
             return (1, self.record(document, None, list, sources));
         };
@@ -130,7 +194,7 @@ impl Feed<'_, '_> {
 
     fn record(
         &mut self,
-        document: &Object,
+        document: &Document<'_>,
         element: Option<&Object>,
         list: Option<&str>,
         sources: &[(usize, &Source)],
@@ -139,7 +203,13 @@ impl Feed<'_, '_> {
         let (mut outer, mut inner) = (Record::new(fields), Record::new(fields));
         let mut name = String::new();
         let left_out = element.and(list);
-        let mut dropped = self.flatten(document, &mut name, (0, 0), left_out, &mut outer);
+        let mut dropped = self.flatten(document.inner, &mut name, (0, 0), left_out, &mut outer);
+        for (prefix, envelope, field) in &document.around {
+            name.push_str(prefix);
+            let held = format!("{prefix}.{field}");
+            dropped += self.flatten(envelope, &mut name, (0, 0), Some(&held), &mut outer);
+            name.clear();
+        }
         if let Some(element) = element {
             dropped += self.flatten(element, &mut name, (0, 0), None, &mut inner);
         }
@@ -148,7 +218,14 @@ impl Feed<'_, '_> {
                 .refused
                 .in_part("more values of one field than are kept", || format!("{dropped} values"));
         }
-        for (name, value) in self.around {
+        for path in &self.said.digest {
+            let digest = self.reader.ontology.mapping.fields.id(&format!("digest.{path}"));
+            let own = element.and_then(|e| within(e, path)).or_else(|| within(document.inner, path));
+            if let (Some(f), Some(Value::Object(values))) = (digest, own) {
+                outer.set(f, Scalar::Text(Cow::Owned(fingerprint(values))));
+            }
+        }
+        for (name, value) in &self.delivery.around {
             if let Some(f) = self.reader.ontology.mapping.fields.id(name).filter(|f| !outer.has(*f)) {
                 outer.set(f, Scalar::Text(Cow::Borrowed(value)));
             }
@@ -180,14 +257,19 @@ impl Feed<'_, '_> {
             return false;
         }
         let Some((first, last)) = self.happened(&found) else { return true };
-        let text = element.unwrap_or(document);
+        let text = element.unwrap_or(document.inner);
         let id = serde_json::to_vec(text).map_or(0, |bytes| xxh3_64(&bytes)) ^ first.nanos().cast_unsigned();
         let number = self.scenes.number(self.reader.ontology, self.reader.plan, &found, &mut self.draw);
         for at in [first, last] {
             self.scenes.tell(number, at.minute(), &mut self.draw);
         }
+        // Of what there is when it is told, only the events beside it have times of their own.
+        let now = self.said.present.then_some(self.recorded);
+        if let Some(now) = now {
+            self.scenes.tell_lasting(number, now.minute(), self.reader.plan, &mut self.draw);
+        }
         let scene = (number, &mut self.scenes);
-        let origin = Origin { id, stream: StreamId(0), metric: None };
+        let origin = Origin { id, stream: StreamId(0), metric: None, now };
         tell(self.reader, &applied, &found, last, &origin, &mut view, scene, &mut self.draw, None);
         true
     }
@@ -261,9 +343,21 @@ impl Feed<'_, '_> {
             },
             Value::Object(o) => return self.flatten(o, name, (index, of), left_out, into),
             Value::Array(all) => {
-                let places = (0..).zip(all);
                 let length = u32::try_from(all.len()).unwrap_or(u32::MAX);
-                return places.map(|(i, v)| self.value(v, name, (i, length), left_out, into)).sum();
+                let whole = name.len();
+                let mut dropped = 0;
+                for (i, v) in (0..).zip(all) {
+                    dropped += self.value(v, name, (i, length), left_out, into);
+                    if i >= PLACES {
+                        continue;
+                    }
+                    name.push_str(&format!(".{i}"));
+                    if self.places.contains(name.as_str()) {
+                        dropped += self.value(v, name, (0, 0), left_out, into);
+                    }
+                    name.truncate(whole);
+                }
+                return dropped;
             }
         };
         let Some(field) = self.reader.ontology.mapping.fields.id(name) else { return 0 };

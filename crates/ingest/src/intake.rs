@@ -484,8 +484,8 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         let plan = self.reader.plan;
         self.recognise(&plan.span, false);
         let mut upward = Vec::new();
-        let number =
-            self.tell(from, &Origin { id, stream: StreamId(0), metric: None }, false, Some(&mut upward));
+        let origin = Origin { id, stream: StreamId(0), metric: None, now: None };
+        let number = self.tell(from, &origin, false, Some(&mut upward));
         self.draw.facts.push(Fact::Step(Step {
             id: ItemId(id),
             trace,
@@ -535,7 +535,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         self.recognise(&plan.span_event, true);
         if !self.applied.is_empty() {
             let id = mixed(&[2, id, time, xxh3_64(name)]);
-            self.tell(at, &Origin { id, stream: StreamId(0), metric: None }, true, None);
+            self.tell(at, &Origin { id, stream: StreamId(0), metric: None, now: None }, true, None);
         }
     }
 
@@ -596,7 +596,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
                 format!("event `{}`", String::from_utf8_lossy(head.event_name))
             });
         }
-        self.tell(at, &Origin { id, stream: StreamId(0), metric: None }, false, None);
+        self.tell(at, &Origin { id, stream: StreamId(0), metric: None, now: None }, false, None);
     }
 
     fn point(&mut self, metric: &MetricHead<'a>, point: &Point) {
@@ -654,7 +654,8 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         if self.applied.is_empty() && !named {
             self.draw.refused.not_mapped("metric that no source reads", || name.to_owned());
         }
-        self.tell(at, &Origin { id, stream: StreamId(series), metric: Some((metric, point)) }, false, None);
+        let origin = Origin { id, stream: StreamId(series), metric: Some((metric, point)), now: None };
+        self.tell(at, &origin, false, None);
     }
 
     fn in_part(&mut self, what: &'static str, detail: String) {

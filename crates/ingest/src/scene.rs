@@ -75,6 +75,25 @@ impl Scenes {
         }
     }
 
+    /// Tells that what lasts of a scene was there and held in a minute: everything but its events.
+    pub(crate) fn tell_lasting(&mut self, number: usize, minute: Minute, plan: &Plan, draw: &mut Draw) {
+        let Some(scene) = self.all.get(number) else { return };
+        let event = |r: Ref, draw: &Draw| {
+            let class = draw.drafts.get(r.0 as usize).map(|d| d.class.index());
+            class.and_then(|c| plan.happened.get(c)).is_some_and(|times| !times.is_empty())
+        };
+        for r in &scene.everyone {
+            if !event(*r, draw) {
+                draw.see(*r, minute);
+            }
+        }
+        for (relation, from, to) in &scene.related {
+            if !event(*from, draw) && !event(*to, draw) {
+                draw.relate(*relation, *from, *to, minute);
+            }
+        }
+    }
+
     /// Everything in a scene.
     pub(crate) fn here(&self, number: usize) -> Arc<[Ref]> {
         self.all.get(number).map_or_else(|| Arc::from([]), |s| Arc::clone(&s.here))

@@ -24,6 +24,8 @@ pub(crate) struct Origin<'p> {
     pub stream: StreamId,
     /// The metric point, when it is one.
     pub metric: Option<(&'p MetricHead<'p>, &'p Point)>,
+    /// When what it measures and ends was so, where that is another moment than that of its events.
+    pub now: Option<Time>,
 }
 
 /// Tells what the applied sources read from a record whose things have been found.
@@ -52,21 +54,26 @@ pub(crate) fn tell(
                 (Start::Parent(_), Some(upward)) => upward.extend(upward_edges(reader, *place, rule, found)),
                 // Only steps of traces have ancestors.
                 (Start::Parent(_), None) => {}
-                (Start::Here(from), _) => written(reader, *place, rule, from, found, at, draw),
+                (Start::Here(from), _) => {
+                    written(reader, *place, rule, from, (found, view), (at, origin.now), draw)
+                }
             }
         }
+        let now = origin.now.unwrap_or(at);
         for rule in &source.measures {
-            measure(reader, *place, rule, found, at, origin, view, (number, scenes), draw);
+            measure(reader, *place, rule, found, now, origin, view, (number, scenes), draw);
         }
         for aside in &source.asides {
             set_aside(reader, aside, view, draw);
         }
         for closing in &source.closes {
-            if closing.when.holds(view, &reader.context) {
-                for f in picked(reader.ontology, *place, &[closing.node], found) {
-                    draw.facts.push(Fact::Ended { entity: f.node, at });
+            for f in picked(reader.ontology, *place, &[closing.node], found) {
+                view.index = u32::from(f.index);
+                if closing.when.holds(view, &reader.context) {
+                    draw.facts.push(Fact::Ended { entity: f.node, at: now });
                 }
             }
+            view.index = 0;
         }
     }
 }
@@ -94,15 +101,23 @@ fn written(
     place: usize,
     rule: &EdgeRule,
     from: &[Pick],
-    found: &[Found],
-    at: Time,
+    (found, view): (&[Found], &View<'_, '_>),
+    (at, now): (Time, Option<Time>),
     draw: &mut Draw,
 ) {
-    let count = |picks: &[Pick]| picked(reader.ontology, place, picks, found).count();
-    let side_by_side = count(from) > 1 && count(&rule.to) > 1;
+    // Tables that give a thing per element are read side by side, also where only some elements gave one.
+    let repeats = |picks: &[Pick]| {
+        let first = picked(reader.ontology, place, picks, found).next();
+        let source = first.and_then(|f| reader.plan.sources.get(usize::from(f.source)).map(|s| (f, s)));
+        let table = source.and_then(|(f, s)| s.tables.get(usize::from(f.table)));
+        table.is_some_and(|t| t.repeats.iter().any(|field| view.width(*field) > 1))
+    };
+    let side_by_side = repeats(from) && repeats(&rule.to);
+    let event = |f: &Found| reader.plan.happened.get(f.class.index()).is_some_and(|times| !times.is_empty());
     for a in picked(reader.ontology, place, from, found) {
         for b in picked(reader.ontology, place, &rule.to, found) {
             if a.node != b.node && (!side_by_side || a.index == b.index) {
+                let at = now.filter(|_| !event(a) && !event(b)).unwrap_or(at);
                 draw.relate(rule.relation, a.node, b.node, at.minute());
             }
         }

@@ -68,13 +68,13 @@ pub struct Delivery {
 pub enum Form {
     /// One JSON document, or a list of them. A CloudEvent is what its `data` holds.
     Json,
-    /// One JSON document a line.
+    /// JSON documents one after the other, each on a line or over several.
     Lines,
     /// YAML, several documents between `---`.
     Yaml,
     /// Comma-separated values; the first row names the columns, each further row is a document.
     Csv,
-    /// Text; each line that is not empty is a document `{line: …}`.
+    /// Text; each line that is not empty is a document `{line: …, words: […]}`.
     Text,
 }
 

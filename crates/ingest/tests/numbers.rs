@@ -44,7 +44,7 @@ fn what_a_real_prometheus_wrote_says_the_same_in_both_versions() {
         let body = snap::raw::Decoder::new().decompress_vec(body).unwrap();
         let options = Options { hash_key: [7; 32], limits: Limits::default() };
         let mut normaliser = Normaliser::new(Arc::clone(&ONTOLOGY), options);
-        let batch = normaliser.normalise(wire, &body, Time::from_secs(NOW + 86_400)).unwrap();
+        let batch = normaliser.normalise(&wire, &body, Time::from_secs(NOW + 86_400)).unwrap();
         let text = describe(&batch, &ONTOLOGY);
         for wanted in [
             "operation.reported_latency = [(50.0, 5), (550.0, 3), (1000.0, 1)] sum Some(4500.0) since",

@@ -78,14 +78,42 @@ fn feeds(all: &Gathered, m: &Mapping, report: &mut Report) -> BTreeMap<String, F
                 report.add(s.by.at, &s.by.value, "nothing proves a sender like this", hint);
             }
             let prefix = s.prefix.as_ref().map(|w| w.value.clone()).unwrap_or_default();
-            Some(Signed { header: s.header.value.to_ascii_lowercase(), by: proof?, prefix })
+            let header = s.header.value.to_ascii_lowercase();
+            Some(Signed { header, by: proof?, prefix, optional: s.optional })
         });
-        let headers = raw.headers.0.iter().map(|h| h.value.to_ascii_lowercase()).collect();
-        let personal = raw.personal.iter().map(|w| w.value.clone()).collect();
-        let feed = Feed { doc: raw.doc.clone(), headers, pages: raw.pages, personal, signed };
+        let feed = Feed {
+            doc: raw.doc.clone(),
+            headers: raw.headers.0.iter().map(|h| h.value.to_ascii_lowercase()).collect(),
+            pages: raw.pages,
+            personal: raw.personal.iter().map(|w| w.value.clone()).collect(),
+            signed,
+            unwrap: raw.unwrap.0.iter().map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
+            digest: raw.digest.0.iter().map(|d| d.value.clone()).collect(),
+            paths: paths(raw, &feeds, report),
+            present: raw.present,
+        };
         feeds.insert(name.value.clone(), feed);
     }
     feeds
+}
+
+/// Addresses of a feed beside its own: none that is another feed's or could hide one of this program's.
+fn paths(raw: &crate::raw::Feed, known: &BTreeMap<String, Feed>, report: &mut Report) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for path in &raw.paths.0 {
+        let text = path.value.as_str();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./".contains(&b);
+        let ours = text.starts_with("/api/v1/") || text.trim_matches('/').is_empty();
+        if !text.starts_with('/') || ours || text.contains("//") || !text.bytes().all(plain) {
+            let hint = "write it like /api/v2/alerts; what begins with /api/v1/ is this program's";
+            report.add(path.at, text, "a feed cannot be taken at this address", hint);
+        } else if all.contains(&path.value) || known.values().any(|f| f.paths.contains(&path.value)) {
+            report.add(path.at, text, "this address is already a feed's", "leave it out");
+        } else {
+            all.push(path.value.clone());
+        }
+    }
+    all
 }
 
 struct Compiler<'a> {

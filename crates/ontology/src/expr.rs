@@ -186,6 +186,10 @@ pub enum Expr {
     Same(Box<(Expr, Expr)>),
     /// The metric point as a number of tries; whether they are what a ratio counts.
     Tries(Box<(Expr, Expr)>),
+    /// Whether one moment is before another; absent when one is.
+    Before(Box<(Expr, Expr)>),
+    /// A text without its ending and the separator before that; absent when it does not end so.
+    Stem(Box<(Expr, Expr)>),
 }
 
 impl Expr {
@@ -232,6 +236,11 @@ impl Expr {
                 let point = both.0.eval(record, cx)? == Scalar::Point;
                 point.then(|| Scalar::Tries(both.1.holds(record, cx)))
             }
+            Expr::Before(both) => {
+                let (a, b) = (both.0.eval(record, cx)?, both.1.eval(record, cx)?);
+                Some(Scalar::Bool(a.time()? < b.time()?))
+            }
+            Expr::Stem(both) => functions::stem(&both.0.eval(record, cx)?, &both.1.eval(record, cx)?),
         }
     }
 
@@ -248,7 +257,7 @@ impl Expr {
             Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Join(_, all) => {
                 all.iter().for_each(|e| e.fields(to));
             }
-            Expr::If(both) | Expr::Same(both) | Expr::Tries(both) => {
+            Expr::If(both) | Expr::Same(both) | Expr::Tries(both) | Expr::Before(both) | Expr::Stem(both) => {
                 both.0.fields(to);
                 both.1.fields(to);
             }
@@ -266,7 +275,7 @@ impl Expr {
             Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Join(_, all) => {
                 all.iter().try_for_each(|e| e.hashed(to))
             }
-            Expr::If(both) | Expr::Same(both) | Expr::Tries(both) => {
+            Expr::If(both) | Expr::Same(both) | Expr::Tries(both) | Expr::Before(both) | Expr::Stem(both) => {
                 both.0.hashed(to).and_then(|()| both.1.hashed(to))
             }
             Expr::Call(Func::Hash, e) => e.as_it_came(to),

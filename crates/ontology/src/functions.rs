@@ -38,6 +38,10 @@ pub enum Func {
     MillisSeconds,
     /// A line of a log with what differs from one to the next replaced by `<*>`.
     Template,
+    /// Of a hundred: `x / 100`.
+    Percent,
+    /// The name of the workload in the name of a pod: what stands before its hash and its five random characters.
+    PodWorkload,
 }
 
 /// Names as written in mapping files.
@@ -57,6 +61,8 @@ pub(crate) const NAMES: &[(&str, Func)] = &[
     ("seconds_millis", Func::SecondsMillis),
     ("millis_seconds", Func::MillisSeconds),
     ("template", Func::Template),
+    ("percent", Func::Percent),
+    ("pod_workload", Func::PodWorkload),
 ];
 
 /// Functions with more than one argument, and how they are written.
@@ -67,6 +73,8 @@ pub(crate) const MORE: &[(&str, &str)] = &[
     ("words", "words(a, b)"),
     ("same", "same(a, b)"),
     ("tries", "tries(metric.value, code starts 5)"),
+    ("before", "before(a, b)"),
+    ("stem", "stem(a, b)"),
 ];
 
 /// Error shapes keep this many lines of a stack: deeper frames are the framework's.
@@ -97,6 +105,9 @@ pub(crate) fn apply<'v>(f: Func, s: Scalar<'v>, cx: &Context<'v>) -> Option<Scal
         Func::SecondsMillis => Scalar::Float(s.number()? * 1e3),
         Func::MillisSeconds => Scalar::Float(s.number()? / 1e3),
         Func::Template => Scalar::Text(Some(template(&s.to_text())).filter(|t| !t.is_empty())?.into()),
+        // Divided as people would: 99.9 is 0.999, not 0.9990000000000001.
+        Func::Percent => Scalar::Float(s.number()? / 100.0),
+        Func::PodWorkload => narrowed(s, pod_workload)?,
     })
 }
 
@@ -154,6 +165,25 @@ fn uuid(text: &str) -> Option<String> {
     };
     let found = text.as_bytes().windows(36).find(|w| fits(w))?;
     Some(found.iter().map(|b| if *b == b'_' { '-' } else { char::from(b.to_ascii_lowercase()) }).collect())
+}
+
+/// What is left of a text without an ending and the separator before it.
+pub(crate) fn stem<'v>(s: &Scalar<'v>, ending: &Scalar<'_>) -> Option<Scalar<'v>> {
+    let (text, ending) = (s.to_text(), ending.to_text());
+    let rest = text.strip_suffix(ending.as_ref()).filter(|_| !ending.is_empty())?;
+    let rest = rest.strip_suffix(['-', '_', '.', '/']).filter(|r| !r.is_empty())?;
+    Some(Scalar::Text(rest.to_owned().into()))
+}
+
+/// The characters of what Kubernetes makes up: no vowels, so that no words come about.
+fn made_up(piece: &str) -> bool {
+    piece.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
+}
+
+fn pod_workload(pod: &str) -> Option<&str> {
+    let (set, _) = pod.rsplit_once('-').filter(|(_, r)| r.len() == 5 && made_up(r))?;
+    let (workload, _) = set.rsplit_once('-').filter(|(_, h)| (6..=10).contains(&h.len()) && made_up(h))?;
+    (!workload.is_empty()).then_some(workload)
 }
 
 fn is_id(piece: &str) -> bool {
@@ -230,6 +260,21 @@ mod tests {
             "/kubepods.slice/kubepods-pod5b0c1a2e_9f3d_4c6b_8a7e_0123456789AB.slice/cri-containerd-ab.scope";
         assert_eq!(uuid(slice).as_deref(), Some("5b0c1a2e-9f3d-4c6b-8a7e-0123456789ab"));
         assert_eq!(uuid("/system.slice/cron.service"), None);
+    }
+
+    #[test]
+    fn a_workload_is_taken_out_of_the_names_made_from_it() {
+        assert_eq!(pod_workload("cart-api-7d5c9f8b6d-x2x4z"), Some("cart-api"));
+        for other in ["postgres-0", "cart-x2x4z", "daily-report-x2x4z", "7d5c9f8b6d-x2x4z", ""] {
+            assert_eq!(pod_workload(other), None, "{other}");
+        }
+        let of = |a: &'static str, b: &'static str| {
+            stem(&Scalar::text(a), &Scalar::text(b)).map(|s| s.to_text().into_owned())
+        };
+        assert_eq!(of("cart-7d5c9", "7d5c9").as_deref(), Some("cart"));
+        assert_eq!(of("cart7d5c9", "7d5c9"), None);
+        assert_eq!(of("cart-7d5c9", "other"), None);
+        assert_eq!(of("cart", ""), None);
     }
 
     #[test]

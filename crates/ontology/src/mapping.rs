@@ -180,6 +180,15 @@ pub struct Feed {
     pub personal: Vec<String>,
     /// How a sender proves who it is.
     pub signed: Option<Signed>,
+    /// Fields that hold the document proper, and the name under which its records see what stands around it.
+    pub unwrap: Vec<(String, String)>,
+    /// Fields with named values whose fingerprint its records see as `digest.NAME`.
+    pub digest: Vec<String>,
+    /// Other addresses at which it is taken, for senders that choose their own.
+    pub paths: Vec<String>,
+    /// Whether its documents say what is there as they are sent: things in them are seen then, whatever times the events
+    /// beside them have.
+    pub present: bool,
 }
 
 /// How the sender of a feed proves who it is.
@@ -191,6 +200,8 @@ pub struct Signed {
     pub by: Proof,
     /// What stands before it.
     pub prefix: String,
+    /// Whether requests are also taken without a proof as long as no secret is set.
+    pub optional: bool,
 }
 
 /// What proves who sent a request. Either needs a secret that both sides know.

@@ -207,6 +207,14 @@ pub(crate) struct Feed {
     pub(crate) personal: Vec<Word>,
     /// How a sender proves who it is.
     pub(crate) signed: Option<Signed>,
+    /// Fields that hold the document proper, and the name under which its records see what stands around it.
+    pub(crate) unwrap: Entries<Word>,
+    /// Fields with named values whose fingerprint records see as `digest.name`.
+    pub(crate) digest: OneOrMany<Word>,
+    /// Other addresses at which it is taken.
+    pub(crate) paths: OneOrMany<Word>,
+    /// Whether its documents say what is there as they are sent.
+    pub(crate) present: bool,
 }
 
 /// How a sender proves who it is.
@@ -219,6 +227,9 @@ pub(crate) struct Signed {
     /// What stands before the proof.
     #[serde(default)]
     pub(crate) prefix: Option<Word>,
+    /// Whether it is also taken without a proof as long as no secret is set.
+    #[serde(default)]
+    pub(crate) optional: bool,
 }
 
 /// A phrase that names a class or a node.

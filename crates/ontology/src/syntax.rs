@@ -363,6 +363,8 @@ impl Reader<'_> {
             (None, "words", 1..) => Some(Expr::Join(" ", args)),
             (None, "same", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Same(Box::new((a, b)))),
             (None, "tries", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Tries(Box::new((a, b)))),
+            (None, "before", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Before(Box::new((a, b)))),
+            (None, "stem", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Stem(Box::new((a, b)))),
             (None, "split", 3) => match (args.pop(), args.pop(), args.pop()) {
                 (Some(Expr::Int(n)), Some(Expr::Text(sep)), Some(e)) if !sep.is_empty() => {
                     Some(Expr::Split(Box::new(e), sep, i32::try_from(n).unwrap_or(i32::MAX)))
@@ -481,6 +483,16 @@ mod tests {
             eval("t starts dev.cdevents.service", &[("t", t("dev.cdevents.service.deployed.0.2.0"))]),
             "true"
         );
+    }
+
+    #[test]
+    fn moments_are_compared_and_endings_cut() {
+        let at = |s: &'static str| [("a", t(s)), ("b", t("2026-11-24T12:00:00Z"))];
+        assert_eq!(eval("before(a | real_time, b)", &at("2026-11-24T11:59:59Z")), "true");
+        assert_eq!(eval("before(a, b)", &at("2026-11-24T12:00:00Z")), "false");
+        assert_eq!(eval("before(a | real_time, b)", &at("0001-01-01T00:00:00Z")), "absent");
+        assert_eq!(eval("stem(a, 'x9') // a", &[("a", t("cart-x9"))]), "cart");
+        assert_eq!(eval("a | percent", &[("a", t("99.9"))]), "0.9990000000000001");
     }
 
     #[test]

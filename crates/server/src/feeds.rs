@@ -28,10 +28,23 @@ struct Door {
 
 /// The feeds of programs, all under one path.
 pub fn routes(receiver: Receiver, secrets: Secrets) -> Router {
-    Router::new().route("/api/v1/feeds/{name}", post(feed)).with_state(Door { receiver, secrets })
+    let mut router = Router::new().route("/api/v1/feeds/{name}", post(feed));
+    // Some senders choose the path: Prometheus posts to /api/v2/alerts of whatever host it is given.
+    for (name, feed) in &receiver.ontology().mapping.feeds {
+        for path in &feed.paths {
+            let name = name.clone();
+            let other = move |State(door): State<Door>, request: Request| deliver(door, name, request);
+            router = router.route(path, post(other));
+        }
+    }
+    router.with_state(Door { receiver, secrets })
 }
 
 async fn feed(State(door): State<Door>, Path(name): Path<String>, request: Request) -> Response<Body> {
+    deliver(door, name, request).await
+}
+
+async fn deliver(door: Door, name: String, request: Request) -> Response<Body> {
     let (head, mut body) = request.into_parts();
     let feed = door.receiver.ontology().mapping.feed(&name);
     let Some(feed) = feed else {

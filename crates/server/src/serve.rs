@@ -286,6 +286,19 @@ mod tests {
         (Arc::new(engine), folder)
     }
 
+    fn settings(addresses: Addresses, hosts: Hosts) -> Settings {
+        Settings {
+            addresses,
+            origins: Origins::Loopback,
+            hosts,
+            secrets: Secrets::default(),
+            operator: Operator {
+                ontology: Arc::new(|| Ok(Ontology::builtin())),
+                hash_key: Arc::new(|| Ok([8; 32])),
+            },
+        }
+    }
+
     /// Requests to start services, as many as asked for.
     fn spans(count: usize) -> Bytes {
         let span = |i: usize| {
@@ -342,16 +355,7 @@ mod tests {
         let any = "127.0.0.1:0".parse().unwrap();
         let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any, syslog: None };
         let hosts = Hosts::Listed(vec!["graph.example".to_owned()]);
-        let settings = Settings {
-            addresses: wanted,
-            origins: Origins::Loopback,
-            hosts,
-            secrets: Secrets::default(),
-            operator: Operator {
-                ontology: Arc::new(|| Ok(Ontology::builtin())),
-                hash_key: Arc::new(|| Ok([8; 32])),
-            },
-        };
+        let settings = settings(wanted, hosts);
         let running = start(engine, settings).await.unwrap();
         let address = running.addresses().http;
         for (path, host, wanted) in [
@@ -394,8 +398,8 @@ mod tests {
     async fn lines_by_udp_and_pages_of_others_come_in_and_what_is_gone_is_told_as_down() {
         let (engine, _folder) = engine();
         let any = "127.0.0.1:0".parse().unwrap();
-        let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any };
-        let mut running = start(Arc::clone(&engine), wanted, Origins::Loopback, Hosts::Own).await.unwrap();
+        let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any, syslog: None };
+        let mut running = start(Arc::clone(&engine), settings(wanted, Hosts::Own)).await.unwrap();
         let statsd = running.take_statsd(any).await.unwrap();
         assert!(matches!(
             running.take_statsd(statsd).await,
@@ -437,7 +441,7 @@ mod tests {
         assert!(instances.contains(&own.to_string()) && instances.contains(&gone.to_string()), "{instances}");
         assert!(down(gone.to_string()).await.contains(",1.0]"), "{}", down(gone.to_string()).await);
         let forms = running.receiver.figures();
-        assert!(forms.iter().any(|f| (f.0, f.1) == ("scrape", "accepted")), "{forms:?}");
+        assert!(forms.iter().any(|f| (f.0.as_str(), f.1) == ("scrape", "accepted")), "{forms:?}");
         // Ends in time, with its tasks.
         tokio::time::timeout(Duration::from_secs(20), running.stop()).await.unwrap();
     }

@@ -42,6 +42,7 @@ pub(crate) fn check(
     let secret = match secrets.0.get(feed) {
         Some(Secret::Known(secret)) => secret,
         Some(Secret::Unsigned) => return Ok(()),
+        None if signed.optional => return Ok(()),
         None => {
             return Err(Trouble::Unproven(format!(
                 "what {feed} sends is signed, and no secret is set to check it with; start the server with --feed-secret {feed}=FILE"
@@ -92,7 +93,11 @@ mod tests {
     use http::HeaderValue;
 
     fn said(by: Proof, secret: Option<Secret>, proof: Option<&str>) -> String {
-        let signed = Signed { header: "x-sig".into(), by, prefix: "sha256=".into() };
+        told(by, secret, proof, false)
+    }
+
+    fn told(by: Proof, secret: Option<Secret>, proof: Option<&str>, optional: bool) -> String {
+        let signed = Signed { header: "x-sig".into(), by, prefix: "sha256=".into(), optional };
         let secrets = Secrets::new(secret.map(|s| ("github".to_owned(), s)));
         let mut headers = HeaderMap::new();
         if let Some(p) = proof {
@@ -117,6 +122,8 @@ mod tests {
         }
         assert!(said(Proof::HmacSha256, known(), None).contains("missing"));
         assert!(said(Proof::HmacSha256, None, Some(right)).contains("--feed-secret github=FILE"));
+        assert_eq!(told(Proof::HmacSha256, None, None, true), "taken");
+        assert!(told(Proof::HmacSha256, known(), None, true).contains("missing"));
         assert_eq!(said(Proof::Token, known(), Some("sha256=It's a Secret to Everybody")), "taken");
         assert!(said(Proof::Token, known(), Some("sha256=It's a Secret")).contains("wrong"));
     }

@@ -250,6 +250,23 @@ async fn a_feed_comes_in_many_forms_and_says_what_was_around_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_feed_is_also_taken_where_its_senders_post() {
+    let world = world(Limits::default()).await;
+    assert_eq!(post(world.main, "/api/v2/alerts", &[JSON], "[]").await.status, StatusCode::OK);
+    assert_eq!(world.got(), [(Wire::feed("alertmanager"), Bytes::from_static(b"[]"))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_must_be_signed_is_not_taken_without_a_proof() {
+    let world = world(Limits::default()).await;
+    for (name, status) in
+        [("github", 401), ("gitlab", 401), ("pagerduty", 401), ("grafana", 200), ("opsgenie", 200)]
+    {
+        assert_eq!(post(world.main, &feed(name), &[JSON], "3").await.status.as_u16(), status, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_may_send_only_the_feeds_that_are_theirs() {
     let world = world(Limits::default()).await;
     let own = [("origin", "http://localhost:3000"), ("content-type", "text/plain;charset=UTF-8")];
