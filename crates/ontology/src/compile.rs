@@ -62,7 +62,9 @@ fn feeds(all: &Gathered, m: &Mapping, report: &mut Report) -> BTreeMap<String, F
             Some(Signed { header: s.header.value.to_ascii_lowercase(), by: proof?, prefix })
         });
         let headers = raw.headers.0.iter().map(|h| h.value.to_ascii_lowercase()).collect();
-        let feed = Feed { doc: raw.doc.clone(), headers, pages: raw.pages, signed };
+        let maps = raw.maps.0.iter().map(|m| m.value.clone()).collect();
+        let (doc, pages, paths) = (raw.doc.clone(), raw.pages, raw.paths);
+        let feed = Feed { doc, headers, maps, pages, paths, signed };
         feeds.insert(name.value.clone(), feed);
     }
     feeds
@@ -106,6 +108,7 @@ impl Compiler<'_> {
             reads: Vec::new(),
             each: None,
             when: None,
+            at: None,
             tables: Vec::new(),
             auto: Vec::new(),
             edges: Vec::new(),
@@ -120,12 +123,13 @@ impl Compiler<'_> {
                 "reads" => source.reads = self.reads(value),
                 "each" => source.each = scalar(value, self.report).map(|(s, _)| s.to_owned()),
                 "when" => source.when = self.expr(value),
+                "at" => source.at = self.expr(value),
                 "doc" | "edges" | "measures" | "closes" => {}
                 other if other.starts_with(|c: char| c.is_ascii_uppercase()) => {
                     self.table(key, value, &mut drafts)
                 }
                 other => {
-                    let known = ["reads", "each", "when", "edges", "measures", "closes", "doc"];
+                    let known = ["reads", "each", "when", "at", "edges", "measures", "closes", "doc"];
                     let hint = match nearest(other, known) {
                         Some(k) => format!("did you mean `{k}`?"),
                         None => format!("write a class, or one of: {}", known.join(", ")),

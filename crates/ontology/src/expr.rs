@@ -1,5 +1,6 @@
 //! Expressions of the mapping language, compiled: fields are numbers, so evaluating one hashes no string.
 
+use crate::dictionary;
 use crate::functions::{self, Func};
 use crate::scalar::Scalar;
 use rustc_hash::FxHashMap;
@@ -27,6 +28,11 @@ impl Fields {
     /// The field with this name (or this old name); `None` when nothing reads it.
     pub fn id(&self, name: &str) -> Option<FieldId> {
         self.by_name.get(name).copied()
+    }
+
+    /// Whether a name that stands for a field is an old one of it.
+    pub fn is_old(&self, id: FieldId, name: &str) -> bool {
+        self.name(id) != name
     }
 
     /// How many there are: the length of a flat record.
@@ -175,6 +181,8 @@ pub enum Expr {
     Table(u16, Box<Expr>),
     /// A piece between separators, from the end when negative.
     Split(Box<Expr>, Arc<str>, i32),
+    /// The value of a key in a dictionary of structured fields.
+    Member(Box<Expr>, Arc<str>),
     /// The parts joined by `/`; absent when one is.
     Id(Vec<Expr>),
     /// Whether two values are equal; absent when one is.
@@ -206,6 +214,7 @@ impl Expr {
                 found.map(|s| Scalar::text(s))
             }
             Expr::Split(e, sep, n) => functions::split(e.eval(record, cx)?, sep, *n),
+            Expr::Member(e, key) => dictionary::member(&e.eval(record, cx)?.to_text(), key),
             Expr::Id(parts) => {
                 let mut id = String::new();
                 for part in parts {
@@ -244,6 +253,7 @@ impl Expr {
             Expr::Is(e, _) | Expr::Not(e) | Expr::Call(_, e) | Expr::Table(_, e) | Expr::Split(e, ..) => {
                 e.fields(to)
             }
+            Expr::Member(e, _) => e.fields(to),
         }
     }
 

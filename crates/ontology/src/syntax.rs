@@ -361,6 +361,10 @@ impl Reader<'_> {
             (Some(f), _, 1) => args.pop().map(|e| Expr::Call(f, Box::new(e))),
             (None, "id", 1..) => Some(Expr::Id(args)),
             (None, "same", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Same(Box::new((a, b)))),
+            (None, "member", 2) => match (args.pop(), args.pop()) {
+                (Some(Expr::Text(key)), Some(e)) => Some(Expr::Member(Box::new(e), key)),
+                _ => None,
+            },
             (None, "split", 3) => match (args.pop(), args.pop(), args.pop()) {
                 (Some(Expr::Int(n)), Some(Expr::Text(sep)), Some(e)) if !sep.is_empty() => {
                     Some(Expr::Split(Box::new(e), sep, i32::try_from(n).unwrap_or(i32::MAX)))
