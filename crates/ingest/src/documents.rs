@@ -80,6 +80,36 @@ fn csv(body: &[u8]) -> Result<Vec<Value>, Malformed> {
     reader.records().map(row).collect()
 }
 
+/// Makes a list of an object whose member names are data, at a dotted path that leads through lists too: of
+/// `{"a": {"yes": 1}, "b": 2}` it makes `[{"key": "a", "yes": 1}, {"key": "b", "value": 2}]`.
+pub(crate) fn list_members(document: &mut Value, path: &str) {
+    if let Value::Array(all) = document {
+        return all.iter_mut().for_each(|v| list_members(v, path));
+    }
+    let Value::Object(object) = document else { return };
+    // A name may hold dots of its own, so the longest that is there is meant.
+    if let Some(map) = object.get_mut(path) {
+        if let Value::Object(members) = map {
+            *map = std::mem::take(members).into_iter().map(member).collect();
+        }
+        return;
+    }
+    if let Some((first, rest)) = path.split_once('.')
+        && let Some(inner) = object.get_mut(first)
+    {
+        list_members(inner, rest);
+    }
+}
+
+fn member((key, value): (String, Value)) -> Value {
+    let mut one = match value {
+        Value::Object(o) => o,
+        plain => Map::from_iter([("value".to_owned(), plain)]),
+    };
+    one.insert("key".to_owned(), key.into());
+    Value::Object(one)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +146,21 @@ mod tests {
         for form in [Form::Lines, Form::Yaml, Form::Csv, Form::Text] {
             check(form, "", json!([]));
         }
+    }
+
+    #[test]
+    fn objects_whose_names_are_data_become_lists() {
+        let mut document =
+            json!({"at": {"flags": {"a": {"on": {"x": 1, "y": {"z": 2}}}, "b": 3, "c": {"key": 4}}}});
+        list_members(&mut document, "at.flags");
+        list_members(&mut document, "at.flags.on");
+        list_members(&mut document, "at.nothing.here");
+        let flags = json!([
+            {"key": "a", "on": [{"key": "x", "value": 1}, {"key": "y", "z": 2}]},
+            {"key": "b", "value": 3},
+            {"key": "c"}
+        ]);
+        assert_eq!(document, json!({"at": {"flags": flags}}));
     }
 
     #[test]

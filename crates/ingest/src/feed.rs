@@ -31,7 +31,11 @@ pub(crate) fn read(
     body: &[u8],
     recorded: Time,
 ) -> Result<Draw, Malformed> {
-    let documents = documents::read(delivery.form, body)?;
+    let mut documents = documents::read(delivery.form, body)?;
+    let feed = reader.ontology.mapping.feeds.get(&delivery.feed);
+    for map in feed.into_iter().flat_map(|f| &f.maps) {
+        documents.iter_mut().for_each(|d| documents::list_members(d, map));
+    }
     let what = Reads::Feed(delivery.feed.clone());
     let sources: Vec<(usize, &Source)> =
         reader.ontology.mapping.sources.iter().enumerate().filter(|(_, s)| s.reads.contains(&what)).collect();
@@ -256,7 +260,10 @@ impl Feed<'_, '_> {
         if found.is_empty() {
             return false;
         }
-        let Some((first, last)) = self.happened(&found) else { return true };
+        let said = sources.iter().filter(|(n, _)| applied.contains(n)).find_map(|(_, s)| {
+            s.at.as_ref().and_then(|e| e.eval(&view, &self.reader.context)).and_then(|at| at.time())
+        });
+        let Some((first, last)) = self.happened(&found, said) else { return true };
         let text = element.unwrap_or(document.inner);
         let id = serde_json::to_vec(text).map_or(0, |bytes| xxh3_64(&bytes)) ^ first.nanos().cast_unsigned();
         let number = self.scenes.number(self.reader.ontology, self.reader.plan, &found, &mut self.draw);
@@ -276,7 +283,7 @@ impl Feed<'_, '_> {
 
     /// When what a record tells of began, and the last moment it tells of. Moments yet to come (a planned end) do not count.
     /// `None` when even the first is too far in the future to be meant.
-    fn happened(&mut self, found: &[Found]) -> Option<(Time, Time)> {
+    fn happened(&mut self, found: &[Found], said: Option<Time>) -> Option<(Time, Time)> {
         let mut times: Vec<Time> = Vec::new();
         for f in found {
             let own = self.reader.plan.happened.get(f.class.index()).map(Vec::as_slice).unwrap_or_default();
@@ -286,6 +293,9 @@ impl Feed<'_, '_> {
                 Known::Time(t) => Some(*t),
                 _ => None,
             }));
+        }
+        if times.is_empty() {
+            times.extend(said);
         }
         let Some(first) = times.iter().min().copied() else { return Some((self.recorded, self.recorded)) };
         let limit = self.recorded.plus_secs(AHEAD_SECS);
@@ -361,8 +371,10 @@ impl Feed<'_, '_> {
             }
         };
         let Some(field) = self.reader.ontology.mapping.fields.id(name) else { return 0 };
+        // What is told under its old name gives way to the same under its new one.
+        let old = self.reader.ontology.mapping.fields.is_old(field, name);
         u32::from(!if of == 0 {
-            into.add(field, 0, false, scalar)
+            into.add(field, 0, old, scalar)
         } else {
             into.add_listed(field, index, of, scalar)
         })

@@ -170,14 +170,16 @@ impl<'a, 'n> Intake<'a, 'n> {
     }
 
     fn place(&mut self, level: Level, name: &str, field: FieldId, index: u32, scalar: Scalar<'a>) {
+        // What is told under its old name gives way to the same under its new one: some sources tell both for a while.
+        let old = self.reader.ontology.mapping.fields.is_old(field, name);
         let room = match level {
-            Level::Resource => self.told.add(field, index, false, scalar),
+            Level::Resource => self.told.add(field, index, old, scalar),
             Level::Scope => {
                 self.scope.push((field, index, scalar));
                 true
             }
-            Level::Item => self.item.add(field, index, false, scalar),
-            Level::Event => self.event.add(field, index, false, scalar),
+            Level::Item => self.item.add(field, index, old, scalar),
+            Level::Event => self.event.add(field, index, old, scalar),
         };
         if !room {
             self.draw.refused.in_part("more values of one attribute than are kept", || name.to_owned());

@@ -97,7 +97,9 @@ impl Scrub {
             Wire::Feed(delivery) => self.feeds.get(&delivery.feed).unwrap_or(&self.feed),
             _ => &self.telemetry,
         };
-        Scrubbing { names, hasher: &self.hasher }.request(wire, body)
+        // Senders of feeds put texts with names and values into their documents: request lines, CMCD.
+        let embedded = matches!(wire, Wire::Feed(_));
+        Scrubbing { names, hasher: &self.hasher, embedded }.request(wire, body)
     }
 }
 
@@ -106,6 +108,8 @@ impl Scrub {
 struct Scrubbing<'s> {
     names: &'s Names,
     hasher: &'s Keyed,
+    /// Whether texts in documents are looked into.
+    embedded: bool,
 }
 
 impl Scrubbing<'_> {
@@ -221,7 +225,14 @@ impl Scrubbing<'_> {
                 }
                 changed
             }
-            Value::String(_) | Value::Number(_) => self.names.holds(path) && self.every(value),
+            Value::String(_) | Value::Number(_) if self.names.holds(path) => self.every(value),
+            Value::String(text) => {
+                let new = if self.embedded { self.text(text) } else { None };
+                let changed = new.is_some();
+                new.into_iter().for_each(|new| *text = new);
+                changed
+            }
+            Value::Number(_) => false,
             Value::Null | Value::Bool(_) => false,
         }
     }

@@ -164,7 +164,14 @@ fn measure(
         };
         match observed {
             Ok(Some(value)) => {
-                let seed = origin.id ^ u64::from(subject.index);
+                // One record may tell a measure of several things, and one list may name a thing twice.
+                let key = draw
+                    .drafts
+                    .get(subject.node.0 as usize)
+                    .and_then(|d| d.keys.first())
+                    .map_or(0, |k| k.hash);
+                #[expect(clippy::cast_possible_truncation, reason = "half of a hash is one too")]
+                let seed = origin.id ^ u64::from(subject.index) ^ key as u64;
                 let id = ItemId(xxh3_64_with_seed(measure.name.as_bytes(), seed));
                 let cohort = scenes.cohort(number, subject.node, draw);
                 let measure = rule.measure;

@@ -89,7 +89,8 @@ impl Form {
             | "application/json-lines" => Form::Lines,
             "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" => Form::Yaml,
             "text/csv" => Form::Csv,
-            "text/plain" => Form::Text,
+            // CMCD reports are one a line (CTA-5004-B, event mode).
+            "text/plain" | "application/cmcd" => Form::Text,
             "application/json" | "text/json" => Form::Json,
             k if k.starts_with("application/") && k.ends_with("+json") => Form::Json,
             _ => return None,

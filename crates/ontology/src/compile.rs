@@ -1,7 +1,7 @@
 //! Compiles the mapping files: expressions, tables in key order, edges, and everything a receiver would otherwise work out
 //! per record.
 
-use crate::expr::{Expr, Lookup};
+use crate::expr::{Expr, Hashed, Lookup};
 use crate::load::{Gathered, scalar};
 use crate::mapping::{
     Aside, AutoEdge, Closing, EdgeRule, Feed, KeyPlan, Mapping, MeasureRule, PartPlan, Pick, Proof, Reads,
@@ -47,7 +47,7 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
 
 /// Names of attributes that some expression hashes.
 fn hashed(m: &Mapping) -> Vec<String> {
-    let mut hashed = Vec::new();
+    let mut hashed = Hashed::default();
     for source in &m.sources {
         let attrs = source.tables.iter().flat_map(|t| &t.attrs).map(|(_, e)| e);
         for e in attrs.chain(source.measures.iter().map(|r| &r.value)) {
@@ -56,7 +56,8 @@ fn hashed(m: &Mapping) -> Vec<String> {
         }
     }
     let mut names: Vec<String> =
-        hashed.iter().flat_map(|f| m.fields.all_names(*f)).map(str::to_owned).collect();
+        hashed.fields.iter().flat_map(|f| m.fields.all_names(*f)).map(str::to_owned).collect();
+    names.extend(hashed.members.iter().map(|key| key.to_string()));
     names.sort_unstable();
     names.dedup();
     names
@@ -90,6 +91,8 @@ fn feeds(all: &Gathered, m: &Mapping, report: &mut Report) -> BTreeMap<String, F
             unwrap: raw.unwrap.0.iter().map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
             digest: raw.digest.0.iter().map(|d| d.value.clone()).collect(),
             paths: paths(raw, &feeds, report),
+            beneath: raw.beneath,
+            maps: raw.maps.0.iter().map(|m| m.value.clone()).collect(),
             present: raw.present,
         };
         feeds.insert(name.value.clone(), feed);
@@ -141,7 +144,7 @@ impl Compiler<'_> {
         let tables: Vec<&str> = self.m.lookups.iter().map(|l| l.name.as_str()).collect();
         match syntax::compile(text, &mut self.m.fields, &tables) {
             Ok(e) => {
-                if e.hashed(&mut Vec::new()).is_err() {
+                if e.hashed(&mut Hashed::default()).is_err() {
                     let hint = "write `field | hash` or `field // other | hash`: kept requests hold the hash in the place of the field";
                     self.report.add(at, text, "only fields as they came can be hashed", hint);
                 }
@@ -160,6 +163,7 @@ impl Compiler<'_> {
             reads: Vec::new(),
             each: None,
             when: None,
+            at: None,
             tables: Vec::new(),
             auto: Vec::new(),
             edges: Vec::new(),
@@ -175,12 +179,14 @@ impl Compiler<'_> {
                 "reads" => source.reads = self.reads(value),
                 "each" => source.each = scalar(value, self.report).map(|(s, _)| s.to_owned()),
                 "when" => source.when = self.expr(value),
+                "at" => source.at = self.expr(value),
                 "doc" | "edges" | "measures" | "closes" | "aside" => {}
                 other if other.starts_with(|c: char| c.is_ascii_uppercase()) => {
                     self.table(key, value, &mut drafts)
                 }
                 other => {
-                    let known = ["reads", "each", "when", "edges", "measures", "closes", "aside", "doc"];
+                    let known =
+                        ["reads", "each", "when", "at", "edges", "measures", "closes", "aside", "doc"];
                     let hint = match nearest(other, known) {
                         Some(k) => format!("did you mean `{k}`?"),
                         None => format!("write a class, or one of: {}", known.join(", ")),

@@ -1,5 +1,6 @@
 //! Expressions of the mapping language, compiled: fields are numbers, so evaluating one hashes no string.
 
+use crate::dictionary;
 use crate::functions::{self, Func};
 use crate::scalar::Scalar;
 use rustc_hash::FxHashMap;
@@ -27,6 +28,11 @@ impl Fields {
     /// The field with this name (or this old name); `None` when nothing reads it.
     pub fn id(&self, name: &str) -> Option<FieldId> {
         self.by_name.get(name).copied()
+    }
+
+    /// Whether a name that stands for a field is an old one of it.
+    pub fn is_old(&self, id: FieldId, name: &str) -> bool {
+        self.name(id) != name
     }
 
     /// How many there are: the length of a flat record.
@@ -70,6 +76,15 @@ impl Fields {
         let id = self.intern(new);
         self.by_name.entry(old.to_owned()).or_insert(id);
     }
+}
+
+/// What expressions hash.
+#[derive(Debug, Default)]
+pub(crate) struct Hashed {
+    /// Fields.
+    pub(crate) fields: Vec<FieldId>,
+    /// Keys of dictionaries that stand in a text.
+    pub(crate) members: Vec<Arc<str>>,
 }
 
 /// A flat record.
@@ -180,6 +195,8 @@ pub enum Expr {
     Table(u16, Box<Expr>),
     /// A piece between separators, from the end when negative.
     Split(Box<Expr>, Arc<str>, i32),
+    /// The value of a key in a dictionary of structured fields.
+    Member(Box<Expr>, Arc<str>),
     /// The parts joined by `/` (`id`) or by a space (`words`); absent when one is.
     Join(&'static str, Vec<Expr>),
     /// Whether two values are equal; absent when one is.
@@ -217,6 +234,7 @@ impl Expr {
                 found.map(|s| Scalar::text(s))
             }
             Expr::Split(e, sep, n) => functions::split(e.eval(record, cx)?, sep, *n),
+            Expr::Member(e, key) => dictionary::member(&e.eval(record, cx)?.to_text(), key),
             Expr::Join(between, parts) => {
                 let mut id = String::new();
                 for part in parts {
@@ -264,12 +282,13 @@ impl Expr {
             Expr::Is(e, _) | Expr::Not(e) | Expr::Call(_, e) | Expr::Table(_, e) | Expr::Split(e, ..) => {
                 e.fields(to)
             }
+            Expr::Member(e, _) => e.fields(to),
         }
     }
 
-    /// Every field that it hashes; `Err` when it hashes something else than fields as they came. In kept requests those fields
-    /// are replaced by their hashes, so what is made of them first would be another text then.
-    pub(crate) fn hashed(&self, to: &mut Vec<FieldId>) -> Result<(), ()> {
+    /// Everything that it hashes; `Err` when it hashes something else than fields, or members of them, as they came. In kept
+    /// requests those are replaced by their hashes, so what is made of them first would be another text then.
+    pub(crate) fn hashed(&self, to: &mut Hashed) -> Result<(), ()> {
         match self {
             Expr::Field(_) | Expr::Text(_) | Expr::Int(_) | Expr::Float(_) | Expr::Bool(_) => Ok(()),
             Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Join(_, all) => {
@@ -279,20 +298,29 @@ impl Expr {
                 both.0.hashed(to).and_then(|()| both.1.hashed(to))
             }
             Expr::Call(Func::Hash, e) => e.as_it_came(to),
-            Expr::Is(e, _) | Expr::Not(e) | Expr::Call(_, e) | Expr::Table(_, e) | Expr::Split(e, ..) => {
-                e.hashed(to)
-            }
+            Expr::Is(e, _)
+            | Expr::Not(e)
+            | Expr::Call(_, e)
+            | Expr::Table(_, e)
+            | Expr::Split(e, ..)
+            | Expr::Member(e, _) => e.hashed(to),
         }
     }
 
-    fn as_it_came(&self, to: &mut Vec<FieldId>) -> Result<(), ()> {
+    fn as_it_came(&self, to: &mut Hashed) -> Result<(), ()> {
         match self {
             Expr::Field(f) => {
-                to.push(*f);
+                to.fields.push(*f);
+                Ok(())
+            }
+            Expr::Member(_, key) => {
+                to.members.push(Arc::clone(key));
                 Ok(())
             }
             Expr::First(all) => all.iter().try_for_each(|e| e.as_it_came(to)),
             Expr::If(both) => both.1.as_it_came(to),
+            // An id of several parts: those that are personal are so where they stand alone, for that they may be read alone.
+            Expr::Join(..) => Ok(()),
             _ => Err(()),
         }
     }

@@ -1,5 +1,6 @@
 //! The functions of the mapping language: small, total, and bounded in what they return.
 
+use crate::dictionary;
 use crate::expr::Context;
 use crate::scalar::Scalar;
 use crate::template::template;
@@ -18,6 +19,10 @@ pub enum Func {
     RealTime,
     /// The host of a URL.
     Host,
+    /// The path of a URL.
+    UrlPath,
+    /// The CMCD (CTA-5004) in a URL or a line of a log.
+    Cmcd,
     /// The shape of an error text or stack: what stays the same when it happens again.
     ErrorShape,
     /// The tag of an image name.
@@ -51,6 +56,8 @@ pub(crate) const NAMES: &[(&str, Func)] = &[
     ("millis", Func::Millis),
     ("real_time", Func::RealTime),
     ("host", Func::Host),
+    ("url_path", Func::UrlPath),
+    ("cmcd", Func::Cmcd),
     ("error_shape", Func::ErrorShape),
     ("image_tag", Func::ImageTag),
     ("image_purl", Func::ImagePurl),
@@ -68,6 +75,7 @@ pub(crate) const NAMES: &[(&str, Func)] = &[
 /// Functions with more than one argument, and how they are written.
 pub(crate) const MORE: &[(&str, &str)] = &[
     ("split", "split('/', -1)"),
+    ("member", "member('br')"),
     ("table", "table(severity)"),
     ("id", "id(a, b)"),
     ("words", "words(a, b)"),
@@ -95,6 +103,8 @@ pub(crate) fn apply<'v>(f: Func, s: Scalar<'v>, cx: &Context<'v>) -> Option<Scal
         Func::Millis => Scalar::Float(s.number()? / 1e6),
         Func::RealTime => Scalar::Time(s.time().filter(|t| t.secs() >= FIRST_REAL_SECS)?),
         Func::Host => narrowed(s, host)?,
+        Func::UrlPath => narrowed(s, url_path)?,
+        Func::Cmcd => Scalar::Text(dictionary::cmcd(&s.to_text()).into_owned().into()),
         Func::ErrorShape => Scalar::Text(error_shape(&s.to_text()).into()),
         Func::ImageTag => narrowed(s, image_tag)?,
         Func::ImagePurl => Scalar::Text(image_purl(&s.to_text())?.into()),
@@ -134,6 +144,16 @@ fn host(url: &str) -> Option<&str> {
     let name =
         if host.starts_with('[') { host.split(']').next()?.get(1..)? } else { host.split(':').next()? };
     (!name.is_empty()).then_some(name)
+}
+
+/// Of a path it is the path; of a URL without one, `/`.
+fn url_path(url: &str) -> Option<&str> {
+    let whole = url.split(['?', '#']).next()?;
+    let path = match whole.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("/", |at| rest.get(at..).unwrap_or("/")),
+        None => whole,
+    };
+    (!path.is_empty()).then_some(path)
 }
 
 fn image_tag(image: &str) -> Option<&str> {
@@ -247,6 +267,10 @@ mod tests {
     fn names_are_taken_out_of_urls_images_and_packages() {
         assert_eq!(host("https://user@cdn-7.example.net:443/a?b"), Some("cdn-7.example.net"));
         assert_eq!(host("[2001:db8::1]:80"), Some("2001:db8::1"));
+        assert_eq!(url_path("https://shop.example/a/b?c=/d#e"), Some("/a/b"));
+        assert_eq!(url_path("https://shop.example?c"), Some("/"));
+        assert_eq!(url_path("/a?b"), Some("/a"));
+        assert_eq!(url_path("?b"), None);
         assert_eq!(image_tag("registry:5000/shop/cart:1.4.2@sha256:ab"), Some("1.4.2"));
         assert_eq!(image_tag("registry:5000/shop/cart"), None);
         assert_eq!(purl_version("pkg:oci/cart@sha256:ab?tag=1"), Some("sha256:ab"));

@@ -7,6 +7,7 @@
 
 pub mod actions;
 mod compile;
+mod dictionary;
 pub mod expr;
 pub mod fact;
 mod functions;

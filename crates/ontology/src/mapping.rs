@@ -151,6 +151,8 @@ pub struct Source {
     pub each: Option<String>,
     /// Only records for which this holds.
     pub when: Option<Expr>,
+    /// For feeds: when the record happened, where no event that it names says so.
+    pub at: Option<Expr>,
     /// The nodes, in an order in which every key finds its relations already recognised.
     pub tables: Vec<Table>,
     /// Edges implied by two of its tables ([`crate::model::Auto::Table`]).
@@ -174,10 +176,15 @@ pub struct Feed {
     pub doc: String,
     /// HTTP headers, in lower case, that its records see as `header.NAME`.
     pub headers: Vec<String>,
+    /// Dotted names of objects whose member names are data: each is read as a list of its members, with the name as `key`, and
+    /// with `value` when the member is no object.
+    pub maps: Vec<String>,
     /// Whether web pages may send it.
     pub pages: bool,
     /// Further names of attributes that are never kept in clear.
     pub personal: Vec<String>,
+    /// Whether its senders add a path of their own to the address, which its records see as `request.path`.
+    pub beneath: bool,
     /// How a sender proves who it is.
     pub signed: Option<Signed>,
     /// Fields that hold the document proper, and the name under which its records see what stands around it.

@@ -201,10 +201,14 @@ pub(crate) struct Feed {
     pub(crate) doc: String,
     /// HTTP headers that records see as `header.name`.
     pub(crate) headers: OneOrMany<Word>,
+    /// Objects whose member names are data (`bucket.toggles`): each is read as a list of its members, with the name as `key`.
+    pub(crate) maps: OneOrMany<Word>,
     /// `yes` when web pages may send it.
     pub(crate) pages: bool,
     /// Fields that are never kept in clear, beside those that are hashed.
     pub(crate) personal: Vec<Word>,
+    /// `yes` when its senders add a path of their own to the address; records see it as `request.path`.
+    pub(crate) beneath: bool,
     /// How a sender proves who it is.
     pub(crate) signed: Option<Signed>,
     /// Fields that hold the document proper, and the name under which its records see what stands around it.

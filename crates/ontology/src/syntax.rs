@@ -365,6 +365,10 @@ impl Reader<'_> {
             (None, "tries", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Tries(Box::new((a, b)))),
             (None, "before", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Before(Box::new((a, b)))),
             (None, "stem", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Stem(Box::new((a, b)))),
+            (None, "member", 2) => match (args.pop(), args.pop()) {
+                (Some(Expr::Text(key)), Some(e)) => Some(Expr::Member(Box::new(e), key)),
+                _ => None,
+            },
             (None, "split", 3) => match (args.pop(), args.pop(), args.pop()) {
                 (Some(Expr::Int(n)), Some(Expr::Text(sep)), Some(e)) if !sep.is_empty() => {
                     Some(Expr::Split(Box::new(e), sep, i32::try_from(n).unwrap_or(i32::MAX)))

@@ -28,7 +28,9 @@ struct Door {
 
 /// The feeds of programs, all under one path.
 pub fn routes(receiver: Receiver, secrets: Secrets) -> Router {
-    let mut router = Router::new().route("/api/v1/feeds/{name}", post(feed));
+    let mut router = Router::new()
+        .route("/api/v1/feeds/{name}", post(feed))
+        .route("/api/v1/feeds/{name}/{*path}", post(under));
     // Some senders choose the path: Prometheus posts to /api/v2/alerts of whatever host it is given.
     for (name, feed) in &receiver.ontology().mapping.feeds {
         for path in &feed.paths {
@@ -50,8 +52,28 @@ async fn deliver(door: Door, name: String, request: Request) -> Response<Body> {
     let Some(feed) = feed else {
         return unknown(&door.receiver, &name, body, |_| true).await;
     };
-    let outcome = take(&door, &name, &feed, &head, &mut body).await;
+    let outcome = take(&door, &name, &feed, None, &head, &mut body).await;
     answered(&door.receiver, &name, body, outcome).await
+}
+
+/// A feed whose senders have one address set and add a path of their own to it.
+async fn under(
+    State(door): State<Door>,
+    Path((name, path)): Path<(String, String)>,
+    request: Request,
+) -> Response<Body> {
+    let (head, mut body) = request.into_parts();
+    let feed = door.receiver.ontology().mapping.feed(&name).filter(|f| f.beneath);
+    let Some(feed) = feed else {
+        return unknown(&door.receiver, &format!("{name}/{path}"), body, |_| true).await;
+    };
+    let outcome = take(&door, &name, &feed, Some(path), &head, &mut body).await;
+    let mut out = answered(&door.receiver, &name, body, outcome).await;
+    // What such senders take for success, whatever they do with 200.
+    if out.status() == StatusCode::OK {
+        *out.status_mut() = StatusCode::ACCEPTED;
+    }
+    out
 }
 
 /// Takes a feed that a web page sent; `None` when there is none of this name that pages may send.
@@ -63,7 +85,7 @@ pub(crate) async fn of_page(receiver: &Receiver, name: &str, head: &Parts, mut b
     let form = page_form(&head.headers);
     let outcome = async {
         let form = form?;
-        receive(receiver, name, &feed, form, head, &mut body, |_| Ok(())).await
+        receive(receiver, name, form, around(&feed, None, head)?, head, &mut body, |_| Ok(())).await
     };
     let outcome = outcome.await;
     answered(receiver, name, body, outcome).await
@@ -129,6 +151,7 @@ async fn take(
     door: &Door,
     name: &str,
     feed: &Feed,
+    path: Option<String>,
     head: &Parts,
     body: &mut Body,
 ) -> Result<Receipt, Trouble> {
@@ -137,20 +160,19 @@ async fn take(
         Some(signed) => signature::check(name, signed, &door.secrets, &head.headers, sent),
         None => Ok(()),
     };
-    receive(&door.receiver, name, feed, form, head, body, signed).await
+    receive(&door.receiver, name, form, around(feed, path, head)?, head, body, signed).await
 }
 
 /// Reads a request whose form is known; `signed` sees the body as it was sent.
 async fn receive(
     receiver: &Receiver,
     name: &str,
-    feed: &Feed,
     form: Form,
+    around: BTreeMap<String, String>,
     head: &Parts,
     body: &mut Body,
     signed: impl FnOnce(&[u8]) -> Result<(), Trouble>,
 ) -> Result<Receipt, Trouble> {
-    let around = around(feed, head)?;
     let coding = Coding::parse(head.headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes))?;
     let held = receiver.read(body, 0).await?;
     signed(&held.bytes)?;
@@ -166,8 +188,9 @@ async fn receive(
 }
 
 /// What records see of a request beside its body.
-fn around(feed: &Feed, head: &Parts) -> Result<BTreeMap<String, String>, Trouble> {
+fn around(feed: &Feed, path: Option<String>, head: &Parts) -> Result<BTreeMap<String, String>, Trouble> {
     let mut around = BTreeMap::new();
+    around.extend(path.map(|p| ("request.path".to_owned(), p)));
     for name in &feed.headers {
         if let Some(value) = head.headers.get(name) {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -201,7 +224,7 @@ fn form(headers: &HeaderMap) -> Result<Form, Trouble> {
     if value.trim().eq_ignore_ascii_case("application/octet-stream") {
         return Ok(Form::Text);
     }
-    match Form::of_content_type(&value).filter(|f| *f != Form::Text) {
+    match Form::of_content_type(&value).filter(|_| !is_plain_text(&value)) {
         Some(form) => Ok(form),
         None => Err(Trouble::Media(format!(
             "the content type `{value}` is not known here; send {FORMS}, or lines of text as application/octet-stream"
@@ -212,10 +235,15 @@ fn form(headers: &HeaderMap) -> Result<Form, Trouble> {
 /// The form of a page's request: beacons are JSON, whatever their content type says, because a page that is closing can only
 /// send the simple ones.
 fn page_form(headers: &HeaderMap) -> Result<Form, Trouble> {
-    match Form::of_content_type(&content_type(headers)) {
-        Some(Form::Text) | None => Ok(Form::Json),
-        Some(form) => Ok(form),
+    let value = content_type(headers);
+    match Form::of_content_type(&value) {
+        Some(form) if !is_plain_text(&value) => Ok(form),
+        _ => Ok(Form::Json),
     }
+}
+
+fn is_plain_text(content_type: &str) -> bool {
+    content_type.split(';').next().is_some_and(|k| k.trim().eq_ignore_ascii_case("text/plain"))
 }
 
 fn content_type(headers: &HeaderMap) -> String {
