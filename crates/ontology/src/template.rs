@@ -55,7 +55,8 @@ fn without_groups(line: &str) -> String {
         let (before, group) = rest.split_at_checked(at).unwrap_or((rest, ""));
         out.push_str(before);
         let found = closed(group);
-        let is_value = out.ends_with('=');
+        // `to=Seat(…)`: what stands before the bracket is the value's own name.
+        let is_value = out.trim_end_matches(|c: char| c.is_alphanumeric() || c == '.').ends_with('=');
         match found {
             Some((end, _)) if is_value => {
                 out.push_str("\"\"");
@@ -250,8 +251,13 @@ mod tests {
             "mail to <*> bounced, see <*>.",
         );
         check(&["[1, 2, 3] items left", "[17] items left", "[red, green] items left"], "[<*>] items left");
-        check(&["no seat in (stations=[a, b], to=Seat(x=1, y={z})) for {a}", "no seat in (stations=[], to=None) for {a}"],
-            "no seat in (stations=<*>, to=<*>) for {a}");
+        check(
+            &[
+                "no seat in (stations=[a, b], to=Seat(x=1, y={z})) for {a}",
+                "no seat in (stations=[], to=None) for {a}",
+            ],
+            "no seat in (stations=<*>, to=<*>) for {a}",
+        );
         check(&["2026-11-25T06:40:01Z ERROR cannot open \"a b.txt\""], "<*> ERROR cannot open <*>");
         check(&["session deadbeefdeadbeefcafe ended"], "session <*> ended");
     }
