@@ -30,6 +30,8 @@ pub struct Limits {
     pub series: usize,
     /// Nodes of classes that are kept each. Beyond: further ones are not made, their facts are counted as left out.
     pub nodes: usize,
+    /// Nodes of each class whose nodes are made of what programs write. Beyond: the same.
+    pub open_nodes: usize,
     /// Ways in which kept conclusions follow, and what sampled nodes were seen to join. Beyond: no further ones are drawn, and
     /// what set them off is counted.
     pub conclusions: usize,
@@ -45,6 +47,8 @@ impl Default for Limits {
             remembered_items: 20_000_000,
             series: 2_000_000,
             nodes: 1_000_000,
+            // A few hundred services of some hundred statements each that log errors.
+            open_nodes: 50_000,
             conclusions: 4_000_000,
             hours: 24 * 14,
         }
@@ -68,6 +72,8 @@ pub struct Totals {
     pub traces_let_go: u64,
     /// Facts left out because the node limit was reached.
     pub left_out: u64,
+    /// The same because the limit of a class that is open was reached.
+    pub open_left_out: u64,
     /// Times that something was not concluded because the limit of conclusions was reached.
     pub conclusions_left_out: u64,
     /// Samples that went to the empty cohort because the series limit was reached.
@@ -158,15 +164,22 @@ impl Fold {
     }
 
     /// How much of each limit is used, in the order of [`Limits`]: name, used, limit.
-    pub fn usage(&self) -> [(&'static str, usize, usize); 6] {
+    pub fn usage(&self) -> [(&'static str, usize, usize); 7] {
         [
             ("sampled_nodes", self.sampled.len(), self.limits.sampled_nodes),
             ("open_traces", self.traces.len(), self.limits.open_traces),
             ("remembered_items", self.remembered_items, self.limits.remembered_items),
             ("series", self.graph.series.len(), self.limits.series),
             ("nodes", self.kept_nodes, self.limits.nodes),
+            ("open_nodes", self.most_open(), self.limits.open_nodes),
             ("conclusions", self.drawing.held, self.limits.conclusions),
         ]
+    }
+
+    /// Nodes of the open class that has most.
+    fn most_open(&self) -> usize {
+        let classes = (0..).map(ClassId).zip(&self.graph.ontology.classes).filter(|(_, c)| c.open);
+        classes.filter_map(|(id, _)| self.graph.by_class.get(&id)).map(imbl::Vector::len).max().unwrap_or(0)
     }
 
     /// Folds a batch that arrived at `recorded`.
@@ -452,7 +465,13 @@ impl Fold {
     }
 
     fn make(&mut self, class: ClassId, key: ontology::Key, primary: bool) -> Option<NodeId> {
-        let sampled = self.graph.ontology.classes.get(class.index())?.grain == Grain::Sampled;
+        let (sampled, open) =
+            self.graph.ontology.classes.get(class.index()).map(|c| (c.grain == Grain::Sampled, c.open))?;
+        let of_class = || self.graph.by_class.get(&class).map_or(0, imbl::Vector::len);
+        if open && of_class() >= self.limits.open_nodes {
+            self.totals.open_left_out += 1;
+            return None;
+        }
         if !sampled && self.kept_nodes >= self.limits.nodes {
             self.totals.left_out += 1;
             return None;

@@ -374,3 +374,19 @@ fn what_follows_two_sides_of_a_call_under_one_id_hangs_below_the_answering_one()
         assert_eq!(calls, ["callee calls behind", "caller calls callee"]);
     }
 }
+
+#[test]
+fn kinds_of_errors_have_a_bound_of_their_own_and_leave_room_for_the_rest() {
+    let o = ontology();
+    let kind = class(&o, "ErrorKind");
+    let mut writer = Fold::new(Arc::clone(&o), Vec::new(), Limits { open_nodes: 3, ..Limits::default() });
+    for k in 0..10_u128 {
+        let d = Draft { class: kind, keys: vec![Key { slot: 0, hash: k + 1 }], attrs: Vec::new() };
+        writer.fold(&seen(&o, d, "otlp"), minute(2));
+        writer.fold(&seen(&o, draft(&o, "Host", Some(k), None, "h"), "otlp"), minute(2));
+    }
+    let graph = writer.graph();
+    assert_eq!((only(&graph, &o, "ErrorKind").len(), only(&graph, &o, "Host").len()), (3, 10));
+    assert_eq!((writer.totals().open_left_out, writer.totals().left_out), (7, 0));
+    assert!(writer.usage().contains(&("open_nodes", 3, 3)));
+}

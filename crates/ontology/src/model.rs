@@ -107,6 +107,8 @@ pub struct Class {
     pub attrs: Vec<AttrId>,
     /// How many of its nodes are kept.
     pub grain: Grain,
+    /// Its nodes are made of what programs write: there is no end to them, so they have a bound of their own.
+    pub open: bool,
     /// An entity not seen for this many seconds is gone.
     pub life_secs: i64,
     /// The attribute in which a source says how often it tells of an entity, in seconds; it wins over `life_secs`.

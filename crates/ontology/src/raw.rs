@@ -32,6 +32,8 @@ pub(crate) struct Class {
     pub(crate) attrs: Entries<Word>,
     /// `each` or `sampled`.
     pub(crate) grain: Option<Word>,
+    /// Its nodes are made of what programs write, so there is no end to them.
+    pub(crate) open: bool,
     /// An entity not seen for this long is gone.
     pub(crate) life: Option<Word>,
     /// What people call it.

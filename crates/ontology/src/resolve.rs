@@ -60,6 +60,7 @@ fn class_names(all: &Gathered, o: &mut Ontology, report: &mut Report) {
             near_secs: 0,
             attrs: Vec::new(),
             grain: Grain::Each,
+            open: raw.open,
             life_secs: LIFE_SECS,
             interval: None,
             names: raw.names.iter().map(|w| w.value.clone()).collect(),

@@ -55,7 +55,8 @@ fn without_groups(line: &str) -> String {
         let (before, group) = rest.split_at_checked(at).unwrap_or((rest, ""));
         out.push_str(before);
         let found = closed(group);
-        let is_value = out.ends_with('=');
+        // `to=Seat(…)`: what stands before the bracket is the value's own name.
+        let is_value = out.trim_end_matches(|c: char| c.is_alphanumeric() || c == '.').ends_with('=');
         match found {
             Some((end, _)) if is_value => {
                 out.push_str("\"\"");

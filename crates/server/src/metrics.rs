@@ -89,6 +89,7 @@ fn text(f: &Figures) -> String {
         ("graph_sampled_nodes", totals.sampled_let_go),
         ("graph_open_traces", totals.traces_let_go),
         ("graph_nodes", totals.left_out),
+        ("graph_open_nodes", totals.open_left_out),
         ("graph_series", totals.cohorts_folded),
     ];
     let rows = let_go.iter().map(|(what, n)| (label(&[("limit", what)]), *n as f64)).collect();
