@@ -122,7 +122,18 @@ PROTO = "application/x-protobuf"
 SECOND = PROTO + ";proto=io.prometheus.write.v2.Request"
 
 
+def second():
+    """What a Prometheus that speaks remote write 2.0 (3.0 and later) is told to use it; Debian 12 has 2.42."""
+    said = subprocess.run(["prometheus", "--version"], check=True, capture_output=True, text=True)
+    version = (said.stdout + said.stderr).split("version ", 1)[1]
+    print(f"Prometheus {version.split()[0]}")
+    if int(version.split(".", 1)[0]) < 3:
+        return "", []
+    return "    protobuf_message: io.prometheus.write.v2.Request", ["--enable-feature=metadata-wal-records"]
+
+
 def real_prometheus(checks):
+    message, more = second()
     with Server() as server, tempfile.TemporaryDirectory() as folder:
         target, running = exporter(folder)
         with running:
@@ -139,9 +150,10 @@ scrape_configs:
 remote_write:
   - url: {server.url}/api/v1/write
     queue_config: {{batch_send_deadline: 1s, max_shards: 1}}
+{message}
 """)
             command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
-                       f"--web.listen-address=127.0.0.1:{port}"]
+                       f"--web.listen-address=127.0.0.1:{port}", *more]
             with Program(folder, "prometheus", command, f"http://127.0.0.1:{port}/-/ready"):
                 hosts = wait_for(lambda: server.query("find Host"), lambda a: len(a["rows"]) == 1)
                 checks.check("node_exporter's host is there, once", len(hosts["rows"]) == 1, hosts)

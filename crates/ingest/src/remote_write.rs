@@ -447,6 +447,7 @@ impl Sparse {
 mod tests {
     use super::*;
     use crate::prometheus::tests::Told;
+    use proptest::prelude::*;
 
     fn varint(out: &mut Vec<u8>, mut v: u64) {
         while v >= 0x80 {
@@ -612,5 +613,30 @@ mod tests {
         assert!(first(cut)[0].contains("a length of 127 runs past the end"));
         let short = first(series(&[("__name__", "up")], &[vec![0x12, 0x02, 0x09, 0x00]]));
         assert!(short[0].contains("timeseries 0: this is not the protobuf"), "{short:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_refused(
+            at in any::<proptest::sample::Index>(), with in proptest::collection::vec(any::<u8>(), 0..6), cut in any::<bool>(),
+        ) {
+            let h = [number(1, 9), zigzag(4, 0), spans(11, &[(1, 2), (1, 1)]), packed(12, &[3, -1, 1], true)].concat();
+            let samples = [bytes(2, &[point(3.0, 7)])];
+            let one = [
+                series(&[("__name__", "a_bucket"), ("le", "1")], &samples),
+                series(&[("__name__", "d")], &[bytes(4, std::slice::from_ref(&h))]),
+            ]
+            .concat();
+            let inside = [packed(1, &[1, 2], false), samples[0].clone(), bytes(3, &[h]), number(6, 1)].concat();
+            let two = second(&["", "__name__", "a_bucket"], &[inside]);
+            for mut body in [one, two] {
+                let at = at.index(body.len());
+                let end = if cut { body.len() } else { (at + with.len()).min(body.len()) };
+                body.splice(at..end, with.iter().copied());
+                let _ = read_1(&body, &mut Told::default());
+                let _ = read_2(&body, &mut Told::default());
+                let _ = written(&body);
+            }
+        }
     }
 }

@@ -106,6 +106,7 @@ async fn once(target: &Target, within: Duration, receiver: &Receiver) -> Result<
             Err(other) => return Err(other.to_string()),
         }
     }
+    receiver.count_as("scrape", "not_read", 1);
     let down = hand_over(receiver, body(target, 0, b"")).await;
     Err(why.or_else(|| down.err().map(|e| e.to_string())).unwrap_or_default())
 }

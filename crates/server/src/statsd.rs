@@ -68,6 +68,10 @@ async fn gather(
             _ = stopped.wait_for(|s| *s) => break,
             received = timeout_at(due.unwrap_or(far), socket.recv(&mut datagram)) => received,
         };
+        if let Ok(Err(_)) = &received {
+            // The socket has something to complain of, and may have it again at once.
+            tokio::time::sleep(GATHER).await;
+        }
         if let Ok(Ok(length)) = received {
             let lines = datagram.get(..length).unwrap_or_default();
             batch.extend_from_slice(lines);
