@@ -60,7 +60,8 @@ fn said(short: &Value) -> String {
     // What identifies an item is a hash of its attributes as told.
     let text = describe(&batch, &ONTOLOGY);
     let is_id = |id: &str| id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit());
-    let lines = text.lines().map(|l| l.rsplit_once(" #").filter(|(_, id)| is_id(id)).map_or(l, |(fact, _)| fact));
+    let lines =
+        text.lines().map(|l| l.rsplit_once(" #").filter(|(_, id)| is_id(id)).map_or(l, |(fact, _)| fact));
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -12,6 +12,7 @@ pub mod assets;
 pub mod feeds;
 mod hosts;
 mod intake;
+mod kubernetes;
 pub mod limits;
 pub mod listen;
 mod metrics;
@@ -23,6 +24,7 @@ mod signature;
 
 pub use hosts::{Hosts, name_of};
 pub use intake::{Delivery, Form, Intake, Receipt, Refusal, SetAside, Wire};
+pub use kubernetes::{AccessError, Kubernetes};
 pub use receive::Receiver;
 pub use serve::{Addresses, Running, Settings, start};
 pub use signature::{Secret, Secrets};

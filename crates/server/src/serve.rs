@@ -2,6 +2,7 @@
 
 use crate::hosts::{Door, Hosts, known_host};
 use crate::intake::{Intake, Receipt, Refusal, Wire};
+use crate::kubernetes::Kubernetes;
 use crate::limits::Limits;
 use crate::listen::{ListenError, Port};
 use crate::otlp_http::Origins;
@@ -79,6 +80,8 @@ pub struct Settings {
     pub hosts: Hosts,
     /// What signed feeds are checked with.
     pub secrets: Secrets,
+    /// A cluster to watch.
+    pub kubernetes: Option<Kubernetes>,
 }
 
 /// Opens the ports and serves.
@@ -86,7 +89,7 @@ pub struct Settings {
 /// # Errors
 /// When a port cannot be had.
 pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, ListenError> {
-    let Settings { addresses: wanted, origins, hosts, secrets } = settings;
+    let Settings { addresses: wanted, origins, hosts, secrets, kubernetes } = settings;
     let http = Port::open(wanted.http, "the web UI and API", "--http").await?;
     let grpc = Port::open(wanted.otlp_grpc, "OTLP/gRPC", "--otlp-grpc").await?;
     let otlp = Port::open(wanted.otlp_http, "OTLP/HTTP", "--otlp-http").await?;
@@ -113,8 +116,9 @@ pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, L
     let mut tasks = vec![
         tokio::spawn(http.serve(main, limits.clone(), stopped.clone())),
         tokio::spawn(grpc.serve(otlp_grpc::routes(receiver.clone()), limits.clone(), stopped.clone())),
-        tokio::spawn(otlp.serve(otlp_http::routes(receiver, origins), limits, stopped.clone())),
+        tokio::spawn(otlp.serve(otlp_http::routes(receiver.clone(), origins), limits, stopped.clone())),
     ];
+    tasks.extend(kubernetes.map(|k| tokio::spawn(k.watch(receiver, stopped.clone()))));
     tasks.push(tokio::spawn(look(Arc::clone(&engine), stopped)));
     Ok(Running { engine, addresses, stop, tasks })
 }
@@ -135,7 +139,7 @@ async fn look(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
 }
 
 /// Tells the operator something. A standard error that nobody reads any more must not end the looking, as `eprintln!` would.
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "e2egraph: {text}");
 }
 
@@ -301,8 +305,13 @@ mod tests {
         let any = "127.0.0.1:0".parse().unwrap();
         let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any };
         let hosts = Hosts::Listed(vec!["graph.example".to_owned()]);
-        let settings =
-            Settings { addresses: wanted, origins: Origins::Loopback, hosts, secrets: Secrets::default() };
+        let settings = Settings {
+            addresses: wanted,
+            origins: Origins::Loopback,
+            hosts,
+            secrets: Secrets::default(),
+            kubernetes: None,
+        };
         let running = start(engine, settings).await.unwrap();
         let address = running.addresses().http;
         for (path, host, wanted) in [

@@ -8,15 +8,16 @@ use anyhow::Context as _;
 use engine::{Engine, LostHashKey, Options};
 use ontology::Ontology;
 use server::otlp_http::Origins;
-use server::{Addresses, Hosts, Running, Secret, Secrets, Settings};
-use std::path::Path;
+use server::{Addresses, Hosts, Kubernetes, Running, Secret, Secrets, Settings};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Runs a server until Ctrl-C or SIGTERM.
 pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     let lost_hash_key = if args.new_hash_key { LostHashKey::Replace } else { LostHashKey::Refuse };
-    let running = start(&args.data, &args.listen, &args.ontology, lost_hash_key).await?;
+    let running =
+        start(&args.data, &args.listen, &args.ontology, lost_hash_key, args.kubernetes.as_ref()).await?;
     // From here on; while the log is replayed, a signal ends the process at once, which the log survives.
     let stop = rim::Stop::listen()?;
     let a = running.addresses();
@@ -34,10 +35,13 @@ pub async fn start(
     listen: &Listen,
     ontology: &OntologyFrom,
     lost_hash_key: LostHashKey,
+    kubernetes: Option<&Option<PathBuf>>,
 ) -> anyhow::Result<Running> {
     rim::guard(listen)?;
     let ontology = Arc::new(rim::ontology(ontology)?);
     let secrets = secrets(listen, &ontology)?;
+    let kubernetes =
+        kubernetes.map(|file| Kubernetes::find(file.as_deref())).transpose().context("--kubernetes")?;
     let data = data.to_owned();
     let engine = tokio::task::spawn_blocking(move || -> anyhow::Result<Engine> {
         let options = Options {
@@ -89,7 +93,8 @@ pub async fn start(
     .await??;
     let ports = &listen.ports;
     let addresses = Addresses { http: ports.http, otlp_grpc: ports.otlp_grpc, otlp_http: ports.otlp_http };
-    let settings = Settings { addresses, origins: origins(listen), hosts: hosts(listen), secrets };
+    let settings =
+        Settings { addresses, origins: origins(listen), hosts: hosts(listen), secrets, kubernetes };
     server::start(Arc::new(engine), settings).await.context("opening the ports")
 }
 
