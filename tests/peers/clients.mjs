@@ -1,8 +1,9 @@
-// Real libraries send what the feeds read: `web-vitals` and a reporting observer in Chromium, the Common Media Library's CMCD
+// Real libraries send what the feeds read: `web-vitals` in Chromium, Chromium itself (NEL, content security policy), the Common Media Library's CMCD
 // reporter, the Unleash SDK. Prints what it did as one line of JSON.
 import { CmcdReporter } from "@svta/cml-cmcd";
+import { createHash, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer } from "node:https";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 import { initialize } from "unleash-client";
@@ -10,45 +11,74 @@ import { initialize } from "unleash-client";
 const [feeds, pages] = process.argv.slice(2);
 const done = {};
 
-// --- a page with web vitals
+// --- a page that measures itself, and a browser that reports by itself; it does so over HTTPS only
+const [key, cert] = ["key.pem", "cert.pem"].map((name) => readFileSync(new URL(name, import.meta.url)));
+const trusted = createHash("sha256").update(new X509Certificate(cert).publicKey.export({ type: "spki", format: "der" })).digest("base64");
 const library = readFileSync(createRequire(import.meta.url).resolve("web-vitals").replace(/[^/]*$/, "web-vitals.js"));
-const html = `<!doctype html><meta http-equiv="Content-Security-Policy" content="img-src 'none'">
-<h1>Rows</h1><button>More</button><p>${"Some text that is drawn. ".repeat(40)}</p>
+const open = async (server) => {
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  return `https://localhost:${server.address().port}`;
+};
+// What stands before the port in real life: it ends TLS and hands on what comes.
+done.reports = [];
+const proxy = createServer({ key, cert }, async (request, response) => {
+  const body = Buffer.concat(await request.toArray());
+  const { origin, ...sent } = request.headers;
+  const headers = Object.fromEntries(Object.entries({ origin, "content-type": sent["content-type"],
+    "access-control-request-headers": sent["access-control-request-headers"] }).filter(([, value]) => value));
+  const { method } = request;
+  const answer = await fetch(pages + request.url, { method, headers, body: method === "POST" ? body : undefined });
+  const text = await answer.text();
+  if (method === "POST" && request.url.includes("/reports")) done.reports.push([answer.status, text, JSON.parse(body).map((r) => [r.type, r.body.type])]);
+  const back = [...answer.headers].filter(([name]) => name.startsWith("access-control") || name === "content-type");
+  response.writeHead(answer.status, Object.fromEntries(back));
+  response.end(text);
+});
+const graph = await open(proxy);
+const html = `<!doctype html><h1>Rows</h1><button>More</button><p>${"Some text that is drawn. ".repeat(40)}</p><img src="/hero.png">
 <script type="module">
 import { onCLS, onFCP, onINP, onLCP, onTTFB } from "/web-vitals.js";
 const metrics = window.metrics = [];
 for (const on of [onLCP, onINP, onCLS, onFCP, onTTFB]) on(({ name, value, delta, id, rating, navigationType }) =>
   metrics.push({ name, value, delta, id, rating, navigationType }));
 addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "hidden" && metrics.length) navigator.sendBeacon("${pages}/v1/feeds/web-vitals",
+  if (document.visibilityState === "hidden" && metrics.length) navigator.sendBeacon("${graph}/v1/feeds/web-vitals",
     JSON.stringify({ app: "webui", version: "3.1.0", session: "session-of-a-page", page: location.href, metrics: metrics.splice(0) }));
 });
-new ReportingObserver(async reports => {
-  const answer = await fetch("${pages}/v1/feeds/reports?app=webui", { method: "POST", headers: { "Content-Type": "application/reports+json" }, body: JSON.stringify(reports) });
-  window.reported = await answer.json();
-}, { buffered: true }).observe();
-const image = new Image();
-image.src = "/hero.png";
+for (const path of ["/missing", "/reset"]) fetch(path).catch(() => {});
 </script>`;
-const site = createServer((request, response) => {
+const reports = `${graph}/v1/feeds/reports?app=webui`;
+const site = createServer({ key, cert }, (request, response) => {
+  if (request.url === "/reset") return request.socket.destroy();
   const script = request.url === "/web-vitals.js";
-  response.writeHead(200, { "Content-Type": script ? "text/javascript" : "text/html" });
+  response.writeHead(request.url === "/missing" ? 404 : 200, {
+    "Content-Type": script ? "text/javascript" : "text/html",
+    "Reporting-Endpoints": `default="${reports}"`,
+    "Report-To": JSON.stringify({ group: "nel", max_age: 3600, endpoints: [{ url: reports }] }),
+    NEL: JSON.stringify({ report_to: "nel", max_age: 3600, success_fraction: 1, failure_fraction: 1 }),
+    "Content-Security-Policy": "img-src 'none'; report-to default",
+  });
   response.end(script ? library : html);
 });
-await new Promise((ready) => site.listen(0, "127.0.0.1", ready));
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const address = await open(site);
+const browser = await chromium.launchPersistentContext(new URL("profile", import.meta.url).pathname, {
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--short-reporting-delay", `--ignore-certificate-errors-spki-list=${trusted}`],
+});
 const page = await browser.newPage();
-const errors = [];
-page.on("pageerror", (e) => errors.push(String(e)));
-await page.goto(`http://127.0.0.1:${site.address().port}/title/80100172?from=row`);
+done.errors = [];
+page.on("pageerror", (e) => done.errors.push(String(e)));
+await page.goto(`${address}/title/80100172?from=row`);
 await page.click("button");
-await page.waitForFunction(() => window.reported && window.metrics.some((m) => m.name === "TTFB"));
-done.reported = await page.evaluate(() => window.reported);
+await page.waitForFunction(() => window.metrics.some((m) => m.name === "TTFB"));
 await page.goto("about:blank");
-await page.waitForTimeout(500);
-done.errors = errors;
+const kinds = () => done.reports.flatMap(([, , all]) => all.map(([type, of]) => of ?? type));
+const wanted = ["ok", "http.error", "csp-violation"];
+for (let i = 0; i < 60 && !wanted.every((kind) => kinds().includes(kind)); i++) await new Promise((later) => setTimeout(later, 250));
+done.kinds = kinds();
 await browser.close();
 site.close();
+proxy.close();
 
 // --- a player
 const statuses = [];

@@ -20,12 +20,15 @@ def main():
         # Node finds its packages beside the script.
         shutil.copy(os.path.join(here, "clients.mjs"), folder)
         os.symlink(os.path.join(cache, "node", "node_modules"), os.path.join(folder, "node_modules"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                        "-keyout", os.path.join(folder, "key.pem"), "-out", os.path.join(folder, "cert.pem")], check=True, capture_output=True)
         run = subprocess.run(["node", os.path.join(folder, "clients.mjs"), server.url, server.otlp_url], capture_output=True, text=True, timeout=120)
         if not checks.check("the libraries ran", run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]):
             return checks.close()
         done = json.loads(run.stdout.strip().splitlines()[-1])
         checks.check("the page had no error", done["errors"] == [], done["errors"])
-        checks.check("a report of Chromium's is taken whole", done["reported"]["accepted"] > 0 and not done["reported"]["refused"], done["reported"])
+        checks.check("Chromium reports what went well, what failed and what was forbidden", {"ok", "http.error", "csp-violation"} <= set(done["kinds"]), done["reports"])
+        checks.check("its reports are taken whole", all(status == 200 and '"refused":[]' in text for status, text, _ in done["reports"]), done["reports"])
         checks.check("the player's reports are taken whole", done["cmcd"] and all(s == 200 and not a["refused"] for s, a in done["cmcd"]), done["cmcd"])
         told = [event for event, _ in done["unleash"]]
         checks.check("the Unleash SDK registers and sends its counts", {"registered", "sent"} <= set(told) and "error" not in told, done["unleash"])
@@ -46,6 +49,9 @@ def main():
         for measure in ("web.lcp", "web.fcp", "web.ttfb", "web.cls", "web.reports"):
             told = count(measure, "View", view)
             checks.check(f"the view's {measure} is told", told >= 1, told)
+        failed = server.query(f'series net.fetch_errors of Service "localhost" between {between} show bad')["value"]
+        told = count("net.fetch_errors", "Service", "localhost")
+        checks.check("requests that failed are told apart from those that did not", failed and 1 <= failed < told, (failed, told))
         for measure, least in (("play.bitrate", 2), ("play.buffer", 2), ("play.starvation", 3), ("play.delay", 1), ("play.start_failures", 1)):
             told = count(measure, "Title", "80100172")
             checks.check(f"the title's {measure} is told", told >= least, told)
