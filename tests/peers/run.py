@@ -10,6 +10,7 @@ import time
 
 import clients
 import kubernetes
+import unleash
 from harness import Checks, Server
 
 here = os.path.dirname(os.path.abspath(__file__))
@@ -68,4 +69,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(max([main(), clients.main(), kubernetes.main()]))
+    sys.exit(max([main(), clients.main(), kubernetes.main(), unleash.main()]))
