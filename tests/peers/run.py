@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-SCRIPTS = ["sdks", "reload", "prometheus", "logs", "alertmanager"]
+SCRIPTS = ["sdks", "reload", "prometheus", "logs", "alertmanager", "clients", "kubernetes", "unleash"]
 here = os.path.dirname(os.path.abspath(__file__))
 
 

@@ -256,6 +256,10 @@ pub struct Serve {
     /// ids than before.
     #[arg(long)]
     pub new_hash_key: bool,
+    /// Watch a Kubernetes cluster: that of this kubeconfig file; without one, of the pod this runs in, of KUBECONFIG, or of
+    /// ~/.kube/config (docs/sources/kubernetes.md).
+    #[arg(long, value_name = "KUBECONFIG", num_args = 0..=1)]
+    pub kubernetes: Option<Option<PathBuf>>,
     /// Addresses.
     #[command(flatten)]
     pub listen: Listen,

@@ -39,12 +39,16 @@ pub struct Limits {
     pub header_seconds: u64,
     /// How long a request's body may take.
     pub body_seconds: u64,
+    /// The largest object of a watched Kubernetes cluster.
+    pub kubernetes_object_bytes: u64,
+    /// Objects of one kind in it whose deletion is noticed even when the watch was interrupted.
+    pub kubernetes_known_objects: u64,
     /// How long requests in flight may take when the server stops.
     pub shutdown_seconds: u64,
 }
 
 /// Every limit.
-pub const LIMITS: [Limit; 16] = [
+pub const LIMITS: [Limit; 18] = [
     // The default of the OTLP specification.
     limit(
         "request_body_bytes",
@@ -81,6 +85,17 @@ pub const LIMITS: [Limit; 16] = [
         60,
         "a body that takes longer is refused for now (408, DEADLINE_EXCEEDED)",
         |l| l.body_seconds,
+    ),
+    // Kubernetes itself takes no object above 1.5 MB (etcd), and its fields grow by a third as JSON.
+    limit("kubernetes_object_bytes", 4 << 20, "a watch with a larger object in it is begun anew", |l| {
+        l.kubernetes_object_bytes
+    }),
+    // More pods than Kubernetes supports in one cluster.
+    limit(
+        "kubernetes_known_objects",
+        200_000,
+        "beyond: a deletion that was missed is not noticed later",
+        |l| l.kubernetes_known_objects,
     ),
     limit("shutdown_seconds", 10, "requests in flight when the server stops are given up after this", |l| {
         l.shutdown_seconds
@@ -123,8 +138,20 @@ const fn limit(name: &'static str, default: u64, effect: &'static str, value: fn
 
 impl Default for Limits {
     fn default() -> Limits {
-        let [body, memory, drain, connections, streams, header, header_time, body_time, shutdown, ..] =
-            LIMITS.map(|l| l.default);
+        let [
+            body,
+            memory,
+            drain,
+            connections,
+            streams,
+            header,
+            header_time,
+            body_time,
+            object,
+            known,
+            shutdown,
+            ..,
+        ] = LIMITS.map(|l| l.default);
         Limits {
             request_body_bytes: body,
             request_memory_bytes: memory,
@@ -134,6 +161,8 @@ impl Default for Limits {
             header_bytes: header,
             header_seconds: header_time,
             body_seconds: body_time,
+            kubernetes_object_bytes: object,
+            kubernetes_known_objects: known,
             shutdown_seconds: shutdown,
         }
     }

@@ -261,6 +261,13 @@ impl Receiver {
         let _ = tokio::time::timeout(self.0.limits.body_time(), draining).await;
     }
 
+    /// A body that was made here, counted like one that came in.
+    pub(crate) fn held(&self, bytes: Bytes) -> Result<Held, Trouble> {
+        let mut share = Share::default();
+        self.hold(&mut share, bytes.len() as u64)?;
+        Ok(Held { bytes, share })
+    }
+
     /// Decompresses a body, on a thread of its own when that may take long.
     pub(crate) async fn unpack(&self, held: Held, coding: Coding) -> Result<Held, Trouble> {
         /// A few kilobytes can become 64 MB, but senders' usual batches stay below this and are done in microseconds.

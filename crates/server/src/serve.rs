@@ -3,6 +3,7 @@
 use crate::api::Operator;
 use crate::hosts::{Door, Hosts, known_host};
 use crate::intake::{Intake, Receipt, Refusal, Wire};
+use crate::kubernetes::Kubernetes;
 use crate::limits::Limits;
 use crate::listen::{ListenError, Port};
 use crate::otlp_http::Origins;
@@ -108,6 +109,8 @@ pub struct Settings {
     pub secrets: Secrets,
     /// Where a new ontology and new keys come from.
     pub operator: Operator,
+    /// A cluster to watch.
+    pub kubernetes: Option<Kubernetes>,
 }
 
 /// Opens the ports and serves.
@@ -115,7 +118,7 @@ pub struct Settings {
 /// # Errors
 /// When a port cannot be had.
 pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, ListenError> {
-    let Settings { addresses: wanted, origins, hosts, secrets, operator } = settings;
+    let Settings { addresses: wanted, origins, hosts, secrets, operator, kubernetes } = settings;
     let http = Port::open(wanted.http, "the web UI and API", "--http").await?;
     let grpc = Port::open(wanted.otlp_grpc, "OTLP/gRPC", "--otlp-grpc").await?;
     let otlp = Port::open(wanted.otlp_http, "OTLP/HTTP", "--otlp-http").await?;
@@ -156,6 +159,7 @@ pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, L
         tokio::spawn(otlp.serve(otlp_http::routes(receiver.clone(), origins), limits, stopped.clone())),
     ];
     tasks.extend(syslog);
+    tasks.extend(kubernetes.map(|k| tokio::spawn(k.watch(receiver.clone(), stopped.clone()))));
     tasks.push(tokio::spawn(look(Arc::clone(&engine), stopped)));
     Ok(Running { engine, receiver, addresses, stop, tasks })
 }
@@ -176,7 +180,7 @@ async fn look(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
 }
 
 /// Tells the operator something. A standard error that nobody reads any more must not end the looking, as `eprintln!` would.
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "e2egraph: {text}");
 }
 
@@ -292,6 +296,7 @@ mod tests {
             origins: Origins::Loopback,
             hosts,
             secrets: Secrets::default(),
+            kubernetes: None,
             operator: Operator {
                 ontology: Arc::new(|| Ok(Ontology::builtin())),
                 hash_key: Arc::new(|| Ok([8; 32])),

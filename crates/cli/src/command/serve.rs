@@ -8,8 +8,8 @@ use anyhow::{Context as _, bail};
 use engine::{Engine, LostHashKey, Options};
 use ontology::Ontology;
 use server::otlp_http::Origins;
-use server::{Addresses, Hosts, Operator, Running, Secret, Secrets, Settings, scrape};
-use std::path::Path;
+use server::{Addresses, Hosts, Kubernetes, Operator, Running, Secret, Secrets, Settings, scrape};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     if args.scrapes.len() > scrape::TARGETS {
         bail!("{} targets to scrape; at most {} can be", args.scrapes.len(), scrape::TARGETS);
     }
-    let mut running = start(&args.data, &args.listen, &args.ontology, lost_hash_key).await?;
+    let mut running =
+        start(&args.data, &args.listen, &args.ontology, lost_hash_key, args.kubernetes.as_ref()).await?;
     rim::on_hangup(running.engine(), args.ontology.clone())?;
     // From here on; while the log is replayed, a signal ends the process at once, which the log survives.
     let stop = rim::Stop::listen()?;
@@ -47,11 +48,14 @@ pub async fn start(
     listen: &Listen,
     ontology: &OntologyFrom,
     lost_hash_key: LostHashKey,
+    kubernetes: Option<&Option<PathBuf>>,
 ) -> anyhow::Result<Running> {
     rim::guard(listen)?;
     let operator = operator(ontology);
     let ontology = Arc::new(rim::ontology(ontology)?);
     let secrets = secrets(listen, &ontology)?;
+    let kubernetes =
+        kubernetes.map(|file| Kubernetes::find(file.as_deref())).transpose().context("--kubernetes")?;
     let data = data.to_owned();
     let engine = tokio::task::spawn_blocking(move || -> anyhow::Result<Engine> {
         let options = Options {
@@ -108,7 +112,8 @@ pub async fn start(
         otlp_http: ports.otlp_http,
         syslog: listen.syslog,
     };
-    let settings = Settings { addresses, origins: origins(listen), hosts: hosts(listen), secrets, operator };
+    let (origins, hosts) = (origins(listen), hosts(listen));
+    let settings = Settings { addresses, origins, hosts, secrets, operator, kubernetes };
     server::start(Arc::new(engine), settings).await.context("opening the ports")
 }
 

@@ -276,4 +276,29 @@ async fn pages_may_send_only_the_feeds_that_are_theirs() {
     let answer = post(world.otlp, "/v1/feeds/changes", &[("origin", "https://evil.example")], "{}").await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert!(world.got().is_empty());
+    for (name, kind, wanted) in [
+        ("web-vitals", "text/plain;charset=UTF-8", Form::Json),
+        ("reports", "application/reports+json", Form::Json),
+        ("cmcd", "application/cmcd", Form::Text),
+    ] {
+        let answer = post(world.otlp, &format!("/v1/feeds/{name}"), &[own[0], ("content-type", kind)], "{}").await;
+        assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.text());
+        let (Wire::Feed(delivery), _) = world.got().remove(0) else { panic!("{name}") };
+        assert_eq!((delivery.feed.as_str(), delivery.form), (name, wanted));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn senders_of_some_feeds_add_a_path_of_their_own() {
+    let world = world(Limits::default()).await;
+    let answer = post(world.main, "/api/v1/feeds/unleash/client/metrics", &[JSON], "{}").await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+    let around = [("request.path".to_owned(), "client/metrics".to_owned())].into();
+    let delivery = Delivery { feed: "unleash".to_owned(), form: Form::Json, around };
+    assert_eq!(world.got()[0].0, Wire::Feed(Arc::new(delivery)));
+    let answer = post(world.main, "/api/v1/feeds/changes/client/metrics", &[JSON], "{}").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert!(answer.text().contains("there is no feed `changes/client/metrics` here"), "{}", answer.text());
+    let answer = post(world.main, "/api/v1/feeds/unleash/client/metrics", &[JSON], "!").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
 }
