@@ -132,7 +132,7 @@ Examples:
     /// Look into the graph: find, show, neighbours, path, follows, diff, query.
     #[command(subcommand)]
     Graph(Graph),
-    /// What may exist, how it relates, what is measured: check, show, schema.
+    /// What may exist, how it relates, what is measured: check, show, schema, export.
     #[command(subcommand)]
     Ontology(OntologyCommand),
     /// Measure the methods on labelled failures.
@@ -411,6 +411,15 @@ pub enum OntologyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Write it in an open form to standard output: `e2egraph ontology export --format owl`
+    Export {
+        /// Which form.
+        #[arg(long, value_enum)]
+        format: OntologyFormat,
+        /// Ontology.
+        #[command(flatten)]
+        ontology: OntologyFrom,
+    },
     /// Print the JSON Schema of an ontology file, for editors.
     #[command(after_help = "Example:\n  e2egraph ontology schema classes > classes.schema.json")]
     Schema {
@@ -429,6 +438,19 @@ pub enum OntologyPart {
     Relations,
     /// What is measured.
     Measures,
+}
+
+/// Open forms of the ontology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OntologyFormat {
+    /// Classes and properties as OWL 2 DL, in Turtle.
+    Owl,
+    /// What must hold of facts at a moment, as SHACL shapes in Turtle.
+    Shacl,
+    /// Names as IRIs, as a JSON-LD context.
+    JsonldContext,
+    /// How the files are written, as one JSON Schema document.
+    JsonSchema,
 }
 
 /// Options of `eval`.

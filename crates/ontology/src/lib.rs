@@ -6,7 +6,9 @@
 //! **Next door:** nobody below; every other room reads this one.
 
 pub mod actions;
+mod alignments;
 mod compile;
+pub mod export;
 pub mod expr;
 pub mod fact;
 mod functions;

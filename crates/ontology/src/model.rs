@@ -180,6 +180,8 @@ pub struct Relation {
     pub derived: bool,
     /// How trouble travels along it.
     pub faults: Vec<Fault>,
+    /// What it says.
+    pub doc: String,
 }
 
 /// Which way a measure is bad.
@@ -253,6 +255,17 @@ pub struct Aspect {
     pub becomes: Vec<(AspectId, f64)>,
 }
 
+/// Where one of our words meets other people's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alignment {
+    /// Whose words: `prov`.
+    pub vocabulary: String,
+    /// The class, relation or attribute of ours.
+    pub ours: String,
+    /// Words of theirs that mean nearly the same.
+    pub theirs: Vec<String>,
+}
+
 /// The whole ontology, loaded and checked.
 #[derive(Clone, Debug, Default)]
 pub struct Ontology {
@@ -282,8 +295,10 @@ pub struct Ontology {
     pub lexicon: Lexicon,
     /// What it must be able to answer.
     pub questions: Vec<Question>,
-    /// Where our words meet other people's: (vocabulary, our word, their words).
-    pub alignments: Vec<(String, String, Vec<String>)>,
+    /// Where our words meet other people's.
+    pub alignments: Vec<Alignment>,
+    /// Other people's vocabularies that have IRIs: name and what their words begin with.
+    pub vocabularies: BTreeMap<String, String>,
     /// Name to id.
     pub(crate) class_by_name: BTreeMap<String, ClassId>,
     /// Name to id.

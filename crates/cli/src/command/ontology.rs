@@ -1,10 +1,11 @@
-//! `e2egraph ontology`: check it, show it, print its schema.
+//! `e2egraph ontology`: check it, show it, print its schema, export it.
 
-use crate::args::{OntologyCommand, OntologyPart};
+use crate::args::{OntologyCommand, OntologyFormat, OntologyPart};
 use crate::exit::Exit;
 use crate::{out, print, rim};
-use ontology::Ontology;
+use ontology::{Ontology, export};
 use serde_json::json;
+use std::io::{BufWriter, Write};
 
 /// Checks or prints.
 pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
@@ -62,6 +63,17 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
             }
             Ok(Exit::Done)
         }
+        OntologyCommand::Export { format, ontology } => {
+            let o = rim::ontology(&ontology)?;
+            let to = BufWriter::new(std::io::stdout().lock());
+            match format {
+                OntologyFormat::Owl => export::owl(&o, to)?,
+                OntologyFormat::Shacl => export::shacl(&o, to)?,
+                OntologyFormat::JsonldContext => print_json(&export::jsonld_context(&o)?, to)?,
+                OntologyFormat::JsonSchema => print_json(&export::json_schemas(&o), to)?,
+            }
+            Ok(Exit::Done)
+        }
         OntologyCommand::Schema { kind } => {
             let schema = ontology::json_schema(&kind).ok_or_else(|| {
                 anyhow::anyhow!(
@@ -73,6 +85,12 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
     }
+}
+
+fn print_json(json: &serde_json::Value, mut to: impl Write) -> anyhow::Result<()> {
+    serde_json::to_writer_pretty(&mut to, json)?;
+    writeln!(to)?;
+    Ok(to.flush()?)
 }
 
 type Table = (Vec<String>, Vec<Vec<String>>);
