@@ -6,7 +6,7 @@ use crate::actions::Action;
 use crate::lexicon::Lexicon;
 use crate::mapping::Mapping;
 use crate::rules::{Question, Rules};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -351,6 +351,18 @@ impl Ontology {
             .zip(&self.classes)
             .filter(move |(id, c)| !c.is_abstract && self.is_a(*id, general))
             .map(|(id, _)| id)
+    }
+
+    /// The relations in the keys of a class and of what is below it: those who share their targets are siblings.
+    pub fn key_relations(&self, class: ClassId) -> BTreeSet<RelationId> {
+        let keys =
+            self.kinds_of(class).filter_map(|c| self.classes.get(c.index())).filter_map(|c| c.keys.first());
+        keys.flatten()
+            .filter_map(|part| match part {
+                KeyPart::Relation(r) => Some(*r),
+                KeyPart::Attr(_) => None,
+            })
+            .collect()
     }
 
     /// Whether a relation may lead from one class to another.

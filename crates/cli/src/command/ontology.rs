@@ -3,9 +3,10 @@
 use crate::args::{OntologyCommand, OntologyFormat, OntologyPart};
 use crate::exit::Exit;
 use crate::{out, print, rim};
-use ontology::{Ontology, export};
+use ontology::Ontology;
+use ontology::export::{self, ExportError};
 use serde_json::json;
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 
 /// Checks or prints.
 pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
@@ -51,6 +52,7 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
                 OntologyPart::Classes => classes(&o),
                 OntologyPart::Relations => relations(&o),
                 OntologyPart::Measures => measures(&o),
+                OntologyPart::Questions => questions(&o),
             };
             if json {
                 let rows: Vec<_> = rows
@@ -65,12 +67,13 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
         }
         OntologyCommand::Export { format, ontology } => {
             let o = rim::ontology(&ontology)?;
-            let to = BufWriter::new(std::io::stdout().lock());
+            let to = || BufWriter::new(std::io::stdout().lock());
             match format {
-                OntologyFormat::Owl => export::owl(&o, to)?,
-                OntologyFormat::Shacl => export::shacl(&o, to)?,
-                OntologyFormat::JsonldContext => print_json(&export::jsonld_context(&o)?, to)?,
-                OntologyFormat::JsonSchema => print_json(&export::json_schemas(&o), to)?,
+                OntologyFormat::Owl => export::owl(&o, to()).map_err(unwritten)?,
+                OntologyFormat::Shacl => export::shacl(&o, to()).map_err(unwritten)?,
+                OntologyFormat::Sparql => export::sparql(&o, to()).map_err(unwritten)?,
+                OntologyFormat::JsonldContext => out::json(&export::jsonld_context(&o)?)?,
+                OntologyFormat::JsonSchema => out::json(&export::json_schemas(&o))?,
             }
             Ok(Exit::Done)
         }
@@ -87,10 +90,12 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
     }
 }
 
-fn print_json(json: &serde_json::Value, mut to: impl Write) -> anyhow::Result<()> {
-    serde_json::to_writer_pretty(&mut to, json)?;
-    writeln!(to)?;
-    Ok(to.flush()?)
+/// An export that could not be written tells first whether its reader has gone.
+fn unwritten(error: ExportError) -> anyhow::Error {
+    match error {
+        ExportError::Write(e) => e.into(),
+        other => other.into(),
+    }
 }
 
 type Table = (Vec<String>, Vec<Vec<String>>);
@@ -161,4 +166,13 @@ fn measures(o: &Ontology) -> Table {
         })
         .collect();
     table(&["measure", "of", "unit", "better", "what it is"], rows)
+}
+
+fn questions(o: &Ontology) -> Table {
+    let lines = |q: &ontology::rules::Question| {
+        let all = (1..).zip(&q.paths);
+        all.map(|(n, p)| vec![q.name.clone(), n.to_string(), q.ask.clone(), p.text.clone()])
+            .collect::<Vec<_>>()
+    };
+    table(&["question", "line", "it asks", "path"], o.questions.iter().flat_map(lines).collect())
 }

@@ -1,4 +1,5 @@
-//! The ontology in open forms: OWL for people and reasoners, SHACL for validators, a JSON-LD context, JSON Schema.
+//! The ontology in open forms: OWL for people and reasoners, SHACL for validators, a JSON-LD context, JSON Schema,
+//! and the questions as SPARQL.
 //!
 //! OWL says what the words are and no more: an `rdfs:range` would not check a fact, it would draw a wrong conclusion from it.
 //! What must hold of facts stands in the SHACL shapes, which mean a snapshot of one moment.
@@ -6,11 +7,13 @@
 mod context;
 mod owl;
 mod shacl;
+mod sparql;
 mod terms;
 
 pub use context::jsonld_context;
 pub use owl::owl;
 pub use shacl::shacl;
+pub use sparql::sparql;
 pub use terms::{Terms, datatype, literal};
 
 use crate::load::Kind;
@@ -32,6 +35,16 @@ pub enum ExportError {
         iri: String,
         /// What is wrong with it.
         why: IriParseError,
+    },
+    /// A question asks for what SPARQL cannot say.
+    #[error("writing line {line} of question {question} as SPARQL: {why}")]
+    Unsaid {
+        /// Name of the question.
+        question: String,
+        /// Which of its lines, from 1.
+        line: usize,
+        /// What cannot be said.
+        why: String,
     },
     /// The writer failed.
     #[error("writing the export")]

@@ -11,7 +11,7 @@ use oxrdf::{Literal, NamedNode};
 /// Makes IRIs from the ontology's base.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
-    o: &'a Ontology,
+    pub(super) o: &'a Ontology,
 }
 
 impl<'a> Terms<'a> {
@@ -76,6 +76,8 @@ pub(super) const OWN: &[(&str, &str, &str)] = &[
     ("first_seen", "dateTime", "The minute in which a fact was first seen."),
     ("last_seen", "dateTime", "The minute in which a fact was last seen, up to the moment of the snapshot."),
     ("told_by", "string", "A source that told of a fact."),
+    ("concluded_by", "string", "A rule from which a fact follows."),
+    ("began", "dateTime", "When a thing began: what it says itself, else when it was first seen."),
     ("gone_at", "dateTime", "When a source said that this thing came to its end."),
     ("snapshot_of", "dateTime", "The moment that a snapshot is of."),
 ];

@@ -3,6 +3,7 @@
 
 mod answers;
 mod events;
+mod export;
 mod map;
 mod things;
 
@@ -22,6 +23,9 @@ use ontology::Time;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+pub(crate) use export::AT_ONCE as EXPORTS_AT_ONCE;
 
 pub(crate) use events::BEHIND;
 
@@ -35,6 +39,8 @@ const MAX_BODY: usize = 64 * 1024;
 pub(crate) struct Api {
     engine: Arc<Engine>,
     events: events::Events,
+    /// Exports that may still begin.
+    exports: Arc<Semaphore>,
 }
 
 /// The API's routes.
@@ -48,6 +54,7 @@ pub(crate) fn routes(engine: Arc<Engine>) -> Router {
         .route("/graph/map", get(map::map))
         .route("/graph/find", get(things::find))
         .route("/graph/show", get(things::show))
+        .route("/graph/export", get(export::export))
         .route("/changes", get(things::changes))
         .route("/classes", get(things::classes))
         .route("/sources", get(things::sources))
@@ -57,7 +64,7 @@ pub(crate) fn routes(engine: Arc<Engine>) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(crate::assets::same_origin))
         .layer(map_response(crate::assets::strict))
-        .with_state(Api { engine, events });
+        .with_state(Api { engine, events, exports: Arc::new(Semaphore::new(export::AT_ONCE)) });
     Router::new().nest("/api/v1", v1)
 }
 
@@ -82,6 +89,8 @@ pub(crate) enum Trouble {
     TooLarge(String),
     /// It was said in another form than the one that is read.
     Media(String),
+    /// Too much of this is going on.
+    Busy(String),
     /// It is our fault.
     Ours(String),
 }
@@ -93,6 +102,11 @@ impl IntoResponse for Trouble {
             Trouble::Missing(e) => (StatusCode::NOT_FOUND, e),
             Trouble::TooLarge(e) => (StatusCode::PAYLOAD_TOO_LARGE, e),
             Trouble::Media(e) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, e),
+            Trouble::Busy(e) => {
+                let later = [(header::RETRY_AFTER, "5")];
+                return (StatusCode::SERVICE_UNAVAILABLE, later, axum::Json(json!({ "error": e })))
+                    .into_response();
+            }
             Trouble::Ours(e) => (StatusCode::INTERNAL_SERVER_ERROR, e),
         };
         (status, axum::Json(json!({ "error": error }))).into_response()
@@ -132,9 +146,11 @@ pub(crate) async fn aside(api: Api, work: impl FnOnce(&Engine) -> Answered + Sen
 impl From<QueryError> for Trouble {
     fn from(error: QueryError) -> Trouble {
         match &error {
-            QueryError::Text(_) => Trouble::Unclear(error.to_string()),
+            QueryError::Text(_) | QueryError::NoAnswer(_) => Trouble::Unclear(error.to_string()),
             // Well asked, about what is not there: the same as a wrong address, so that programs can tell the two apart.
-            QueryError::Unknown { .. } | QueryError::NoNode { .. } => Trouble::Missing(error.to_string()),
+            QueryError::Unknown { .. } | QueryError::NoNode { .. } | QueryError::NoLine { .. } => {
+                Trouble::Missing(error.to_string())
+            }
         }
     }
 }
