@@ -13,12 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn jsonld_context(o: &Ontology) -> Result<Json, ExportError> {
     let terms = Terms::new(o)?;
     let mut context = Map::new();
-    context.insert("@version".to_owned(), json!(1.1));
-    context.insert("e2e".to_owned(), json!(terms.base()));
-    context.insert("xsd".to_owned(), json!(XSD));
-    context.insert("node".to_owned(), json!({"@id": terms.node("").as_str(), "@prefix": true}));
-    context.insert("id".to_owned(), json!("@id"));
-    context.insert("type".to_owned(), json!("@type"));
     let mut types: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for attr in &o.attrs {
         types.entry(&attr.name).or_default().insert(datatype(&attr.ty).into_string());
@@ -52,6 +46,11 @@ pub fn jsonld_context(o: &Ontology) -> Result<Json, ExportError> {
         }
         context.insert(relation.name.clone(), term);
     }
+    // No alias for `@id` and `@type`: attributes are called so too. A word called like a prefix is written with the prefix.
+    context.insert("@version".to_owned(), json!(1.1));
+    context.insert("e2e".to_owned(), json!(terms.base()));
+    context.insert("xsd".to_owned(), json!(XSD));
+    context.insert("node".to_owned(), json!({"@id": terms.node("").as_str(), "@prefix": true}));
     Ok(json!({"@context": context}))
 }
 
