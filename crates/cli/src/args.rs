@@ -147,7 +147,7 @@ Examples:
   e2egraph ask \"Why is TV UI lolomo TTR regressing in the latest version?\"
   e2egraph ask \"Why is ratings slow?\" --at 2026-11-24T12:05:00Z --json")]
     Ask(Ask),
-    /// Look into the graph: find, show, neighbours, path, follows, diff, query.
+    /// Look into the graph: find, show, neighbours, path, follows, diff, question, query, export.
     #[command(subcommand)]
     Graph(Graph),
     /// Send files to a feed: Kubernetes objects, catalogues, CODEOWNERS, anything a mapping file reads.
@@ -159,7 +159,7 @@ Examples:
 
 Ends with 1 when nothing of a file was taken, with 3 when there is no such feed.")]
     Send(Send),
-    /// What may exist, how it relates, what is measured: check, show, schema.
+    /// What may exist, how it relates, what is measured: check, show, schema, export.
     #[command(subcommand)]
     Ontology(OntologyCommand),
     /// Measure the methods on labelled failures.
@@ -475,6 +475,25 @@ Examples:
         #[command(flatten)]
         at: At,
     },
+    /// What a competency question of the ontology finds, its rules followed.
+    #[command(after_help = "Example:\n  e2egraph graph question q04 --line 1")]
+    Question {
+        /// Its name (see `e2egraph ontology show questions`).
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// Only this line of it.
+        #[arg(long, value_name = "N")]
+        line: Option<usize>,
+        /// Options.
+        #[command(flatten)]
+        at: At,
+    },
+    /// Write the facts of a moment as RDF to standard output (docs/export.md).
+    #[command(after_help = "\
+Examples:
+  e2egraph graph export > graph.nq
+  e2egraph graph export --format trig --at 2026-11-24T12:05:00Z")]
+    Export(Export),
     /// A question in query text, as evidence carries it (docs/questions.md).
     #[command(after_help = "Example:\n  e2egraph graph query 'find AppVersion \"8.42\" limit 3'")]
     Query {
@@ -485,6 +504,41 @@ Examples:
         #[command(flatten)]
         at: At,
     },
+}
+
+/// Options of `graph export`.
+#[derive(Debug, Args, Clone)]
+pub struct Export {
+    /// Which form.
+    #[arg(long, value_enum, default_value_t = GraphFormat::NQuads)]
+    pub format: GraphFormat,
+    /// As it was at this moment (2026-11-24T12:05:00Z); now when not said.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Time>,
+    /// The server's web address.
+    #[arg(long, env = "E2EGRAPH_SERVER", default_value = "http://127.0.0.1:4320", value_name = "URL", value_parser = url)]
+    pub server: String,
+}
+
+/// Open forms of facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// One quad a line.
+    #[value(name = "nquads")]
+    NQuads,
+    /// With prefixes, grouped by thing.
+    #[value(name = "trig")]
+    TriG,
+}
+
+impl GraphFormat {
+    /// As the server knows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            GraphFormat::NQuads => "nquads",
+            GraphFormat::TriG => "trig",
+        }
+    }
 }
 
 /// Questions about the ontology.
@@ -500,7 +554,7 @@ pub enum OntologyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print classes, relations or measures.
+    /// Print classes, relations, measures or questions.
     Show {
         /// What to print.
         #[arg(value_enum, default_value_t = OntologyPart::Classes)]
@@ -526,6 +580,15 @@ pub enum OntologyCommand {
         #[command(flatten)]
         server: Server,
     },
+    /// Write it in an open form to standard output: `e2egraph ontology export --format owl`
+    Export {
+        /// Which form.
+        #[arg(long, value_enum)]
+        format: OntologyFormat,
+        /// Ontology.
+        #[command(flatten)]
+        ontology: OntologyFrom,
+    },
     /// Print the JSON Schema of an ontology file, for editors.
     #[command(after_help = "Example:\n  e2egraph ontology schema classes > classes.schema.json")]
     Schema {
@@ -544,6 +607,23 @@ pub enum OntologyPart {
     Relations,
     /// What is measured.
     Measures,
+    /// What it must be able to answer.
+    Questions,
+}
+
+/// Open forms of the ontology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OntologyFormat {
+    /// Classes and properties as OWL 2 DL, in Turtle.
+    Owl,
+    /// What must hold of facts at a moment, as SHACL shapes in Turtle.
+    Shacl,
+    /// Names as IRIs, as a JSON-LD context.
+    JsonldContext,
+    /// How the files are written, as one JSON Schema document.
+    JsonSchema,
+    /// Its questions over an exported snapshot, as SPARQL queries.
+    Sparql,
 }
 
 /// Options of `eval`.

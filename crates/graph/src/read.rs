@@ -48,6 +48,11 @@ impl Graph {
         self.raw(self.resolve(node)).map(Arc::as_ref)
     }
 
+    /// A node as one key tells of it; [`Graph::members`] gives all that count as one.
+    pub fn member(&self, node: NodeId) -> Option<&Node> {
+        self.raw(node).map(Arc::as_ref)
+    }
+
     /// The value of an attribute: of all that was said under any of the node's keys, the most trusted, then the latest.
     pub fn attr(&self, node: NodeId, attr: AttrId) -> Option<&Value> {
         let mut best: Option<&crate::topology::Said> = None;
@@ -131,6 +136,11 @@ impl Graph {
     pub fn holds(&self, id: EdgeId, at: Time) -> bool {
         let Some(edge) = self.edge(id) else { return false };
         self.told_to_hold(edge, at) || self.follows_at(id, at)
+    }
+
+    /// The same by what sources told, without conclusions.
+    pub fn told_at(&self, id: EdgeId, at: Time) -> bool {
+        self.edge(id).is_some_and(|edge| self.told_to_hold(edge, at))
     }
 
     fn told_to_hold(&self, edge: &Edge, at: Time) -> bool {

@@ -6,8 +6,10 @@
 //! **Next door:** nobody below; every other room reads this one.
 
 pub mod actions;
+mod alignments;
 mod compile;
 mod dictionary;
+pub mod export;
 pub mod expr;
 pub mod fact;
 mod functions;

@@ -4,7 +4,7 @@ use crate::model::Ontology;
 use crate::problems::{At, Problems, Report, SourceFile, meant};
 use crate::raw;
 use crate::yaml::{Entries, Node, Spot, Tree, Word, parse, read, read_entries};
-use crate::{actions, lexicon, mapping, resolve, rules};
+use crate::{actions, alignments, lexicon, mapping, resolve, rules};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The ontology that comes with the program.
@@ -185,7 +185,7 @@ pub(crate) fn load_only<'a>(
     actions::resolve(&all, &mut ontology, &mut report);
     lexicon::resolve(&all, &mut ontology, &mut report);
     mapping::resolve(&all, &mut ontology, &mut report);
-    resolve::alignments(&all, &mut ontology, &mut report);
+    alignments::resolve(&all, &mut ontology, &mut report);
     if report.found.is_empty() { Ok(ontology) } else { Err(report.finish()) }
 }
 

@@ -428,6 +428,7 @@ fn relation_bodies(all: &Gathered, o: &mut Ontology, report: &mut Report) {
             is,
             derived: raw.derived,
             faults,
+            doc: raw.doc.clone(),
         });
     }
     for (name, raw) in &all.relations {
@@ -599,17 +600,5 @@ fn one_measure(o: &Ontology, name: &Word, raw: &raw::Measure, report: &mut Repor
         care_samples: raw.care.samples,
         parts: Vec::new(),
         doc: raw.doc.clone(),
-    }
-}
-
-/// Alignments name our classes, relations and attributes; theirs are taken as written.
-pub(crate) fn alignments(all: &Gathered, o: &mut Ontology, report: &mut Report) {
-    for (vocabulary, ours, theirs) in &all.alignments {
-        if o.class(&ours.value).is_none() && o.relation(&ours.value).is_none() {
-            let known = o.class_by_name.keys().chain(o.relation_by_name.keys()).map(String::as_str);
-            report.add(ours.at, &ours.value, "no class or relation has this name", meant(&ours.value, known));
-        }
-        let theirs = theirs.iter().map(|w| w.value.clone()).collect();
-        o.alignments.push((vocabulary.value.clone(), ours.value.clone(), theirs));
     }
 }

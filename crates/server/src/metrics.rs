@@ -106,6 +106,7 @@ fn text(f: &Figures) -> String {
     let mut values: Vec<(String, f64)> =
         limits.iter().map(|l| (label(&[("limit", &l.name)]), l.value as f64)).collect();
     values.extend(LIMITS.iter().map(|l| (label(&[("limit", l.name)]), (l.value)(receiving) as f64)));
+    values.push((label(&[("limit", "graph_exports_at_once")]), crate::api::EXPORTS_AT_ONCE as f64));
     family("limit", "gauge", "Every bound by name.", values);
     let mut used: Vec<(String, f64)> = limits
         .iter()

@@ -346,13 +346,6 @@ impl Receiver {
         Ok(Held { bytes: out.into(), share })
     }
 
-    /// What did not come as a request, counted like one.
-    pub(crate) fn held(&self, bytes: Bytes) -> Result<Held, Trouble> {
-        let mut share = Share::default();
-        self.hold(&mut share, bytes.len() as u64)?;
-        Ok(Held { bytes, share })
-    }
-
     /// Hands a request over and waits for its fate. A sender that goes away meanwhile does not stop it half way.
     pub(crate) async fn accept(&self, wire: Wire, held: Held) -> Result<Receipt, Trouble> {
         let intake = Arc::clone(&self.0.intake);

@@ -1,14 +1,19 @@
-//! `e2egraph graph`: every form is written as query text, so that what the command line asks anyone can ask.
+//! `e2egraph graph`: every question is written as query text, so that what the command line asks anyone can ask; an export is
+//! handed through.
 
-use crate::args::{At, Graph};
+use crate::args::{At, Export, Graph};
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::{out, print};
 use query::text::{NodeName, Query};
+use std::io::BufWriter;
 
 /// Asks and prints.
 pub async fn run(command: Graph) -> anyhow::Result<Exit> {
-    let (query, at) = text(command);
+    let (query, at) = match asked(command) {
+        Asked::Query(query, at) => (query, at),
+        Asked::Export(export) => return handed_through(export).await,
+    };
     let client = Client::new(&at.server.server)?;
     let limit = at.limit.to_string();
     let moment = at.at.map(|t| t.to_string());
@@ -24,9 +29,25 @@ pub async fn run(command: Graph) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn text(command: Graph) -> (String, At) {
+/// Writes an export to standard output as it comes.
+async fn handed_through(export: Export) -> anyhow::Result<Exit> {
+    let moment = export.at.map(|t| t.to_string());
+    let mut wanted = vec![("format", export.format.name())];
+    wanted.extend(moment.as_deref().map(|t| ("at", t)));
+    let mut to = BufWriter::new(std::io::stdout().lock());
+    Client::new(&export.server)?.stream("/api/v1/graph/export", &wanted, &mut to).await?;
+    Ok(Exit::Done)
+}
+
+/// What is asked of the server.
+enum Asked {
+    Query(String, At),
+    Export(Export),
+}
+
+fn asked(command: Graph) -> Asked {
     let node = |class: String, name: String| NodeName { class, name };
-    match command {
+    let (query, at) = match command {
         Graph::Find { class, text, at } => {
             (Query::Find { class, text, at: at.at, limit: Some(at.limit) }.to_string(), at)
         }
@@ -65,6 +86,11 @@ fn text(command: Graph) -> (String, At) {
                 at,
             )
         }
+        Graph::Question { name, line, at } => {
+            (Query::Question { name, line, at: at.at, limit: Some(at.limit) }.to_string(), at)
+        }
         Graph::Query { text, at } => (text, at),
-    }
+        Graph::Export(export) => return Asked::Export(export),
+    };
+    Asked::Query(query, at)
 }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod events;
+mod export;
 mod map;
 mod operate;
 mod things;
@@ -23,6 +24,9 @@ use ontology::Time;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+pub(crate) use export::AT_ONCE as EXPORTS_AT_ONCE;
 
 pub(crate) use events::BEHIND;
 pub use operate::Operator;
@@ -38,6 +42,8 @@ pub(crate) struct Api {
     engine: Arc<Engine>,
     events: events::Events,
     operator: Operator,
+    /// Exports that may still begin.
+    exports: Arc<Semaphore>,
 }
 
 /// The API's routes.
@@ -51,6 +57,7 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
         .route("/graph/map", get(map::map))
         .route("/graph/find", get(things::find))
         .route("/graph/show", get(things::show))
+        .route("/graph/export", get(export::export))
         .route("/changes", get(things::changes))
         .route("/classes", get(things::classes))
         .route("/sources", get(things::sources))
@@ -62,7 +69,7 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(crate::assets::same_origin))
         .layer(map_response(crate::assets::strict))
-        .with_state(Api { engine, events, operator });
+        .with_state(Api { engine, events, operator, exports: Arc::new(Semaphore::new(export::AT_ONCE)) });
     Router::new().nest("/api/v1", v1)
 }
 
@@ -88,6 +95,8 @@ pub(crate) enum Trouble {
     Media(String),
     /// What was to be read instead of what is in use has problems.
     Unsound(String),
+    /// Too much of this is going on.
+    Busy(String),
     /// It is our fault.
     Ours(String),
 }
@@ -100,6 +109,11 @@ impl IntoResponse for Trouble {
             Trouble::TooLarge(e) => (StatusCode::PAYLOAD_TOO_LARGE, e),
             Trouble::Media(e) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, e),
             Trouble::Unsound(e) => (StatusCode::UNPROCESSABLE_ENTITY, e),
+            Trouble::Busy(e) => {
+                let later = [(header::RETRY_AFTER, "5")];
+                return (StatusCode::SERVICE_UNAVAILABLE, later, axum::Json(json!({ "error": e })))
+                    .into_response();
+            }
             Trouble::Ours(e) => (StatusCode::INTERNAL_SERVER_ERROR, e),
         };
         (status, axum::Json(json!({ "error": error }))).into_response()
@@ -139,9 +153,11 @@ pub(crate) async fn aside(api: Api, work: impl FnOnce(&Engine) -> Answered + Sen
 impl From<QueryError> for Trouble {
     fn from(error: QueryError) -> Trouble {
         match &error {
-            QueryError::Text(_) => Trouble::Unclear(error.to_string()),
+            QueryError::Text(_) | QueryError::NoAnswer(_) => Trouble::Unclear(error.to_string()),
             // Well asked, about what is not there: the same as a wrong address, so that programs can tell the two apart.
-            QueryError::Unknown { .. } | QueryError::NoNode { .. } => Trouble::Missing(error.to_string()),
+            QueryError::Unknown { .. } | QueryError::NoNode { .. } | QueryError::NoLine { .. } => {
+                Trouble::Missing(error.to_string())
+            }
         }
     }
 }

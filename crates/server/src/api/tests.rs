@@ -75,6 +75,10 @@ async fn what_cannot_be_read_or_is_not_there_is_told_as_json() {
         ("/query?q=find%20Service&at=yesterday", StatusCode::BAD_REQUEST),
         ("/graph/find?q=a&class=Servise", StatusCode::NOT_FOUND),
         ("/graph/show?id=none", StatusCode::NOT_FOUND),
+        ("/graph/export?format=csv", StatusCode::BAD_REQUEST),
+        ("/graph/export?at=yesterday", StatusCode::BAD_REQUEST),
+        ("/query?q=question%20q99", StatusCode::NOT_FOUND),
+        ("/query?q=question%20q01%20line%209", StatusCode::NOT_FOUND),
         ("/graph/map?around=none", StatusCode::NOT_FOUND),
         ("/graph/map?around=none&hops=many", StatusCode::BAD_REQUEST),
         ("/changes?from=1", StatusCode::BAD_REQUEST),
@@ -83,6 +87,19 @@ async fn what_cannot_be_read_or_is_not_there_is_told_as_json() {
         let (status, body) = get(&mut api, path).await;
         assert_eq!(status, wanted, "{path}: {body}");
         assert!(body.get("error").and_then(Json::as_str).is_some_and(|e| e.len() > 10), "{path}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_is_streamed_in_its_own_media_type() {
+    let (mut api, _folder) = api();
+    for (query, wanted) in [("", "application/n-quads"), ("?format=trig", "application/trig")] {
+        let request = Request::get(format!("/api/v1/graph/export{query}")).body(Body::empty()).unwrap();
+        let response = api.call(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], wanted);
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        assert!(String::from_utf8(body.to_vec()).unwrap().contains("snapshot_of"));
     }
 }
 
