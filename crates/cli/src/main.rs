@@ -17,6 +17,7 @@ mod command {
     pub(crate) mod ontology;
     pub(crate) mod serve;
     pub(crate) mod sim;
+    pub(crate) mod sources;
 }
 mod exit;
 mod out;
@@ -49,6 +50,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Ask(args) => command::ask::run(args).await,
         Command::Graph(args) => command::graph::run(args).await,
+        Command::Sources(args) => command::sources::run(args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "e2egraph", &mut script);

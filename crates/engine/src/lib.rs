@@ -5,6 +5,7 @@
 //! **Next door:** every inner room below; `server` and `cli` above.
 
 mod intake;
+mod seen;
 mod sources;
 mod watch;
 
@@ -14,5 +15,5 @@ mod testing;
 pub use intake::{
     Engine, EngineError, LostHashKey, Options, Receipt, Refusal, SetAside, Started, Understood, Unread,
 };
-pub use sources::{Coverage, Reason, SourceReport, Used};
+pub use sources::{Coverage, Example, Reason, SourceReport, Used};
 pub use watch::{Event, Pin, Tick};

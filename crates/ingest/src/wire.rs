@@ -1,5 +1,6 @@
 //! The forms in which telemetry arrives, with the numbers the log and the names reports use.
 
+use ontology::Reads;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -122,6 +123,16 @@ impl Wire {
         let (head, rest) = logged.split_at_checked(line)?;
         let delivery: Delivery = serde_json::from_slice(head).ok()?;
         Some((Wire::Feed(Arc::new(delivery)), rest.get(1..)?))
+    }
+
+    /// The records that requests of this form hold, as mapping files `read` them.
+    pub fn reads(&self) -> Vec<Reads> {
+        match self {
+            Wire::TracesProto | Wire::TracesJson => vec![Reads::Resource, Reads::Span, Reads::SpanEvent],
+            Wire::MetricsProto | Wire::MetricsJson => vec![Reads::Resource, Reads::Metric],
+            Wire::LogsProto | Wire::LogsJson => vec![Reads::Resource, Reads::Log],
+            Wire::Feed(delivery) => vec![Reads::Feed(delivery.feed.clone())],
+        }
     }
 
     /// The name of the source it counts for.

@@ -7,6 +7,7 @@
 
 pub mod cohort;
 pub mod map;
+pub mod picture;
 pub mod rules;
 pub mod run;
 pub mod text;

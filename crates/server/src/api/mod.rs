@@ -4,11 +4,14 @@
 mod answers;
 mod events;
 mod map;
+mod ontology;
+mod seen;
 mod things;
 
 #[cfg(test)]
 mod tests;
 
+use ::ontology::Time;
 use ::query::run::QueryError;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
@@ -18,7 +21,6 @@ use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use engine::Engine;
-use ontology::Time;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -35,6 +37,7 @@ const MAX_BODY: usize = 64 * 1024;
 pub(crate) struct Api {
     engine: Arc<Engine>,
     events: events::Events,
+    pictures: seen::Pictures,
 }
 
 /// The API's routes.
@@ -50,14 +53,16 @@ pub(crate) fn routes(engine: Arc<Engine>) -> Router {
         .route("/graph/show", get(things::show))
         .route("/changes", get(things::changes))
         .route("/classes", get(things::classes))
-        .route("/sources", get(things::sources))
+        .route("/ontology", get(ontology::ontology))
+        .route("/sources", get(seen::sources))
+        .route("/sources/refused", get(seen::refused))
         .route("/events", get(events::events))
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(crate::assets::same_origin))
         .layer(map_response(crate::assets::strict))
-        .with_state(Api { engine, events });
+        .with_state(Api { engine, events, pictures: seen::Pictures::default() });
     Router::new().nest("/api/v1", v1)
 }
 

@@ -41,6 +41,9 @@ async fn an_engine_without_facts_answers_every_address() {
         ("/regressions", "regressions"),
         ("/changes", "changes"),
         ("/sources", "sources"),
+        ("/sources", "questions"),
+        ("/sources/refused", "refused"),
+        ("/ontology", "classes"),
         ("/classes", "classes"),
         ("/graph/find?q=a", "nodes"),
         ("/query?q=find%20Service%20limit%203", "rows"),
@@ -71,6 +74,8 @@ async fn what_cannot_be_read_or_is_not_there_is_told_as_json() {
         ("/graph/map?around=none", StatusCode::NOT_FOUND),
         ("/graph/map?around=none&hops=many", StatusCode::BAD_REQUEST),
         ("/changes?from=1", StatusCode::BAD_REQUEST),
+        ("/sources/refused?source=nobody", StatusCode::NOT_FOUND),
+        ("/sources/refused?limit=many", StatusCode::BAD_REQUEST),
         ("/ask", StatusCode::METHOD_NOT_ALLOWED),
     ] {
         let (status, body) = get(&mut api, path).await;
@@ -132,4 +137,47 @@ async fn a_question_that_is_too_large_or_of_another_type_is_told_so() {
         assert_eq!(status, wanted, "{kind:?}: {told}");
         assert!(status.is_success() || told["error"].as_str().is_some_and(|e| e.len() > 10), "{told}");
     }
+}
+
+#[tokio::test]
+async fn sources_that_have_sent_nothing_say_what_they_would_give_and_where_to_connect_them() {
+    let (mut api, _folder) = api();
+    let (_, body) = get(&mut api, "/sources").await;
+    let rows = body["sources"].as_array().unwrap();
+    assert!(rows.len() > 3 && rows.iter().all(|r| r["last_seen"].is_null()), "{rows:?}");
+    let docs = std::fs::read_to_string("../../docs/connect.md").unwrap();
+    let anchors: Vec<String> = docs
+        .lines()
+        .filter_map(|l| l.strip_prefix("## "))
+        .map(|title| title.to_lowercase().replace(' ', "-"))
+        .collect();
+    for row in rows {
+        let gives = row["mapping"].as_array().unwrap();
+        assert!(!gives.is_empty() && gives.iter().all(|m| m["seen"] == false), "{row}");
+        let page = row["page"].as_str().unwrap().strip_prefix("docs/connect.md#").unwrap();
+        assert!(anchors.iter().any(|a| a == page), "{page} is no heading of docs/connect.md");
+    }
+    let questions = body["questions"].as_array().unwrap();
+    assert!(!questions.is_empty() && questions.iter().all(|q| q["state"] == "lacks"), "{questions:?}");
+}
+
+#[tokio::test]
+async fn the_ontology_is_told_whole_with_what_gives_each_part() {
+    let (mut api, _folder) = api();
+    let (_, body) = get(&mut api, "/ontology").await;
+    let o = Ontology::builtin();
+    for (key, all) in
+        [("classes", o.classes.len()), ("relations", o.relations.len()), ("measures", o.measures.len())]
+    {
+        assert_eq!(body[key].as_array().map(Vec::len), Some(all), "{key}");
+    }
+    let named = |key: &str, name: &str| {
+        body[key].as_array().unwrap().iter().find(|x| x["name"] == name).unwrap().clone()
+    };
+    let host = named("classes", "Host");
+    assert!(host["given_by"].as_array().unwrap().iter().any(|s| s == "otlp.resource"), "{host}");
+    assert_eq!((&host["namespace"], &host["count"]), (&"infra".into(), &0.into()));
+    let runs_on = named("relations", "runs_on");
+    assert_eq!(runs_on["faults"][0]["travel"], "to_source");
+    assert!(named("relations", "depends_on")["rules"].as_array().is_some_and(|r| !r.is_empty()));
 }
