@@ -30,7 +30,7 @@ export const states = async ({ open, visit, check, accessible, lacks, base, plac
   const investigation = `#/investigations/${encodeURIComponent(first.investigation)}`;
 
   const empty = await open({ quiet: true });
-  await alter(empty, /\/(regressions|sources|changes)$/, (body) => ({ ...body, ...(body.as_of && { as_of: "1970-01-01T00:00:00Z" }), ...(body.regressions && { regressions: [] }), ...(body.sources && { sources: [], coverage: [] }), ...(body.changes && { changes: [] }) }));
+  await alter(empty, /\/(regressions|sources|changes)$/, (body) => ({ ...body, ...(body.as_of && { as_of: "1970-01-01T00:00:00Z" }), ...(body.regressions && { regressions: [] }), ...(body.sources && { sources: body.sources.map((s) => ({ ...s, last_seen: null, reasons: [] })), coverage: [] }), ...(body.changes && { changes: [] }) }));
   await check("a server without data does not say that all is well", async () => {
     await visit(empty, "#/", ".home .notice");
     const text = await empty.locator("main").innerText();

@@ -159,6 +159,12 @@ Examples:
 
 Ends with 1 when nothing of a file was taken, with 3 when there is no such feed.")]
     Send(Send),
+    /// What arrives and how complete the picture is: who sent what and when, what was set aside, which questions lack which source.
+    #[command(after_help = "\
+Examples:
+  e2egraph sources
+  e2egraph sources refused --source otlp --limit 20")]
+    Sources(Sources),
     /// What may exist, how it relates, what is measured: check, show, schema, export.
     #[command(subcommand)]
     Ontology(OntologyCommand),
@@ -539,6 +545,43 @@ impl GraphFormat {
             GraphFormat::TriG => "trig",
         }
     }
+}
+
+/// Options of `sources`.
+#[derive(Debug, Args, Clone)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Sources {
+    /// More than the overview.
+    #[command(subcommand)]
+    pub command: Option<SourcesCommand>,
+    /// Server.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// Questions about sources.
+#[derive(Debug, Subcommand, Clone)]
+pub enum SourcesCommand {
+    /// Examples of what was set aside, the latest first.
+    #[command(after_help = "Example:\n  e2egraph sources refused --source otlp --reason 'no key' --limit 20")]
+    Refused(Refused),
+}
+
+/// Options of `sources refused`.
+#[derive(Debug, Args, Clone)]
+pub struct Refused {
+    /// Only what this source sent (see `e2egraph sources`).
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Only where the reason contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// At most this many rows.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub limit: usize,
+    /// Server.
+    #[command(flatten)]
+    pub server: Server,
 }
 
 /// Questions about the ontology.

@@ -19,6 +19,7 @@ mod command {
     pub(crate) mod send;
     pub(crate) mod serve;
     pub(crate) mod sim;
+    pub(crate) mod sources;
 }
 mod exit;
 mod out;
@@ -52,6 +53,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Ask(args) => command::ask::run(args).await,
         Command::Graph(args) => command::graph::run(args).await,
         Command::Send(args) => command::send::run(args).await,
+        Command::Sources(args) => command::sources::run(args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "e2egraph", &mut script);

@@ -368,6 +368,11 @@ impl Engine {
         lock(&self.sources).report()
     }
 
+    /// Examples of what was set aside, the latest first: of a source, and where the reason contains a text.
+    pub fn refused(&self, source: Option<&str>, reason: Option<&str>) -> Vec<crate::Example> {
+        lock(&self.sources).examples(source, reason)
+    }
+
     /// Every limit of the graph and the store with what is used of it.
     pub fn limits(&self) -> Vec<Used> {
         let graph = lock(&self.fold).usage();

@@ -6,6 +6,7 @@
 
 mod intake;
 mod reload;
+mod seen;
 mod sources;
 mod watch;
 
@@ -16,5 +17,5 @@ pub use intake::{
     Engine, EngineError, LostHashKey, Options, Receipt, Refusal, SetAside, Started, Understood, Unread,
 };
 pub use reload::{Reloaded, StillAside};
-pub use sources::{Coverage, Reason, SourceReport, Used};
+pub use sources::{Coverage, Example, Reason, SourceReport, Used};
 pub use watch::{Event, Pin, Tick};

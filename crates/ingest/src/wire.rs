@@ -1,5 +1,6 @@
 //! The forms in which telemetry arrives, with the numbers the log and the names reports use.
 
+use ontology::Reads;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -98,27 +99,33 @@ impl Form {
     }
 }
 
-/// Every form whose body is all there is to it, with its number in the log and the source it counts for.
-const PLAIN: &[(Wire, u8, &str)] = &[
-    (Wire::TracesProto, 1, "otlp"),
-    (Wire::TracesJson, 2, "otlp"),
-    (Wire::MetricsProto, 3, "otlp"),
-    (Wire::MetricsJson, 4, "otlp"),
-    (Wire::LogsProto, 5, "otlp"),
-    (Wire::LogsJson, 6, "otlp"),
-    (Wire::PrometheusWrite1, 8, "prometheus"),
-    (Wire::PrometheusWrite2, 9, "prometheus"),
-    (Wire::PrometheusText, 10, "prometheus"),
-    (Wire::AtlasJson, 11, "atlas"),
-    (Wire::AtlasSmile, 12, "atlas"),
-    (Wire::StatsD, 13, "statsd"),
-    (Wire::ZipkinJson, 16, "zipkin"),
-    (Wire::ZipkinProto, 17, "zipkin"),
-    (Wire::Jaeger, 18, "jaeger"),
-    (Wire::LokiProto, 19, "loki"),
-    (Wire::LokiJson, 20, "loki"),
-    (Wire::ElasticBulk, 21, "elasticsearch"),
-    (Wire::Syslog, 22, "syslog"),
+const SPANS: &[Reads] = &[Reads::Resource, Reads::Span, Reads::SpanEvent];
+const POINTS: &[Reads] = &[Reads::Resource, Reads::Metric];
+const RECORDS: &[Reads] = &[Reads::Resource, Reads::Log];
+const BOTH: &[Reads] = &[Reads::Resource, Reads::Metric, Reads::Log];
+
+/// Every form whose body is all there is to it, with its number in the log, the source it counts
+/// for, and the records in it.
+const PLAIN: &[(Wire, u8, &str, &[Reads])] = &[
+    (Wire::TracesProto, 1, "otlp", SPANS),
+    (Wire::TracesJson, 2, "otlp", SPANS),
+    (Wire::MetricsProto, 3, "otlp", POINTS),
+    (Wire::MetricsJson, 4, "otlp", POINTS),
+    (Wire::LogsProto, 5, "otlp", RECORDS),
+    (Wire::LogsJson, 6, "otlp", RECORDS),
+    (Wire::PrometheusWrite1, 8, "prometheus", POINTS),
+    (Wire::PrometheusWrite2, 9, "prometheus", POINTS),
+    (Wire::PrometheusText, 10, "prometheus", POINTS),
+    (Wire::AtlasJson, 11, "atlas", POINTS),
+    (Wire::AtlasSmile, 12, "atlas", POINTS),
+    (Wire::StatsD, 13, "statsd", BOTH),
+    (Wire::ZipkinJson, 16, "zipkin", SPANS),
+    (Wire::ZipkinProto, 17, "zipkin", SPANS),
+    (Wire::Jaeger, 18, "jaeger", SPANS),
+    (Wire::LokiProto, 19, "loki", RECORDS),
+    (Wire::LokiJson, 20, "loki", RECORDS),
+    (Wire::ElasticBulk, 21, "elasticsearch", RECORDS),
+    (Wire::Syslog, 22, "syslog", RECORDS),
 ];
 const FEED: u8 = 31;
 
@@ -131,7 +138,7 @@ impl Wire {
 
     /// The number written to the log. Never changes meaning.
     pub fn code(&self) -> u8 {
-        PLAIN.iter().find(|(w, ..)| w == self).map_or(FEED, |(_, code, _)| *code)
+        PLAIN.iter().find(|(w, ..)| w == self).map_or(FEED, |(_, code, ..)| *code)
     }
 
     /// What is written to the log for a body: the body itself; for a feed, a line that says how it was sent, then the body.
@@ -146,13 +153,23 @@ impl Wire {
     /// The reverse of [`Wire::code`] and [`Wire::logged`]; `None` for what a newer version wrote.
     pub fn from_log(code: u8, logged: &[u8]) -> Option<(Wire, &[u8])> {
         if code != FEED {
-            let (wire, ..) = PLAIN.iter().find(|(_, c, _)| *c == code)?;
+            let (wire, ..) = PLAIN.iter().find(|(_, c, ..)| *c == code)?;
             return Some((wire.clone(), logged));
         }
         let line = logged.iter().position(|b| *b == b'\n')?;
         let (head, rest) = logged.split_at_checked(line)?;
         let delivery: Delivery = serde_json::from_slice(head).ok()?;
         Some((Wire::Feed(Arc::new(delivery)), rest.get(1..)?))
+    }
+
+    /// The records that requests of this form hold, as mapping files `read` them.
+    pub fn reads(&self) -> Vec<Reads> {
+        match self {
+            Wire::Feed(delivery) => vec![Reads::Feed(delivery.feed.clone())],
+            plain => {
+                PLAIN.iter().find(|(w, ..)| w == plain).map_or_else(Vec::new, |(.., reads)| reads.to_vec())
+            }
+        }
     }
 
     /// The name of the source it counts for.
@@ -165,7 +182,7 @@ impl Wire {
 
     /// What records see as the way they came; nothing for feeds, whose sources read them by name.
     pub(crate) fn via(&self) -> &'static str {
-        PLAIN.iter().find(|(w, ..)| w == self).map_or("", |(.., source)| source)
+        PLAIN.iter().find(|(w, ..)| w == self).map_or("", |(_, _, source, _)| source)
     }
 
     /// Every form whose body is all there is to it.

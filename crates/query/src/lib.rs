@@ -8,6 +8,7 @@
 pub mod cohort;
 pub mod map;
 pub mod moment;
+pub mod picture;
 pub mod question;
 pub mod rdf;
 pub mod rules;

@@ -5,12 +5,15 @@ mod answers;
 mod events;
 mod export;
 mod map;
+mod ontology;
 mod operate;
+mod seen;
 mod things;
 
 #[cfg(test)]
 mod tests;
 
+use ::ontology::Time;
 use ::query::run::QueryError;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
@@ -20,7 +23,6 @@ use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use engine::Engine;
-use ontology::Time;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -44,6 +46,7 @@ pub(crate) struct Api {
     operator: Operator,
     /// Exports that may still begin.
     exports: Arc<Semaphore>,
+    pictures: seen::Pictures,
 }
 
 /// The API's routes.
@@ -60,7 +63,9 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
         .route("/graph/export", get(export::export))
         .route("/changes", get(things::changes))
         .route("/classes", get(things::classes))
-        .route("/sources", get(things::sources))
+        .route("/ontology", get(ontology::ontology))
+        .route("/sources", get(seen::sources))
+        .route("/sources/refused", get(seen::refused))
         .route("/events", get(events::events))
         .route("/ontology/reload", post(operate::reload))
         .route("/hash-key/rotate", post(operate::rotate))
@@ -69,7 +74,13 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(crate::assets::same_origin))
         .layer(map_response(crate::assets::strict))
-        .with_state(Api { engine, events, operator, exports: Arc::new(Semaphore::new(export::AT_ONCE)) });
+        .with_state(Api {
+            engine,
+            events,
+            operator,
+            exports: Arc::new(Semaphore::new(export::AT_ONCE)),
+            pictures: seen::Pictures::default(),
+        });
     Router::new().nest("/api/v1", v1)
 }
 

@@ -48,6 +48,9 @@ async fn an_engine_without_facts_answers_every_address() {
         ("/regressions", "regressions"),
         ("/changes", "changes"),
         ("/sources", "sources"),
+        ("/sources", "questions"),
+        ("/sources/refused", "refused"),
+        ("/ontology", "classes"),
         ("/classes", "classes"),
         ("/graph/find?q=a", "nodes"),
         ("/query?q=find%20Service%20limit%203", "rows"),
@@ -82,6 +85,8 @@ async fn what_cannot_be_read_or_is_not_there_is_told_as_json() {
         ("/graph/map?around=none", StatusCode::NOT_FOUND),
         ("/graph/map?around=none&hops=many", StatusCode::BAD_REQUEST),
         ("/changes?from=1", StatusCode::BAD_REQUEST),
+        ("/sources/refused?source=nobody", StatusCode::NOT_FOUND),
+        ("/sources/refused?limit=many", StatusCode::BAD_REQUEST),
         ("/ask", StatusCode::METHOD_NOT_ALLOWED),
     ] {
         let (status, body) = get(&mut api, path).await;
@@ -175,4 +180,43 @@ async fn an_ontology_with_problems_changes_nothing_and_is_told() {
     assert_eq!(get(&mut api, "/ontology/reload").await.0, StatusCode::METHOD_NOT_ALLOWED);
     let foreign = Request::post("/api/v1/hash-key/rotate").header("origin", "https://evil.example");
     assert_eq!(send(&mut api, foreign.body(Body::empty()).unwrap()).await.0, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn sources_that_have_sent_nothing_say_what_they_would_give_and_where_to_connect_them() {
+    let (mut api, _folder) = api();
+    let (_, body) = get(&mut api, "/sources").await;
+    let rows = body["sources"].as_array().unwrap();
+    assert!(rows.len() > 3 && rows.iter().all(|r| r["last_seen"].is_null()), "{rows:?}");
+    let docs = std::fs::read_to_string("../../docs/sources.md").unwrap();
+    for row in rows {
+        let gives = row["mapping"].as_array().unwrap();
+        assert!(!gives.is_empty() && gives.iter().all(|m| m["seen"] == false), "{row}");
+        let (page, name) = (row["page"].as_str().unwrap(), row["name"].as_str().unwrap());
+        assert!(page.starts_with("docs/"), "{row}");
+        assert!(name == "otlp" || docs.to_lowercase().contains(name), "{name} is not in docs/sources.md");
+    }
+    let questions = body["questions"].as_array().unwrap();
+    assert!(!questions.is_empty() && questions.iter().all(|q| q["state"] == "lacks"), "{questions:?}");
+}
+
+#[tokio::test]
+async fn the_ontology_is_told_whole_with_what_gives_each_part() {
+    let (mut api, _folder) = api();
+    let (_, body) = get(&mut api, "/ontology").await;
+    let o = Ontology::builtin();
+    for (key, all) in
+        [("classes", o.classes.len()), ("relations", o.relations.len()), ("measures", o.measures.len())]
+    {
+        assert_eq!(body[key].as_array().map(Vec::len), Some(all), "{key}");
+    }
+    let named = |key: &str, name: &str| {
+        body[key].as_array().unwrap().iter().find(|x| x["name"] == name).unwrap().clone()
+    };
+    let host = named("classes", "Host");
+    assert!(host["given_by"].as_array().unwrap().iter().any(|s| s == "otlp.resource"), "{host}");
+    assert_eq!((&host["namespace"], &host["count"]), (&"infra".into(), &0.into()));
+    let runs_on = named("relations", "runs_on");
+    assert_eq!(runs_on["faults"][0]["travel"], "to_source");
+    assert!(named("relations", "depends_on")["rules"].as_array().is_some_and(|r| !r.is_empty()));
 }
