@@ -652,7 +652,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         let id = mixed(&[series, point.start, point.time, reading]);
         self.start_from_resource();
         let plan = self.reader.plan;
-        self.recognise(&plan.metric, false);
+        self.recognise(plan.metric(name), false);
         if self.applied.is_empty() && !named {
             self.draw.refused.not_mapped("metric that no source reads", || name.to_owned());
         }

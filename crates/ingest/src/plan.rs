@@ -1,10 +1,11 @@
 //! What the mapping needs looked up once instead of per record: which fields touch which table, which classes make a cohort.
 
 use crate::record::FieldSet;
-use ontology::expr::{Expr, FieldId};
+use ontology::expr::{Expr, FieldId, Test};
 use ontology::mapping::{KeyPlan, PartPlan, Reads, Source};
 use ontology::model::{Grain, Type};
 use ontology::{AttrId, ClassId, Ontology, RelationId};
+use rustc_hash::FxHashMap;
 
 /// The names under which a record's own parts, as OTLP defines them, are told to the mapping.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,7 +115,10 @@ pub(crate) struct Plan {
     pub span: Vec<usize>,
     pub span_event: Vec<usize>,
     pub log: Vec<usize>,
-    pub metric: Vec<usize>,
+    /// Those that may apply to a metric of this name; most say by name which they read.
+    by_metric: FxHashMap<Box<str>, Vec<usize>>,
+    /// Those that may apply to a metric of any other name.
+    metric: Vec<usize>,
     /// By [`ClassId`]: whether a node of it is a dimension of cohorts.
     pub dimension: Vec<bool>,
     /// By [`ClassId`]: the times that say when a node of it happened.
@@ -129,10 +133,11 @@ impl Plan {
         let fields = o.mapping.fields.len();
         let parts = Parts::of(o);
         let sources = o.mapping.sources.iter().map(|s| source(s, fields, &parts)).collect();
-        let reading = |what: &Reads| {
+        let reading = |what: &Reads| -> Vec<usize> {
             let all = o.mapping.sources.iter().enumerate();
             all.filter(|(_, s)| s.reads.contains(what)).map(|(i, _)| i).collect()
         };
+        let (by_metric, metric) = by_name(o, &parts, &reading(&Reads::Metric));
         let ids: Vec<ClassId> = (0..).map(ClassId).take(o.classes.len()).collect();
         let auto = ids
             .iter()
@@ -146,7 +151,8 @@ impl Plan {
             span: reading(&Reads::Span),
             span_event: reading(&Reads::SpanEvent),
             log: reading(&Reads::Log),
-            metric: reading(&Reads::Metric),
+            by_metric,
+            metric,
             dimension: ids.iter().map(|c| dimension(o, *c)).collect(),
             happened: ids.iter().map(|c| happened(o, *c)).collect(),
             auto,
@@ -154,9 +160,42 @@ impl Plan {
         }
     }
 
+    /// The sources that may apply to a metric of this name, in their order.
+    pub(crate) fn metric(&self, name: &str) -> &[usize] {
+        self.by_metric.get(name).unwrap_or(&self.metric)
+    }
+
     /// Relations implied by one record naming a node of both classes.
     pub(crate) fn auto_between(&self, from: ClassId, to: ClassId) -> &[RelationId] {
         self.auto.get(from.index() * self.classes + to.index()).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Most metrics that others send are read by no source; they need not be tried on all of them.
+fn by_name(o: &Ontology, parts: &Parts, sources: &[usize]) -> (FxHashMap<Box<str>, Vec<usize>>, Vec<usize>) {
+    let names: Vec<(usize, Option<Vec<&str>>)> = sources
+        .iter()
+        .map(|i| (*i, o.mapping.sources.get(*i).and_then(|s| names(s.when.as_ref()?, parts.metric_name?))))
+        .collect();
+    let any = names.iter().filter(|n| n.1.is_none()).map(|n| n.0).collect();
+    let mut by_name: FxHashMap<Box<str>, Vec<usize>> = FxHashMap::default();
+    for name in names.iter().filter_map(|n| n.1.as_ref()).flatten() {
+        let reads = |n: &&(usize, Option<Vec<&str>>)| n.1.as_ref().is_none_or(|all| all.contains(name));
+        by_name.entry((*name).into()).or_insert_with(|| names.iter().filter(reads).map(|n| n.0).collect());
+    }
+    (by_name, any)
+}
+
+/// The only values of a field with which a condition can hold; `None` when others may do.
+fn names(when: &Expr, field: FieldId) -> Option<Vec<&str>> {
+    match when {
+        Expr::And(all) => all.iter().find_map(|e| names(e, field)),
+        Expr::Is(of, test) if **of == Expr::Field(field) => match test {
+            Test::Equal(word) => Some(vec![&*word.text]),
+            Test::In(words) => Some(words.iter().map(|w| &*w.text).collect()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -229,4 +268,24 @@ fn happened(o: &Ontology, class: ClassId) -> Vec<AttrId> {
     let of_event =
         |a: &&AttrId| o.attrs.get(a.index()).is_some_and(|a| a.class == event && a.ty == Type::Time);
     attrs.iter().filter(of_event).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_tried_on_the_sources_that_may_read_it_and_on_no_other() {
+        let o = Ontology::builtin();
+        let plan = Plan::new(&o);
+        let tried = |name: &str| -> Vec<&str> {
+            plan.metric(name).iter().map(|i| o.mapping.sources[*i].name.as_str()).collect()
+        };
+        let (up, other) = (tried("up"), tried("some_other_metric"));
+        assert!(up.contains(&"prometheus.up") && !up.contains(&"prometheus.host"), "{up:?}");
+        // A source that asks for the end of a name may read any.
+        assert!(other.contains(&"statsd.request") && !other.contains(&"prometheus.up"), "{other:?}");
+        let all: Vec<&str> = o.mapping.reading(&Reads::Metric).map(|s| s.name.as_str()).collect();
+        assert!(up.len() < all.len() && up.is_sorted_by_key(|n| all.iter().position(|a| a == n)), "{up:?}");
+    }
 }
