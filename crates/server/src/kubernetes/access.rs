@@ -193,7 +193,10 @@ impl Access {
                 )
             }
             _ => {
-                return Err(wrong(format!("the server `{}` is neither http:// nor https://", cluster.server)));
+                return Err(wrong(format!(
+                    "the server `{}` is neither http:// nor https://",
+                    cluster.server
+                )));
             }
         };
         let token = match (&user.token, &user.token_file) {

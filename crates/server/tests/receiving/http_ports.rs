@@ -264,7 +264,8 @@ async fn pages_may_send_only_the_feeds_that_are_theirs() {
         ("reports", "application/reports+json", Form::Json),
         ("cmcd", "application/cmcd", Form::Text),
     ] {
-        let answer = post(world.otlp, &format!("/v1/feeds/{name}"), &[own[0], ("content-type", kind)], "{}").await;
+        let answer =
+            post(world.otlp, &format!("/v1/feeds/{name}"), &[own[0], ("content-type", kind)], "{}").await;
         assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.text());
         let (Wire::Feed(delivery), _) = world.got().remove(0) else { panic!("{name}") };
         assert_eq!((delivery.feed.as_str(), delivery.form), (name, wanted));
