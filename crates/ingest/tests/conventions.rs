@@ -279,3 +279,23 @@ fn apps_on_phones() {
     );
     assert!(text.contains("app.crash_ratio = true"), "{text}");
 }
+
+#[test]
+fn apps_are_told_from_services() {
+    // Firefox and Safari do not say their platform.
+    for (name, value) in [
+        ("browser.platform", "Linux"),
+        ("browser.language", "de"),
+        ("app.build_id", "b1"),
+        ("app.installation.id", "i1"),
+        ("device.id", "d1"),
+    ] {
+        let text = said(
+            &json!({"resource": {"service.name": "webui", "service.version": "3.1", name: value}, "log": "session.start", "attributes": {"session.id": "s1"}}),
+        );
+        assert!(
+            text.contains("AppVersion(3.1) -version_of-> App(webui)") && !text.contains("Service("),
+            "{name}: {text}"
+        );
+    }
+}
