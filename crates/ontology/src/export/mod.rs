@@ -373,6 +373,8 @@ targetSubjectsOf cools
         let of = |name: &str| all["@context"][name].to_string();
         assert_eq!(of("runs_on"), r#"{"@id":"https://w3id.org/e2egraph/core#runs_on","@type":"@id"}"#);
         assert_eq!(of("units"), r#"{"@id":"https://w3id.org/e2egraph/core#units","@type":"xsd:integer"}"#);
+        // Attributes are called so: no alias may hide them, nor they an alias.
+        assert!(of("type").contains("core#type") && of("id") == "null");
         // What was before is a number of a capacity change and a text of a configuration change.
         assert_eq!(of("old"), r#"{"@id":"https://w3id.org/e2egraph/core#old"}"#);
         assert_eq!(all["@context"]["CapacityChange"]["@context"]["old"]["@type"], "xsd:integer");

@@ -386,3 +386,99 @@ fn mark(repeat: Repeat) -> &'static str {
         Repeat::AnyNumber => "*",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SourceFile, load};
+
+    /// The query of a path over the built-in ontology and a few words more, without its head.
+    fn written(path: &str) -> String {
+        let file = |name: &str, text: &str| SourceFile { name: name.to_owned(), text: text.to_owned() };
+        let relations = "
+near: {arrow: \"Service -> Service\", card: n..m, time: while, derived: true}
+apart: {arrow: \"Service -> Service\", card: n..m, time: while, derived: true}
+";
+        let rules = "
+rules:
+  near: {keep: asked, rule: \"near(A, B) <- operation_of^(A, P), calls(P, Q), operation_of(Q, B)\", doc: \"In a row.\"}
+  apart: {keep: asked, rule: \"apart(A, B) <- near(A, C), depends_on(A, D), near(C, B), A != B\", doc: \"Not in a row.\"}
+";
+        let questions = format!("qx: {{ask: \"Which?\", path: [\"{path}\"]}}");
+        let o = load(&[
+            file("relations.yaml", relations),
+            file("rules.yaml", rules),
+            file("questions.yaml", &questions),
+        ])
+        .unwrap_or_else(|p| panic!("{p}"));
+        let mut bytes = Vec::new();
+        sparql(&o, &mut bytes).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let body = text.split_once("# qx line 1").unwrap().1.split_once("WHERE {\n").unwrap().1;
+        body.trim_end().trim_end_matches('}').to_owned()
+    }
+
+    #[track_caller]
+    fn check(path: &str, wanted: &str) {
+        let found = written(path);
+        let lines = |text: &str| {
+            text.lines().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(&found), lines(wanted), "\n{found}");
+    }
+
+    #[test]
+    fn a_rule_that_leads_in_a_row_is_a_path() {
+        check(
+            "a:Service -near-> b:Service",
+            "?a a e2e:Service .
+             ?a rdfs:label ?a_name .
+             ?a (e2e:near|^e2e:operation_of/e2e:calls/e2e:operation_of) ?b .
+             ?b rdfs:label ?b_name .",
+        );
+    }
+
+    #[test]
+    fn a_rule_that_does_not_is_said_premise_by_premise() {
+        let found = written("a:Service -apart-> b:Service");
+        let union = found.lines().find(|l| l.contains("UNION")).unwrap();
+        assert!(union.contains("?a e2e:depends_on ?h2_D .") && union.contains("FILTER(?a != ?b)"), "{union}");
+    }
+
+    #[test]
+    fn a_class_is_tested_where_the_relation_leaves_it_open() {
+        check(
+            "s:Service[tier = critical] -depends_on*-> d:Datastore",
+            "?s a e2e:Service .
+             ?s rdfs:label ?s_name .
+             ?s e2e:depends_on* ?d .
+             ?d rdfs:label ?d_name .
+             FILTER EXISTS { ?s <https://w3id.org/e2egraph/core#tier> ?s_is FILTER(STR(?s_is) = \"critical\") }
+             FILTER EXISTS { ?d a e2e:Datastore . }",
+        );
+    }
+
+    #[test]
+    fn a_special_case_of_a_relation_counts_as_it() {
+        check(
+            "x:Service <-changed- c:ConfigChange",
+            "?x a e2e:Service .
+             ?x rdfs:label ?x_name .
+             ?c (e2e:changed|e2e:deploys|e2e:rolls_out|e2e:switches|e2e:shifts_to) ?x .
+             ?c rdfs:label ?c_name .
+             FILTER EXISTS { ?c a e2e:ConfigChange . }",
+        );
+    }
+
+    #[test]
+    fn every_built_in_question_can_be_said_and_always_in_the_same_bytes() {
+        let all = || {
+            let mut bytes = Vec::new();
+            sparql(&Ontology::builtin(), &mut bytes).unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        let lines: usize = Ontology::builtin().questions.iter().map(|q| q.paths.len()).sum();
+        assert_eq!(all().matches("SELECT DISTINCT").count(), lines);
+        assert_eq!(all(), all());
+    }
+}

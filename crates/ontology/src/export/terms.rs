@@ -129,3 +129,43 @@ pub(super) fn words(name: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Time;
+
+    #[test]
+    fn values_are_literals_of_their_attributes_type() {
+        let xsd = |name: &str| format!("<{XSD}{name}>");
+        for (ty, value, wanted) in [
+            (Type::Text, Value::text("a \"b\"\n"), "\"a \\\"b\\\"\\n\"".to_owned()),
+            (Type::Int, Value::Int(-3), format!("\"-3\"^^{}", xsd("integer"))),
+            (Type::Duration, Value::Int(2), format!("\"2\"^^{}", xsd("double"))),
+            (Type::Ratio, Value::Float(0.25), format!("\"0.25\"^^{}", xsd("double"))),
+            (Type::Bool, Value::Bool(true), format!("\"true\"^^{}", xsd("boolean"))),
+            (Type::Url, Value::text("https://x/ y"), format!("\"https://x/ y\"^^{}", xsd("anyURI"))),
+            (
+                Type::Time,
+                Value::Time(Time::from_secs(0)),
+                format!("\"1970-01-01T00:00:00Z\"^^{}", xsd("dateTime")),
+            ),
+            // Not of the type: for the shapes to find.
+            (Type::Int, Value::text("three"), "\"three\"".to_owned()),
+        ] {
+            let found = literal(&ty, &value);
+            assert_eq!(found.to_string(), wanted);
+            let is_of_type = found.datatype() == datatype(&ty).as_ref();
+            assert_eq!(is_of_type, wanted != "\"three\"", "{wanted}");
+        }
+    }
+
+    #[test]
+    fn an_attribute_called_like_a_relation_has_a_name_of_its_own() {
+        let o = Ontology::builtin();
+        let terms = Terms::new(&o).unwrap();
+        assert_eq!(terms.attr_named("name").as_str(), "https://w3id.org/e2egraph/core#name");
+        assert_eq!(terms.attr_named("runs_on").as_str(), "https://w3id.org/e2egraph/core#runs_on.value");
+        assert_eq!(terms.attr_named("told_by").as_str(), "https://w3id.org/e2egraph/core#told_by.value");
+    }
+}
