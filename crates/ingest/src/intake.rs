@@ -466,6 +466,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         #[expect(clippy::cast_possible_truncation, reason = "read from eight bytes")]
         let (span, parent) = (span as u64, if let Id::Is(p) = head.parent { p as u64 } else { 0 });
         let p = self.reader.plan.parts;
+        self.part(p.via, Scalar::text(self.via));
         self.part(p.time, Scalar::Time(from));
         self.text(p.span_name, head.name);
         self.part(p.span_kind, named(&KINDS, head.kind));
@@ -529,6 +530,9 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         if let Some(field) = p.time {
             self.event.set(field, Scalar::Time(at));
         }
+        if let Some(field) = p.via {
+            self.event.set(field, Scalar::text(self.via));
+        }
         let (id, found) = (self.span.0, std::mem::take(&mut self.span.1));
         self.found.clear();
         self.found.extend_from_slice(&found);
@@ -557,6 +561,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             }
         }
         let p = self.reader.plan.parts;
+        self.part(p.via, Scalar::text(self.via));
         self.part(p.time, Scalar::Time(at));
         self.text(p.event_name, head.event_name);
         self.text(p.severity, head.severity_text);
@@ -615,6 +620,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             return;
         };
         let p = self.reader.plan.parts;
+        self.part(p.via, Scalar::text(self.via));
         self.part(p.time, Scalar::Time(at));
         self.text(p.metric_name, metric.name);
         self.text(p.metric_unit, metric.unit);

@@ -488,6 +488,9 @@ fn a_json_message_is_read_within_bounds_and_never_over_the_records_own_fields() 
         ],
     );
     lacks(&batch, "instance.log_errors = true");
+    let document =
+        json!({"service.name": "cart", "via": "otlp", "message": json!({"via": "otlp"}).to_string()});
+    has(&read(Wire::ElasticBulk, format!("{{\"index\":{{}}}}\n{document}\n")), &["Service(cart)"]);
 }
 
 #[test]
