@@ -71,6 +71,7 @@ fn feeds(all: &Gathered, m: &Mapping, report: &mut Report) -> BTreeMap<String, F
             digest: raw.digest.0.iter().map(|d| d.value.clone()).collect(),
             paths: paths(raw, &feeds, report),
             present: raw.present,
+            updates: raw.updates,
         };
         feeds.insert(name.value.clone(), feed);
     }

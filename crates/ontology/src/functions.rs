@@ -2,6 +2,7 @@
 
 use crate::expr::Context;
 use crate::scalar::Scalar;
+use crate::time::Time;
 use std::borrow::Cow;
 
 /// A function of one value.
@@ -15,6 +16,8 @@ pub enum Func {
     Millis,
     /// A time, unless it is one of the "never" values (year 1, 1970, empty).
     RealTime,
+    /// A time without what is smaller than a millisecond: one source tells it, another does not.
+    WholeMillis,
     /// The host of a URL.
     Host,
     /// The shape of an error text or stack: what stays the same when it happens again.
@@ -41,6 +44,7 @@ pub(crate) const NAMES: &[(&str, Func)] = &[
     ("lower", Func::Lower),
     ("millis", Func::Millis),
     ("real_time", Func::RealTime),
+    ("whole_millis", Func::WholeMillis),
     ("host", Func::Host),
     ("error_shape", Func::ErrorShape),
     ("image_tag", Func::ImageTag),
@@ -79,6 +83,7 @@ pub(crate) fn apply<'v>(f: Func, s: Scalar<'v>, cx: &Context<'v>) -> Option<Scal
         Func::Lower => Scalar::Text(s.to_text().to_lowercase().into()),
         Func::Millis => Scalar::Float(s.number()? / 1e6),
         Func::RealTime => Scalar::Time(s.time().filter(|t| t.secs() >= FIRST_REAL_SECS)?),
+        Func::WholeMillis => Scalar::Time(Time::from_millis(s.time()?.nanos().div_euclid(1_000_000))),
         Func::Host => narrowed(s, host)?,
         Func::ErrorShape => Scalar::Text(error_shape(&s.to_text()).into()),
         Func::ImageTag => narrowed(s, image_tag)?,
