@@ -89,7 +89,7 @@ def peer(checks, server, manager, began, folder):
     checks.check("one is critical, firing, with its summary and group",
                  all(word in shown[latency] for word in ["critical", "firing", "p99 above 300 ms", "alertname="]), shown[latency])
     checks.check("it is about its service", "about Service ratings" in around(latency), around(latency))
-    checks.check("and the other about its node", any(r.startswith("about Host ip-10-0-1-7") for r in around(node)), around(node))
+    checks.check("and the other about its node", "about Host prod/ip-10-0-1-7" in around(node), around(node))
 
     # What Prometheus posts has no fingerprint; ours must be the one that Alertmanager gave.
     soon = told(datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=4))

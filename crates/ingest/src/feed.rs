@@ -4,7 +4,7 @@ use crate::draw::Draw;
 use crate::observation::Part;
 use crate::recognise::{Found, Reader, Scratch};
 use crate::record::{Record, View};
-use crate::scene::Scenes;
+use crate::scene::{Scenes, Told};
 use crate::tell::{Origin, tell};
 use crate::{Delivery, Malformed, documents};
 use ontology::mapping::{Reads, Source};
@@ -270,11 +270,12 @@ impl Feed<'_, '_> {
         for at in [first, last] {
             self.scenes.tell(number, at.minute(), &mut self.draw);
         }
-        // Of what there is when it is told, only the events beside it have times of their own.
-        let now = self.said.present.then_some(self.recorded);
-        if let Some(now) = now {
-            self.scenes.tell_lasting(number, now.minute(), self.reader.plan, &mut self.draw);
+        let parts = [(Told::Lasting, self.said.present), (Told::Events, self.said.updates)];
+        for (part, _) in parts.into_iter().filter(|(_, said)| *said) {
+            let when = (self.recorded.minute(), part);
+            self.scenes.tell_now(number, when, self.reader.plan, &mut self.draw);
         }
+        let now = self.said.present.then_some(self.recorded);
         let scene = (number, &mut self.scenes);
         let origin = Origin { id, stream: StreamId(0), metric: None, now };
         tell(self.reader, &applied, &found, last, &origin, &mut view, scene, &mut self.draw, None);

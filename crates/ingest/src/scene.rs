@@ -27,6 +27,15 @@ pub(crate) struct Scene {
     told: Option<Minute>,
 }
 
+/// A part of a scene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// What is no event.
+    Lasting,
+    /// Events.
+    Events,
+}
+
 /// The scenes of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Scenes {
@@ -75,20 +84,26 @@ impl Scenes {
         }
     }
 
-    /// Tells that what lasts of a scene was there and held in a minute: everything but its events.
-    pub(crate) fn tell_lasting(&mut self, number: usize, minute: Minute, plan: &Plan, draw: &mut Draw) {
+    /// Tells that a part of a scene is there and holds in the minute it is told in: what lasts of it, or its events.
+    pub(crate) fn tell_now(
+        &mut self,
+        number: usize,
+        (minute, part): (Minute, Told),
+        plan: &Plan,
+        draw: &mut Draw,
+    ) {
         let Some(scene) = self.all.get(number) else { return };
         let event = |r: Ref, draw: &Draw| {
             let class = draw.drafts.get(r.0 as usize).map(|d| d.class.index());
             class.and_then(|c| plan.happened.get(c)).is_some_and(|times| !times.is_empty())
         };
         for r in &scene.everyone {
-            if !event(*r, draw) {
+            if event(*r, draw) == (part == Told::Events) {
                 draw.see(*r, minute);
             }
         }
         for (relation, from, to) in &scene.related {
-            if !event(*from, draw) && !event(*to, draw) {
+            if part == Told::Lasting && !event(*from, draw) && !event(*to, draw) {
                 draw.relate(*relation, *from, *to, minute);
             }
         }

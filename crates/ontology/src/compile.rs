@@ -94,6 +94,7 @@ fn feeds(all: &Gathered, m: &Mapping, report: &mut Report) -> BTreeMap<String, F
             beneath: raw.beneath,
             maps: raw.maps.0.iter().map(|m| m.value.clone()).collect(),
             present: raw.present,
+            updates: raw.updates,
         };
         feeds.insert(name.value.clone(), feed);
     }

@@ -4,6 +4,7 @@ use crate::dictionary;
 use crate::expr::Context;
 use crate::scalar::Scalar;
 use crate::template::template;
+use crate::time::Time;
 use std::borrow::Cow;
 
 /// A function of one value.
@@ -17,6 +18,8 @@ pub enum Func {
     Millis,
     /// A time, unless it is one of the "never" values (year 1, 1970, empty).
     RealTime,
+    /// A time without what is smaller than a millisecond: one source tells it, another does not.
+    WholeMillis,
     /// The host of a URL.
     Host,
     /// The path of a URL.
@@ -55,6 +58,7 @@ pub(crate) const NAMES: &[(&str, Func)] = &[
     ("lower", Func::Lower),
     ("millis", Func::Millis),
     ("real_time", Func::RealTime),
+    ("whole_millis", Func::WholeMillis),
     ("host", Func::Host),
     ("url_path", Func::UrlPath),
     ("cmcd", Func::Cmcd),
@@ -102,6 +106,7 @@ pub(crate) fn apply<'v>(f: Func, s: Scalar<'v>, cx: &Context<'v>) -> Option<Scal
         Func::Lower => Scalar::Text(s.to_text().to_lowercase().into()),
         Func::Millis => Scalar::Float(s.number()? / 1e6),
         Func::RealTime => Scalar::Time(s.time().filter(|t| t.secs() >= FIRST_REAL_SECS)?),
+        Func::WholeMillis => Scalar::Time(Time::from_millis(s.time()?.nanos().div_euclid(1_000_000))),
         Func::Host => narrowed(s, host)?,
         Func::UrlPath => narrowed(s, url_path)?,
         Func::Cmcd => Scalar::Text(dictionary::cmcd(&s.to_text()).into_owned().into()),

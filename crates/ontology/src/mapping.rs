@@ -196,6 +196,8 @@ pub struct Feed {
     /// Whether its documents say what is there as they are sent: things in them are seen then, whatever times the events
     /// beside them have.
     pub present: bool,
+    /// Whether its documents tell of events again while they go on: what they say of them is of the moment they are sent.
+    pub updates: bool,
 }
 
 /// How the sender of a feed proves who it is.

@@ -221,6 +221,8 @@ pub(crate) struct Feed {
     pub(crate) paths: OneOrMany<Word>,
     /// Whether its documents say what is there as they are sent.
     pub(crate) present: bool,
+    /// Whether its documents tell of events again while they go on.
+    pub(crate) updates: bool,
 }
 
 /// How a sender proves who it is.

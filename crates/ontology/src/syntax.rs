@@ -495,6 +495,7 @@ mod tests {
         assert_eq!(eval("before(a | real_time, b)", &at("2026-11-24T11:59:59Z")), "true");
         assert_eq!(eval("before(a, b)", &at("2026-11-24T12:00:00Z")), "false");
         assert_eq!(eval("before(a | real_time, b)", &at("0001-01-01T00:00:00Z")), "absent");
+        assert_eq!(eval("a | whole_millis", &at("2026-11-24T12:00:00.499273Z")), "2026-11-24T12:00:00.499Z");
         assert_eq!(eval("stem(a, 'x9') // a", &[("a", t("cart-x9"))]), "cart");
         assert_eq!(eval("a | percent", &[("a", t("99.9"))]), "0.9990000000000001");
     }

@@ -69,7 +69,7 @@ fn what_three_sources_say_of_a_pod_is_said_of_one_node() {
                 "A Instance 627cc493-f310-47de-96bd-71410b7dec09",
                 "B Host ip-10-0-1-7",
                 "BackOff Instance 627cc493-f310-47de-96bd-71410b7dec09",
-                "C Workload e9a9b5a2-7c5e-4a3c-8f55-2b8d1d2c6d10/shop/Deployment/ratings",
+                "C Workload prod/shop/Deployment/ratings",
                 "OOMKilled Instance 627cc493-f310-47de-96bd-71410b7dec09",
             ]
         );
