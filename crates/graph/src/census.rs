@@ -4,8 +4,8 @@
 use crate::series::Of;
 use crate::topology::{Graph, NodeId};
 use ontology::{ClassId, Minute, Ontology, RelationId};
-use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, BTreeSet};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeMap;
 
 /// One end of a relation: a class whose things may have an edge of it to things of another class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,7 +97,7 @@ impl Graph {
         let relations = self.count_edges(ends, &mut census);
         census.classes = classes.into_iter().map(|t| self.told(t)).collect();
         census.relations = relations.into_iter().map(|t| self.told(t)).collect();
-        let mut carriers = BTreeSet::new();
+        let mut carriers = FxHashSet::default();
         for of in self.series_of.keys() {
             if let Of::Measure(measure, node) = of
                 && carriers.insert((*measure, self.resolve(*node)))
@@ -115,6 +115,9 @@ impl Graph {
         let mut aside: FxHashMap<NodeId, (u64, Option<Minute>)> = FxHashMap::default();
         for (i, node) in self.nodes.iter().enumerate() {
             let (Some(node), Ok(i)) = (node, u32::try_from(i)) else { continue };
+            if node.owners.is_empty() {
+                continue;
+            }
             let root = self.resolve(NodeId(i));
             if root != NodeId(i) {
                 let entry = aside.entry(root).or_default();

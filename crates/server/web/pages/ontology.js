@@ -135,12 +135,12 @@ const FaultView = ({ index, chosen, params }) => {
       <tbody>${grouped(all).map((l) => html`<tr class=${l.seen ? "" : "never"}><td><${ClassLink} name=${l.from} index=${index} /></td><td>${l.to.map((to, i) => html`${i > 0 && ", "}<${ClassLink} name=${to} index=${index} />`)}</td><td>${l.travel === "to_source" ? "against" : "along"} ${plain(l.relation)}</td><td class="num">${f.percent(l.prior)}</td><td>${delay(l.delay_min_secs, l.delay_max_secs)}</td><td>${l.aspects.join(", ")}</td><td>${l.seen ? "yes" : "never"}</td></tr>`)}</tbody></table></div><//>`;
 };
 
-const Filter = ({ params, what }) => html`<label class="inline">Filter <input class="filter" type="search" placeholder=${what} value=${params.q ?? ""} onInput=${(e) => tune({ q: e.target.value || undefined })} /></label>`;
+const Filter = ({ params, what }) => html`<label class="inline">Filter <input class="filter" type="search" placeholder=${what} value=${params.filter ?? ""} onInput=${(e) => tune({ filter: e.target.value || undefined })} /></label>`;
 const fits = (q) => { const words = (q ?? "").toLowerCase().split(/\s+/).filter(Boolean); return (...texts) => { const all = texts.flat(3).join(" ").toLowerCase(); return words.every((w) => all.includes(w)); }; };
 
 const TableView = ({ index, params }) => {
   const { o } = index;
-  const fit = fits(params.q);
+  const fit = fits(params.filter);
   const classes = o.classes.filter((c) => fit(c.name, nameOfKind(c.namespace), c.doc, c.names, c.attrs.map((a) => a.name), c.given_by));
   const relations = o.relations.filter((r) => fit(r.name, plain(r.name), r.arrows, r.given_by, r.faults.map((x) => x.aspects)));
   const measures = o.measures.filter((m) => fit(m.name, m.of, m.aspect, m.doc, m.given_by));
@@ -157,7 +157,7 @@ const TableView = ({ index, params }) => {
 
 const SourceView = ({ index, params }) => {
   const { o } = index;
-  const fit = fits(params.q);
+  const fit = fits(params.filter);
   const rows = o.sources.filter((s) => fit(s.name, s.inlets, s.reads, s.classes.map((c) => c.name), s.relations, s.measures.map((m) => m.name), s.seen ? "seen" : "never seen"));
   const aside = o.inlets.filter((i) => i.refused > 0);
   const given = (list) => list.map((c, i) => html`${i > 0 && ", "}<span class=${c.count ? "" : "never-word"}>${c.name}</span>${c.count ? html` <span class="note">${f.number(c.count)}</span>` : ""}`);
