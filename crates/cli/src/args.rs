@@ -387,6 +387,18 @@ pub struct At {
     pub server: Server,
 }
 
+/// A record and the thing it was taken for.
+#[derive(Debug, Args, Clone)]
+pub struct Pair {
+    /// Id of what has only the weaker key.
+    pub stand_in: String,
+    /// Id of what it counts as.
+    pub node: String,
+    /// Server.
+    #[command(flatten)]
+    pub server: Server,
+}
+
 /// Questions to the graph.
 #[derive(Debug, Subcommand)]
 pub enum Graph {
@@ -442,6 +454,21 @@ pub enum Graph {
         #[command(flatten)]
         at: At,
     },
+    /// What sources know by different keys and counts as one thing, with the ids that `split` takes.
+    #[command(after_help = "Example:\n  e2egraph graph merges Service")]
+    Merges {
+        /// Of this class only.
+        class: Option<String>,
+        /// Options.
+        #[command(flatten)]
+        at: At,
+    },
+    /// Undo a merge: the two ids, as `merges` shows them, are two things from now on and for all that is kept.
+    #[command(after_help = "Example:\n  e2egraph graph split 4e2eacf68f1708cb 88277f1cccdc7bfc")]
+    Split(Pair),
+    /// Take back a `split`.
+    #[command(after_help = "Example:\n  e2egraph graph rejoin 4e2eacf68f1708cb 88277f1cccdc7bfc")]
+    Rejoin(Pair),
     /// What follows by the ontology's rules: `e2egraph graph follows rests_on --from View tvui/lolomo`
     Follows {
         /// A derived relation or a predicate of the ontology.

@@ -1,5 +1,6 @@
 //! From a request to the graph: read, log, fold, answer; and the same from the log after a restart.
 
+use crate::apart::{self, Apart};
 use crate::sources::{Sources, Used};
 use crate::watch::Watch;
 use graph::{Fold, Graph, Limits, Totals};
@@ -167,6 +168,7 @@ pub struct Engine {
     pub(crate) limits: graph::Limits,
     pub(crate) sources: Mutex<Sources>,
     pub(crate) watch: Watch,
+    pub(crate) apart: Mutex<Vec<Apart>>,
     /// One change of the ontology at a time.
     pub(crate) reloading: Mutex<()>,
 }
@@ -195,10 +197,14 @@ impl Engine {
         let hash_key = hash_key(&store, options)?;
         let trust = ontology.mapping.trust.clone();
         let (watch, unread) = Watch::open(&store)?;
+        let apart = apart::read(&store)?;
+        let mut fold = Fold::new(Arc::clone(&ontology), trust, options.limits);
+        fold.keep_apart(apart::pairs(&apart));
         let engine = Engine {
             watch,
             readers: Mutex::default(),
-            fold: Mutex::new(Fold::new(Arc::clone(&ontology), trust, options.limits)),
+            fold: Mutex::new(fold),
+            apart: Mutex::new(apart),
             limits: options.limits,
             sources: Mutex::default(),
             ontology: Mutex::new(ontology),

@@ -4,6 +4,7 @@
 //!
 //! **Next door:** every inner room below; `server` and `cli` above.
 
+mod apart;
 mod intake;
 mod reload;
 mod seen;
@@ -13,6 +14,7 @@ mod watch;
 #[cfg(test)]
 mod testing;
 
+pub use apart::{Apart, ApartError};
 pub use intake::{
     Engine, EngineError, LostHashKey, Options, Receipt, Refusal, SetAside, Started, Understood, Unread,
 };

@@ -3,6 +3,7 @@
 //! The log holds requests, not facts. So after a class, a mapping or a rule was mended everything is read again, and what was set
 //! aside for want of it goes in. The new graph is built beside the old one, which answers meanwhile.
 
+use crate::apart;
 use crate::intake::{Engine, lock};
 use crate::sources::{Reason, Sources};
 use graph::Fold;
@@ -101,6 +102,7 @@ impl Engine {
         let options = Options { hash_key: *lock(&self.hash_key), limits: Limits::default() };
         let mut normaliser = Normaliser::new(Arc::clone(&ontology), options);
         let mut new = Fold::new(Arc::clone(&ontology), ontology.mapping.trust.clone(), self.limits);
+        new.keep_apart(apart::pairs(&lock(&self.apart)));
         let mut sources = Sources::default();
         let mut requests = 0;
         let mut next = 0;

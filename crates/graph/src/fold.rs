@@ -4,6 +4,7 @@
 
 use crate::conclude::Drawing;
 use crate::growing::{Reading, Values};
+use crate::identity::key_id;
 use crate::series::{CohortId, Of, Series, SeriesId};
 use crate::topology::{Edge, EdgeId, Graph, Node, NodeId, Said};
 use crate::trace::{Joined, Traces, Waiting};
@@ -12,7 +13,7 @@ use ontology::model::{Grain, Holds, MeasureKind};
 use ontology::{AttrId, ClassId, MeasureId, Minute, Ontology, RelationId, StreamId, Time, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// How much is held, each with what happens beyond.
@@ -99,6 +100,8 @@ pub struct Fold {
     pub(crate) edge_index: FxHashMap<(RelationId, NodeId, NodeId), EdgeId>,
     cohort_index: FxHashMap<Arc<[NodeId]>, CohortId>,
     series_index: FxHashMap<(Of, CohortId), SeriesId>,
+    /// Stand-ins and nodes, by the ids of their keys, that somebody said are not the same.
+    apart: BTreeSet<(u64, u64)>,
     /// Stand-ins by weaker key.
     weaker: FxHashMap<u128, NodeId>,
     source_index: BTreeMap<String, u32>,
@@ -141,6 +144,7 @@ impl Fold {
             edge_index: FxHashMap::default(),
             cohort_index: FxHashMap::default(),
             series_index: FxHashMap::default(),
+            apart: BTreeSet::new(),
             weaker: FxHashMap::default(),
             source_index: BTreeMap::new(),
             remembered: BTreeMap::new(),
@@ -151,6 +155,12 @@ impl Fold {
             totals: Totals::default(),
             forgotten_before: None,
         }
+    }
+
+    /// Never takes a stand-in for a node, each said by its own id (see [`Graph::own_id`]), whatever key they share. To be said before
+    /// anything is folded.
+    pub fn keep_apart(&mut self, apart: impl IntoIterator<Item = (u64, u64)>) {
+        self.apart.extend(apart);
     }
 
     /// The graph as it is now. Cheap: shares everything with the writer until the writer changes it.
@@ -436,7 +446,8 @@ impl Fold {
                 Some(s) => s,
                 None => self.make(draft.class, *key, false)?,
             };
-            if self.graph.raw(stand_in).is_some_and(|s| !s.owners.contains(&node)) {
+            let apart = self.apart.contains(&(key_id(key.hash), key_id(strongest.hash)));
+            if !apart && self.graph.raw(stand_in).is_some_and(|s| !s.owners.contains(&node)) {
                 self.belongs(stand_in, node);
             }
         }

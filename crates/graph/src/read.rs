@@ -328,6 +328,11 @@ impl Graph {
         self.source_names(bits)
     }
 
+    /// Names of the sources that told of a node by its own key.
+    pub fn told_by(&self, node: NodeId) -> Vec<&str> {
+        self.raw(node).map_or_else(Vec::new, |n| self.source_names(n.sources))
+    }
+
     fn source_names(&self, bits: u64) -> Vec<&str> {
         let mut names: Vec<&str> = self
             .sources

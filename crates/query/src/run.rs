@@ -1,6 +1,7 @@
 //! Answering a question in text form: a number, a table or lines.
 
 mod follows;
+mod merges;
 
 use crate::cohort::{Dim, Filter};
 use crate::question::{NoAnswer, Walk};
@@ -149,6 +150,7 @@ pub fn run(view: &View<'_>, query: &Query) -> Result<Output, QueryError> {
         Query::Show { node, at } => r.show(node, *at)?,
         Query::Neighbours { node, hops, at, limit } => r.neighbours(node, *hops, *at, *limit)?,
         Query::Path { from, to, at } => r.path(from, to, *at)?,
+        Query::Merges { class, limit } => r.merges(class.as_deref(), *limit)?,
         Query::Follows { what, from, to, at, limit } => {
             r.follows(what, from.as_ref(), to.as_ref(), *at, *limit)?
         }

@@ -118,6 +118,13 @@ pub enum Query {
         /// When.
         at: Option<Time>,
     },
+    /// Things that sources know by different keys and that count as one.
+    Merges {
+        /// Of this class only.
+        class: Option<String>,
+        /// At most this many.
+        limit: Option<usize>,
+    },
     /// What follows by the ontology's rules.
     Follows {
         /// A derived relation or a predicate.
@@ -300,6 +307,11 @@ impl fmt::Display for Query {
                 write!(f, "path {from} to {to}")?;
                 at(f, t)
             }
+            Query::Merges { class, limit: l } => {
+                f.write_str("merges")?;
+                class.as_ref().map_or(Ok(()), |c| write!(f, " of {c}"))?;
+                limit(f, l)
+            }
             Query::Follows { what, from, to, at: t, limit: l } => {
                 write!(f, "follows {what}")?;
                 from.as_ref().map_or(Ok(()), |n| write!(f, " from {n}"))?;
@@ -356,7 +368,7 @@ struct Parser {
     end: usize,
 }
 
-const STARTS: &str = "find, show, neighbours, path, follows, series, flow, diff, changes or question";
+const STARTS: &str = "find, show, neighbours, path, merges, follows, series, flow, diff, changes or question";
 
 impl FromStr for Query {
     type Err = ParseError;
@@ -383,6 +395,10 @@ impl FromStr for Query {
                 p.expect("to")?;
                 Query::Path { from, to: p.node()?, at: p.at()? }
             }
+            "merges" => Query::Merges {
+                class: if p.eat("of") { Some(p.class()?) } else { None },
+                limit: p.number_after("limit")?,
+            },
             "follows" => Query::Follows {
                 what: p.word("a derived relation or a predicate", "a name such as rests_on")?,
                 from: if p.eat("from") { Some(p.node()?) } else { None },

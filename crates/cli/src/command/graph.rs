@@ -1,7 +1,8 @@
 //! `e2egraph graph`: every question is written as query text, so that what the command line asks anyone can ask; an export is
 //! handed through.
 
-use crate::args::{At, Export, Graph};
+use super::operate;
+use crate::args::{At, Export, Graph, Pair};
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::{out, print};
@@ -13,6 +14,7 @@ pub async fn run(command: Graph) -> anyhow::Result<Exit> {
     let (query, at) = match asked(command) {
         Asked::Query(query, at) => (query, at),
         Asked::Export(export) => return handed_through(export).await,
+        Asked::Change(path, pair) => return operate::identity(path, pair).await,
     };
     let client = Client::new(&at.server.server)?;
     let limit = at.limit.to_string();
@@ -43,6 +45,8 @@ async fn handed_through(export: Export) -> anyhow::Result<Exit> {
 enum Asked {
     Query(String, At),
     Export(Export),
+    /// Where a change of identity is asked for.
+    Change(&'static str, Pair),
 }
 
 fn asked(command: Graph) -> Asked {
@@ -66,6 +70,9 @@ fn asked(command: Graph) -> Asked {
         Graph::Path { from_class, from, to_class, to, at } => {
             (Query::Path { from: node(from_class, from), to: node(to_class, to), at: at.at }.to_string(), at)
         }
+        Graph::Merges { class, at } => (Query::Merges { class, limit: Some(at.limit) }.to_string(), at),
+        Graph::Split(pair) => return Asked::Change("/api/v1/identity/split", pair),
+        Graph::Rejoin(pair) => return Asked::Change("/api/v1/identity/rejoin", pair),
         Graph::Follows { what, from, to, at } => {
             let end = |words: Vec<String>| {
                 let [class, name] = <[String; 2]>::try_from(words).ok()?;

@@ -1,6 +1,6 @@
 //! `e2egraph ontology reload`, `e2egraph ontology replay-refused`, `e2egraph rotate-key`: changes to a running server.
 
-use crate::args::Server;
+use crate::args::{Pair, Server};
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::{out, print};
@@ -54,6 +54,19 @@ pub async fn reload(server: Server, told: Told) -> anyhow::Result<Exit> {
     }
     let still: i64 = aside.iter().map(|r| number(r, "now")).sum();
     out::line(&format!("{} items went in, {still} are still set aside", number(&answer, "went_in").max(0)))?;
+    Ok(Exit::Done)
+}
+
+/// Has the server take two ids for two things, or for one again.
+pub async fn identity(path: &str, pair: Pair) -> anyhow::Result<Exit> {
+    let client = Client::new(&pair.server.server)?.patient(PATIENCE_SECS);
+    let answer = client.post(path, &json!({"stand_in": pair.stand_in, "node": pair.node})).await?;
+    if pair.server.json {
+        out::json(&answer)?;
+    } else {
+        let requests = answer.get("requests").and_then(Value::as_i64).unwrap_or(0);
+        out::line(&format!("done; {requests} requests read again"))?;
+    }
     Ok(Exit::Done)
 }
 

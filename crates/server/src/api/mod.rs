@@ -69,6 +69,9 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
         .route("/events", get(events::events))
         .route("/ontology/reload", post(operate::reload))
         .route("/hash-key/rotate", post(operate::rotate))
+        .route("/identity/apart", get(operate::apart))
+        .route("/identity/split", post(operate::split))
+        .route("/identity/rejoin", post(operate::rejoin))
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -89,7 +92,7 @@ async fn nowhere() -> Trouble {
 }
 
 async fn wrong_method() -> Response {
-    let body = json!({"error": "this address is asked another way: /ask, /ontology/reload and /hash-key/rotate take a POST, all others a GET"});
+    let body = json!({"error": "this address is asked another way: /ask, /ontology/reload, /hash-key/rotate, /identity/split and /identity/rejoin take a POST, all others a GET"});
     (StatusCode::METHOD_NOT_ALLOWED, axum::Json(body)).into_response()
 }
 
