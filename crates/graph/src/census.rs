@@ -126,7 +126,7 @@ impl Graph {
         }
         for (i, node) in self.nodes.iter().enumerate() {
             let (Some(node), Ok(i)) = (node, u32::try_from(i)) else { continue };
-            if !node.owners.is_empty() && self.resolve(NodeId(i)) != NodeId(i) {
+            if !node.owners.is_empty() && (node.sources == 0 || self.resolve(NodeId(i)) != NodeId(i)) {
                 continue;
             }
             let (sources, last) = aside.get(&NodeId(i)).copied().unwrap_or_default();

@@ -91,7 +91,7 @@ impl Graph {
         for (c, nodes) in &self.by_class {
             if self.ontology.is_a(*c, class) {
                 found.extend(
-                    nodes.iter().copied().filter(|n| self.raw(*n).is_some() && self.resolve(*n) == *n),
+                    nodes.iter().copied().filter(|n| self.stands(*n)),
                 );
             }
         }
@@ -110,8 +110,14 @@ impl Graph {
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.nodes.iter().enumerate().filter_map(|(i, n)| {
             let id = NodeId(u32::try_from(i).ok()?);
-            (n.is_some() && self.resolve(id) == id).then_some(id)
+            (n.is_some() && self.stands(id)).then_some(id)
         })
+    }
+
+    /// Whether a node is a thing of its own: it counts as no other, and somebody told of it. A weaker key that several things
+    /// were told with is none of them, and no further one.
+    fn stands(&self, node: NodeId) -> bool {
+        self.raw(node).is_some_and(|n| n.owners.is_empty() || n.sources != 0) && self.resolve(node) == node
     }
 
     /// Where a one-target relation leads from a node (the last target seen).

@@ -719,7 +719,7 @@ mod tests {
         let error = |text: &str| text.parse::<Query>().unwrap_err().to_string();
         assert_eq!(
             error("fnd x"),
-            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, follows, series, flow, diff, changes or question"
+            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, merges, follows, series, flow, diff, changes or question"
         );
         assert_eq!(
             error("show Service ratings"),

@@ -53,7 +53,7 @@ async fn what_is_no_remote_write_is_refused_and_says_why() {
     let world = world(Limits { request_body_bytes: 1 << 20, ..Limits::default() }).await;
     let as_json = ("content-type", "application/json");
     for (headers, body, status, why) in [
-        (&[PROTO, SNAPPY][..], b"\x05\x10hell".to_vec(), 400, "not a snappy block"),
+        (&[PROTO, SNAPPY][..], b"\x05\x10hell".to_vec(), 400, "not in snappy's block format"),
         (
             &[PROTO, SNAPPY],
             b"\xff\xff\xff\xff\x0f".to_vec(),
