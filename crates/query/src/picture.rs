@@ -105,13 +105,27 @@ pub fn picture(graph: &Graph, inlets: &[Inlet], own: &[&str]) -> Picture {
     let census = graph.census(&ends);
     let gives = o.gives();
     let sources = sources(o, &gives, &census, inlets);
+    let own: BTreeSet<ClassId> = own.iter().filter_map(|name| o.class(name)).collect();
+    let mut coverage: Vec<Cover> = joints
+        .iter()
+        .zip(&census.joined)
+        .filter(|(j, _)| j.told(o, &census, &own))
+        .filter_map(|(j, n)| j.cover(o, &census, (*n)?))
+        .collect();
+    // Gaps first, the widest first of all; then what is not there at all; then what is whole.
+    let order = |c: &Cover| match c.part {
+        0 => 1,
+        n if n >= c.whole => 2,
+        _ => 0,
+    };
+    coverage.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.share.total_cmp(&b.share)));
     let lack = lack::Lack {
         o,
         gives: &gives,
         sources: &sources,
         census: &census,
         joined: joints.iter().map(|j| j.end).zip(census.joined.iter().copied()).collect(),
-        own: own.iter().filter_map(|name| o.class(name)).collect(),
+        own,
     };
     let ids = || (0..).map(ClassId).zip(&o.classes);
     Picture {
@@ -133,7 +147,7 @@ pub fn picture(graph: &Graph, inlets: &[Inlet], own: &[&str]) -> Picture {
             .zip(&census.measured)
             .map(|(m, count)| Named { name: m.name.clone(), count: *count })
             .collect(),
-        coverage: joints.iter().zip(&census.joined).filter_map(|(j, n)| j.cover(o, &census, (*n)?)).collect(),
+        coverage,
         questions: o.questions.iter().map(|q| lack.of(q)).collect(),
         sources,
     }

@@ -86,6 +86,23 @@ fn coverage_is_told_in_sentences_with_numbers_and_of_nothing_nothing_is_told() {
 }
 
 #[test]
+fn what_is_written_here_or_concluded_only_when_asked_is_no_gap_of_a_source_and_gaps_come_first() {
+    let picture = of("
+        otlp 1: View v1 -view_of-> App a1
+        otlp 1: View v2
+        otlp 1: Operation o1 -calls-> Operation o2
+        catalog 1: Service s1
+        concluded 1: Regression r1 -about-> View v1
+        ");
+    assert!(coverage(&picture, "rests_on").is_empty() && coverage(&picture, "regressions").is_empty());
+    assert!(
+        coverage(&picture, "of operations have something (-calls->)").iter().any(|t| t.starts_with("50 %"))
+    );
+    let order: Vec<bool> = picture.coverage.iter().map(|c| c.part > 0 && c.part < c.whole).collect();
+    assert!(order.first() == Some(&true) && order.is_sorted_by(|a, b| a >= b), "{:?}", picture.coverage);
+}
+
+#[test]
 fn a_question_whose_path_was_seen_can_be_answered() {
     let q = question(&of("otlp 1: Instance i1 -runs_on-> Host h1"), "t1");
     assert_eq!((q.state, q.missing), (State::Answerable, Vec::new()));

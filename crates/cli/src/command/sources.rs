@@ -51,6 +51,11 @@ fn cell(v: &Json, key: &str) -> String {
     v.get(key).map(print::cell).unwrap_or_default()
 }
 
+/// A moment to the second.
+fn second(moment: &str) -> String {
+    moment.split_once('.').map_or_else(|| moment.to_owned(), |(whole, _)| format!("{whole}Z"))
+}
+
 fn columns(names: &[&str]) -> Vec<String> {
     names.iter().map(|c| (*c).to_owned()).collect()
 }
@@ -62,7 +67,10 @@ fn set_aside(answer: &Json) -> String {
     }
     let rows: Vec<Vec<String>> = all
         .iter()
-        .map(|r| ["source", "items", "last", "reason", "detail"].map(|k| cell(r, k)).to_vec())
+        .map(|r| {
+            let [source, items, reason, detail] = ["source", "items", "reason", "detail"].map(|k| cell(r, k));
+            vec![source, items, second(text(r, "last")), reason, detail]
+        })
         .collect();
     let mut out = print::table(&columns(&["source", "items", "last", "reason", "for example"]), &rows);
     if let Some(hidden) = answer.get("hidden").and_then(Json::as_u64).filter(|h| *h > 0) {
@@ -89,7 +97,7 @@ fn told(answer: &Json) -> String {
                     .collect();
                 vec![
                     text(s, "name").to_owned(),
-                    text(s, "last_seen").to_owned(),
+                    second(text(s, "last_seen")),
                     lag.map_or_else(|| "–".to_owned(), |l| format!("{l:.1} s")),
                     cell(s, "items"),
                     cell(s, "refused"),
@@ -113,12 +121,18 @@ fn told(answer: &Json) -> String {
                 writeln!(out, "  {}: would give {} ({})", text(s, "name"), gives.join(", "), text(s, "page"));
         }
     }
-    section(&mut out, "Coverage", list(answer, "coverage").iter().map(|c| text(c, "text").to_owned()));
+    // What is whole says little more than that.
+    let whole = |c: &&Json| c.get("whole").is_some() && c.get("part") == c.get("whole");
+    let (complete, gaps): (Vec<&Json>, Vec<&Json>) = list(answer, "coverage").iter().partition(whole);
+    section(&mut out, "Coverage", gaps.iter().map(|c| text(c, "text").to_owned()));
+    if !complete.is_empty() {
+        let _ = writeln!(out, "  and {} more that are whole (--json lists them)", complete.len());
+    }
     let questions = list(answer, "questions");
     let of = |state: &str| questions.iter().filter(|q| text(q, "state") == state).count();
     let _ = writeln!(
         out,
-        "\nQuestions: {} of {} can be answered, {} wait until something happens, {} lack a source",
+        "\nQuestions: {} of {} can be answered; waiting until something happens: {}; lacking a source: {}",
         of("answerable"),
         questions.len(),
         of("waits"),
@@ -152,23 +166,28 @@ mod tests {
     fn what_is_silent_and_what_a_question_lacks_is_told_in_words() {
         let answer = json!({
             "sources": [
-                {"name": "otlp", "last_seen": "2026-11-24T12:00:00Z", "lag_seconds": 1.44, "items": 10, "refused": 2,
+                {"name": "otlp", "last_seen": "2026-11-24T12:00:00.25Z", "lag_seconds": 1.44, "items": 10, "refused": 2,
                  "reasons": [{"reason": "no key", "items": 2, "detail": "x"}]},
                 {"name": "flags", "last_seen": null, "page": "docs/connect.md#feeds",
                  "mapping": [{"classes": [{"name": "FlagChange", "count": 0}, {"name": "Flag", "count": 0}]}]},
             ],
-            "coverage": [{"text": "91 % of instances have a host (-runs_on->): 91 of 100", "share": 0.91}],
+            "coverage": [
+                {"text": "91 % of instances have a host (-runs_on->): 91 of 100", "share": 0.91, "part": 91, "whole": 100},
+                {"text": "100 % of hosts have a zone (-in_zone->): 9 of 9", "share": 1.0, "part": 9, "whole": 9},
+            ],
             "questions": [
                 {"name": "q1", "ask": "Why?", "state": "answerable", "missing": []},
                 {"name": "q2", "ask": "Which flag?", "state": "lacks", "missing": [{"text": "no Flag was seen yet"}]},
             ],
         });
         let printed = told(&answer);
+        assert!(!printed.contains("hosts have a zone"), "what is whole is only counted: {printed}");
         for wanted in [
+            "and 1 more that are whole",
             "otlp    2026-11-24T12:00:00Z  1.4 s  10     2        2 × no key",
             "flags: would give Flag, FlagChange (docs/connect.md#feeds)",
             "91 % of instances have a host",
-            "1 of 2 can be answered, 0 wait until something happens, 1 lack a source",
+            "1 of 2 can be answered; waiting until something happens: 0; lacking a source: 1",
             "q2 Which flag?\n      no Flag was seen yet",
         ] {
             assert!(printed.contains(wanted), "{wanted} is missing in\n{printed}");

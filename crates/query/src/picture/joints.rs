@@ -5,9 +5,10 @@ use super::{Census, JOINTS};
 use graph::End;
 use ontology::model::Grain;
 use ontology::paths::Repeat;
+use ontology::rules::{Conclusion, Keep};
 use ontology::{ClassId, Ontology};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How complete one joint is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -87,6 +88,16 @@ fn root(o: &Ontology, class: ClassId) -> ClassId {
 }
 
 impl Joint {
+    /// Whether it says something of the sources: not what is written here, and not what is concluded only when it is asked for.
+    pub(crate) fn told(&self, o: &Ontology, census: &Census, own: &BTreeSet<ClassId>) -> bool {
+        let End { relation, class, other, .. } = self.end;
+        let asked = o.rules.rules.iter().any(|rule| {
+            let concludes = matches!(&rule.head, Conclusion::Relation(head, ..) if *head == relation);
+            concludes && rule.keep == Keep::Asked
+        });
+        !own.contains(&class) && !own.contains(&other) && (!asked || census.of_relation(o, relation) > 0)
+    }
+
     /// How complete it is; nothing when there are no such things.
     pub(crate) fn cover(&self, o: &Ontology, census: &Census, part: u64) -> Option<Cover> {
         let End { relation, back, class, other } = self.end;
@@ -94,10 +105,16 @@ impl Joint {
         if whole == 0 {
             return None;
         }
+        let anything = root(o, other) == other;
         let (class, other, relation) = (o.class_name(class), o.class_name(other), o.relation_name(relation));
         let arrow = if back { format!("<-{relation}-") } else { format!("-{relation}->") };
-        let have =
-            if class == other { format!("another {}", super::words::words(other)) } else { one(other) };
+        let have = if anything {
+            "something".to_owned()
+        } else if class == other {
+            format!("another {}", super::words::words(other))
+        } else {
+            one(other)
+        };
         Some(Cover {
             text: sentence(part, whole, &format!("of {} have {have} ({arrow})", plural(class))),
             share: share(part, whole),

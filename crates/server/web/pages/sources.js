@@ -71,9 +71,7 @@ const Questions = ({ all }) => {
 
 const Coverage = ({ all }) => {
   const [whole, set] = useState(false);
-  // What has gaps first; what is wholly there, or not there at all, says little more than that.
-  const rank = (c) => (c.whole === undefined ? 0 : c.share >= 1 ? 3 : c.share <= 0 ? 2 : 1);
-  const sorted = [...all].sort((a, b) => rank(a) - rank(b) || a.share - b.share);
-  const shown = whole ? sorted : sorted.slice(0, GAPS);
-  return html`<${Section} id="coverage" title="Coverage" note="how much of what should be known is known">${all.length ? html`<ul class="meters">${shown.map((c) => html`<li title=${c.questions?.length ? `on the path of ${c.questions.join(", ")}` : ""}><span class="wide">${c.text}</span><${Bar} share=${c.share} tone=${c.share >= 0.9 ? "good" : c.share <= 0 ? "warn" : "ink"} label=${c.text} /></li>`)}</ul>${sorted.length > GAPS && html`<p class="more-rows"><button type="button" class="small" aria-expanded=${whole} onClick=${() => set(!whole)}>${whole ? "Only the gaps" : `All ${sorted.length}`}</button></p>`}` : html`<${Empty}>Nothing to measure yet.<//>`}<//>`;
+  const gaps = all.filter((c) => c.whole === undefined || c.share < 1).slice(0, GAPS);
+  const shown = whole ? all : gaps;
+  return html`<${Section} id="coverage" title="Coverage" note="how much of what should be known is known">${all.length ? html`<ul class="meters">${shown.map((c) => html`<li title=${c.questions?.length ? `on the path of ${c.questions.join(", ")}` : ""}><span class="wide">${c.text}</span><${Bar} share=${c.share} tone=${c.share >= 0.9 ? "good" : c.share <= 0 ? "warn" : "ink"} label=${c.text} /></li>`)}</ul>${all.length > gaps.length && html`<p class="more-rows"><button type="button" class="small" aria-expanded=${whole} onClick=${() => set(!whole)}>${whole ? "Only the gaps" : `All ${all.length}`}</button></p>`}` : html`<${Empty}>Nothing to measure yet.<//>`}<//>`;
 };

@@ -95,7 +95,7 @@ const Chip = ({ c, said, away, chosen, stop, choose, pointed }) => useMemo(() =>
   const never = !cls.count;
   const under = said?.text || (never ? "never seen" : `${f.number(cls.count)} seen`);
   const press = (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(c.id); } };
-  const cut = under.length > 18 ? `${under.slice(0, 17)}…` : under;
+  const cut = under.length > 17 ? `${under.slice(0, 15)}…` : under;
   return html`<g class=${`chip-class ${never ? "never" : ""} ${chosen ? "chosen" : ""} ${away ? "away" : ""} ${said?.tone ?? ""}`} transform=${`translate(${c.x} ${c.y})`} onClick=${() => choose(c.id)} onPointerEnter=${() => pointed(c.id)} onPointerLeave=${() => pointed(null)}>
     <title>${cls.name}${cls.doc ? `: ${cls.doc}` : ""}${said?.text ? ` (${said.text})` : ""}</title>
     <g data-id=${c.id} class="press" tabindex=${stop ? 0 : -1} role="button" aria-pressed=${chosen} aria-label=${`${cls.name}, ${under}`} onKeyDown=${press} onFocus=${() => pointed(c.id)} onBlur=${() => pointed(null)}>
