@@ -5,7 +5,7 @@
 //! are history, and were not all kept.
 
 use crate::view::View;
-use graph::{Direction, EdgeId, Graph, NodeId};
+use graph::{Direction, EdgeId, Graph, NodeId, Runs};
 use ontology::model::Grain;
 use ontology::{Minute, RelationId, Time};
 use std::collections::BTreeMap;
@@ -82,11 +82,17 @@ impl<'a> Moment<'a> {
         let minute = self.at.minute();
         let class = self.graph.node(node).and_then(|n| self.graph.ontology().classes.get(n.class.index()));
         let sampled = class.is_some_and(|c| c.grain == Grain::Sampled);
-        self.graph.members(node).into_iter().filter_map(|m| self.graph.member(m)).any(|n| {
+        let members: Vec<NodeId> = self.graph.members(node);
+        let seen = || members.iter().filter_map(|m| self.graph.member(*m)).map(|n| &n.seen);
+        if seen().all(Runs::is_empty) {
+            // Nobody saw the thing itself: it was there while something was said to relate to it.
+            return self.graph.hops(node).iter().any(|h| self.graph.told_at(h.edge, self.at));
+        }
+        seen().any(|s| {
             if sampled {
-                n.seen.at(minute, SAMPLED_MINUTES).is_some()
+                s.at(minute, SAMPLED_MINUTES).is_some()
             } else {
-                n.seen.first().is_some_and(|f| f <= minute)
+                s.first().is_some_and(|f| f <= minute)
             }
         })
     }

@@ -249,7 +249,7 @@ impl<'a> Walk<'a> {
         let later = |a: &(NodeId, _, BTreeSet<NodeId>, Option<ontology::Minute>)| {
             let siblings =
                 told.iter().filter(|b| b.1 == a.1 && (shared.is_empty() || !b.2.is_disjoint(&a.2)));
-            siblings.into_iter().any(|b| b.3 > a.3)
+            siblings.into_iter().any(|b| b.3.zip(a.3).is_some_and(|(b, a)| b > a))
         };
         told.iter().filter(|a| !later(a)).map(|a| a.0).collect()
     }

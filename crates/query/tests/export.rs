@@ -88,13 +88,13 @@ fn what_was_told_and_what_follows_from_it_are_told_apart() {
         ",
         1,
         r#"
-        Operation get name "get"
-        Operation get operation_of Service ratings
-        Operation get type Operation
-        Operation home calls Operation get
-        Operation home name "home"
-        Operation home operation_of Service gateway
-        Operation home type Operation
+        Operation gateway/home calls Operation ratings/get
+        Operation gateway/home name "home"
+        Operation gateway/home operation_of Service gateway
+        Operation gateway/home type Operation
+        Operation ratings/get name "get"
+        Operation ratings/get operation_of Service ratings
+        Operation ratings/get type Operation
         Service gateway depends_on Service ratings (derived)
         Service gateway name "gateway"
         Service gateway type Service
@@ -121,7 +121,7 @@ fn a_moment_has_one_target_where_there_is_one_at_a_time_and_nothing_of_later() {
 
 #[test]
 fn what_is_sampled_is_there_while_it_goes_on() {
-    let graph = world("0: Interaction x -of_view-> View lolomo");
+    let graph = world("0: Interaction x\n0: View lolomo\n0: Interaction x -of_view-> View lolomo");
     let classes = |m: i64| facts(&graph, m).into_iter().filter(|l| l.ends_with(" type Interaction")).count();
     assert_eq!((classes(5), classes(30)), (1, 0));
     let moment = Moment::of(&View { graph: &graph, as_of: minute(30) });
@@ -203,6 +203,7 @@ fn it_is_written_as_it_is_found_and_stops_when_its_reader_goes() {
 }
 
 const WORLD: &str = "
+    0: View lolomo
     0: Interaction x -of_view-> View lolomo
     0: Interaction x -called-> Operation home
     0: Operation home -operation_of-> Service gateway
@@ -213,6 +214,7 @@ const WORLD: &str = "
     1: ConfigChange c started_at=1
     5: Alert a -about-> Service gateway
     5: Alert a started_at=5
+    200: Operation home -calls-> Operation get
     200: Alert b -about-> Service gateway
     200: Alert b started_at=200
 ";
