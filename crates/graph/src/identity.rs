@@ -66,8 +66,10 @@ impl Graph {
     pub fn stand_ins(&self, class: Option<ClassId>) -> Vec<(NodeId, Vec<NodeId>)> {
         let of_class =
             |n: &NodeId| class.is_none_or(|c| self.raw(*n).is_some_and(|f| self.ontology.is_a(f.class, c)));
-        let owned =
-            |n: NodeId| self.raw(n).map(|f| f.owners.clone()).filter(|o| !o.is_empty()).map(|o| (n, o));
+        let owned = |n: NodeId| {
+            let found = self.raw(n).filter(|f| f.sources != 0 && !f.owners.is_empty())?;
+            Some((n, found.owners.clone()))
+        };
         (0..).map(NodeId).take(self.nodes.len()).filter(of_class).filter_map(owned).collect()
     }
 

@@ -90,9 +90,7 @@ impl Graph {
         let mut found: Vec<NodeId> = Vec::new();
         for (c, nodes) in &self.by_class {
             if self.ontology.is_a(*c, class) {
-                found.extend(
-                    nodes.iter().copied().filter(|n| self.stands(*n)),
-                );
+                found.extend(nodes.iter().copied().filter(|n| self.stands(*n)));
             }
         }
         let mut named: Vec<(String, u128, NodeId)> =

@@ -167,7 +167,10 @@ fn what_is_written_here_is_waited_for_and_what_nothing_gives_is_said() {
     assert_eq!((waits.state, waits.missing.len()), (State::Waits, 1));
     let lacks = question(&picture, "t4");
     assert_eq!(lacks.state, State::Lacks);
-    assert_eq!(lacks.missing[0].text, "no Slo was seen yet; alertmanager, grafana and openslo.slo give it (feeds.md)");
+    assert_eq!(
+        lacks.missing[0].text,
+        "no Slo was seen yet; alertmanager, grafana and openslo.slo give it (feeds.md)"
+    );
 }
 
 #[test]
