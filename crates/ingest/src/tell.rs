@@ -123,7 +123,7 @@ fn measure(
         match observed {
             Ok(Some(value)) => {
                 let seed = origin.id ^ u64::from(subject.index);
-                let id = ItemId(xxh3_64_with_seed(measure.name.as_bytes(), seed));
+                let id = ItemId(xxh3_64_with_seed(measure.original().as_bytes(), seed));
                 let cohort = scenes.cohort(number, subject.node, draw);
                 let measure = rule.measure;
                 draw.facts.push(Fact::Sample { id, measure, subject: subject.node, cohort, at, value });

@@ -7,6 +7,7 @@
 
 pub mod actions;
 mod compile;
+pub mod diff;
 pub mod expr;
 pub mod fact;
 mod functions;
@@ -28,6 +29,7 @@ pub mod unit;
 pub mod value;
 mod yaml;
 
+pub use diff::diff;
 pub use expr::{Context, Expr, FieldId, Fields, Hasher, Record};
 pub use fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, Refused, Side, Step};
 pub use functions::Func;
