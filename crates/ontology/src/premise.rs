@@ -336,7 +336,7 @@ fn contradict(a: &Premise, b: &Premise) -> bool {
             let apart = match (test, test2) {
                 (Compare::In(x), Compare::In(y)) => !x.iter().any(|w| y.contains(w)),
                 (Compare::In(x), Compare::Differs(y)) | (Compare::Differs(y), Compare::In(x)) => {
-                    x == &[y.clone()]
+                    x.as_slice() == std::slice::from_ref(y)
                 }
                 (Compare::Than(o, x), Compare::Than(p, y)) => match (o.chars().next(), p.chars().next()) {
                     (Some('<'), Some('>')) => x < y || (x == y && !(*o == "<=" && *p == ">=")),

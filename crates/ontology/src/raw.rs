@@ -75,7 +75,7 @@ pub(crate) struct Renamed {
 #[expect(dead_code, reason = "the schema of an entry; the loader reads the one or the other")]
 pub(crate) enum MeasureOrName {
     /// A new measure.
-    New(Measure),
+    New(Box<Measure>),
     /// Another name.
     Name(Renamed),
 }

@@ -92,7 +92,7 @@ pub(crate) fn parse(text: &str, file: u16, report: &mut Report) -> Option<Node> 
         if tabs.is_empty() {
             let tabbed =
                 |l: &&str| l.get(..indent(l)).is_some_and(|m| m.contains('\t')) && !l.trim().is_empty();
-            tabs = (0..lines.len()).filter(|i| lines.get(*i).is_some_and(|l| tabbed(&l))).collect();
+            tabs = (0..lines.len()).filter(|i| lines.get(*i).is_some_and(tabbed)).collect();
             for number in &tabs {
                 let Some(line) = lines.get_mut(*number) else { continue };
                 let message = "a tab stands before this; YAML indents with spaces only";
