@@ -421,7 +421,7 @@ pub enum OntologyCommand {
     Diff {
         /// The folders of the older and the newer one; each extends the built-in ontology.
         #[arg(num_args = 2, value_names = ["OLD_DIR", "NEW_DIR"])]
-        folders: Vec<PathBuf>,
+        sides: Vec<PathBuf>,
         /// Ontology.
         #[command(flatten)]
         ontology: OntologyFrom,

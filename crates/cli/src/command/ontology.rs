@@ -69,7 +69,7 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
             }
             Ok(Exit::Done)
         }
-        OntologyCommand::Diff { folders, ontology, json } => diff(&folders, &ontology, json),
+        OntologyCommand::Diff { sides, ontology, json } => diff(&sides, &ontology, json),
         OntologyCommand::Schema { kind } => {
             let schema = ontology::json_schema(&kind).ok_or_else(|| {
                 anyhow::anyhow!(
