@@ -172,7 +172,7 @@ fn measure(
                     .map_or(0, |k| k.hash);
                 #[expect(clippy::cast_possible_truncation, reason = "half of a hash is one too")]
                 let seed = origin.id ^ u64::from(subject.index) ^ key as u64;
-                let id = ItemId(xxh3_64_with_seed(measure.name.as_bytes(), seed));
+                let id = ItemId(xxh3_64_with_seed(measure.original().as_bytes(), seed));
                 let cohort = scenes.cohort(number, subject.node, draw);
                 let measure = rule.measure;
                 draw.facts.push(Fact::Sample { id, measure, subject: subject.node, cohort, at, value });

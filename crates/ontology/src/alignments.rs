@@ -11,7 +11,8 @@ const IRI: &str = "iri";
 /// Resolves alignments: ours are classes, relations and attributes; theirs are taken as written.
 pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
     for (vocabulary, ours, theirs) in all.alignments.iter().filter(|(_, ours, _)| ours.value == IRI) {
-        let Some(iri) = theirs.first().filter(|w| theirs.len() == 1 && NamedNode::new(w.as_str()).is_ok())
+        let Some(iri) =
+            theirs.first().filter(|w| theirs.len() == 1 && NamedNode::new(w.value.as_str()).is_ok())
         else {
             let hint = "write what the vocabulary's words begin with, such as \"http://www.w3.org/ns/prov#\"";
             report.add(ours.at, &ours.value, "this is not the IRI of a vocabulary", hint);
