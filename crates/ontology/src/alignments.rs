@@ -30,7 +30,7 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
             let classes_and_relations = o.class_by_name.keys().chain(o.relation_by_name.keys());
             let known = classes_and_relations.chain(o.attrs.iter().map(|a| &a.name)).map(String::as_str);
             let message = "no class, relation or attribute has this name";
-            report.add(ours.at, &ours.value, message, meant(&ours.value, known));
+            report.unknown(ours.at, &ours.value, message, meant(&ours.value, known));
         }
         if let Some(iri) = o.vocabularies.get(&vocabulary.value) {
             for word in theirs.iter().filter(|w| NamedNode::new(format!("{iri}{}", w.value)).is_err()) {
