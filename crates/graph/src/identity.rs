@@ -5,7 +5,7 @@
 //! by itself. All of this is looked up when read, so the order in which records came does not matter.
 
 use crate::topology::{Graph, NodeId};
-use ontology::Value;
+use ontology::{Key, Value};
 use ontology::model::KeyPart;
 
 /// Weaker keys may lead to stand-ins of still weaker ones; no ontology needs more steps than this.
@@ -57,6 +57,11 @@ impl Graph {
         let high = u64::from_str_radix(id, 16).ok()?;
         // Ids are the upper half of the key: few enough nodes per lookup that a scan of keys is not worth an index of its own.
         self.by_key.iter().find(|(k, _)| (**k >> 64) as u64 == high).map(|(_, n)| self.resolve(*n))
+    }
+
+    /// The node that a key leads to, if a record had it.
+    pub fn node_of_key(&self, key: &Key) -> Option<NodeId> {
+        self.by_key.get(&key.hash).map(|n| self.resolve(*n))
     }
 
     /// What people call it: the parts of its key, outermost first, joined by `/`

@@ -43,6 +43,7 @@ mod zipkin;
 mod zipkin_proto;
 
 pub use describe::describe;
+pub use hash::concealed;
 pub use elastic::{BulkItem, bulk_items};
 pub use refusal::{IN_PART, NOT_MAPPED, is_senders_fault};
 pub use remote_write::{Written, written};
