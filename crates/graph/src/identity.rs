@@ -5,8 +5,8 @@
 //! by itself. All of this is looked up when read, so the order in which records came does not matter.
 
 use crate::topology::{Graph, NodeId};
-use ontology::{Key, Value};
 use ontology::model::KeyPart;
+use ontology::{Key, Value};
 
 /// Weaker keys may lead to stand-ins of still weaker ones; no ontology needs more steps than this.
 const STEPS: usize = 6;

@@ -421,12 +421,12 @@ fn access_logs_become_operations_wherever_they_come_from() {
     has(
         &batch,
         &[
-            "Operation(GET /users/{id}/cart) -operation_of-> Service(nginx)",
-            "operation.latency = 250 on Operation(GET /users/{id}/cart) by [Host(web-1) Instance(nginx/web-1) Service(nginx)]",
-            "operation.errors = true on Operation(GET /users/{id}/cart)",
+            "Operation(/users/{id}/cart) -operation_of-> Service(nginx)",
+            "operation.latency = 250 on Operation(/users/{id}/cart) by [Host(web-1) Instance(nginx/web-1) Service(nginx)]",
+            "operation.errors = true on Operation(/users/{id}/cart)",
             "Service(nginx) -depends_on-> Service(cart)",
-            "operation.latency = 1 on Operation(GET (no such path))",
-            "operation.errors = false on Operation(GET (no such path))",
+            "operation.latency = 1 on Operation((no such path))",
+            "operation.errors = false on Operation((no such path))",
         ],
     );
     lacks(&batch, "wp-admin");
@@ -439,8 +439,8 @@ fn access_logs_become_operations_wherever_they_come_from() {
     has(
         &batch,
         &[
-            "operation.latency = 12 on Operation(POST /orders/{id})",
-            "operation.errors = true on Operation(POST /orders/{id})",
+            "operation.latency = 12 on Operation(/orders/{id})",
+            "operation.errors = true on Operation(/orders/{id})",
             "Service(edge) -depends_on-> Service(cart)",
             "error.occurrences = 1× on ErrorKind(envoy UF)",
         ],
@@ -459,7 +459,7 @@ fn access_logs_become_operations_wherever_they_come_from() {
     let batch = read(Wire::LogsJson, body.to_string());
     has(
         &batch,
-        &["operation.latency = 2 on Operation(GET /a)", "Operation(GET /a) -operation_of-> Service(edge)"],
+        &["operation.latency = 2 on Operation(/a)", "Operation(/a) -operation_of-> Service(edge)"],
     );
 }
 
@@ -525,8 +525,8 @@ fn documents_for_elasticsearch_become_what_their_common_schema_says() {
             "Instance(cart-1) -runs_on-> Host(web-1)",
             "instance.log_errors = true on Instance(cart-1)",
             "error.occurrences = 1× on ErrorKind(shop.Cart no stock for item <*>)",
-            "operation.latency = 3 on Operation(GET /a/{id})",
-            "operation.errors = true on Operation(GET /a/{id})",
+            "operation.latency = 3 on Operation(/a/{id})",
+            "operation.errors = true on Operation(/a/{id})",
             "error.occurrences = 1× on ErrorKind(Timeout at a.b)",
         ],
     );

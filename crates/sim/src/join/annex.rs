@@ -63,8 +63,11 @@ fn pods(script: &Script) -> Vec<Pod> {
     let mut all = Vec::new();
     for (service, row) in SERVICES.iter().enumerate() {
         for region in PLACES {
-            let lives =
-                if row.2 == "StatefulSet" { vec![(start, middle), (middle, end)] } else { vec![(start, end)] };
+            let lives = if row.2 == "StatefulSet" {
+                vec![(start, middle), (middle, end)]
+            } else {
+                vec![(start, end)]
+            };
             for (life, (from_ns, until_ns)) in lives.into_iter().enumerate() {
                 let id = identity(script.plan.seed, "annex pod", (service * 100 + region * 10 + life) as u64);
                 let name = if row.2 == "StatefulSet" {
@@ -100,7 +103,12 @@ pub(crate) fn told(company: &Company, script: &Script, reality: &mut Reality, le
             }));
         }
         items.extend(pods.iter().filter(|p| p.region == region && p.from_ns == start).map(object));
-        letters.push(around(start + 2, "kubernetes", &json!({"kind": "List", "items": items}), cluster(company, region)));
+        letters.push(around(
+            start + 2,
+            "kubernetes",
+            &json!({"kind": "List", "items": items}),
+            cluster(company, region),
+        ));
     }
     for pod in &pods {
         if pod.from_ns > start {
@@ -158,7 +166,10 @@ fn names(script: &Script, pods: &[Pod], letters: &mut Vec<Letter>) {
             "alertname": "KubePodCrashLooping", "cluster": cluster, "namespace": namespace, "pod": pod.name, "container": container, "uid": pod.uid,
         });
         alerts.push(alert(labels, 1 + number as u64));
-        alerts.push(alert(json!({"alertname": "NodeNotReady", "cluster": cluster, "node": NODE}), 100 + number as u64));
+        alerts.push(alert(
+            json!({"alertname": "NodeNotReady", "cluster": cluster, "node": NODE}),
+            100 + number as u64,
+        ));
     }
     letters.push(feed(at, "alertmanager", &json!({"version": "4", "status": "firing", "alerts": alerts})));
 }
@@ -169,14 +180,26 @@ fn real(company: &Company, pods: &[Pod], seed: u64, reality: &mut Reality) {
         reality.told(within, "kubernetes", "uid", &cluster_uid(company, region));
         let host = reality.thing("Host", format!("{NODE} in {}", REGIONS[region].1));
         let (id, uid) = (host_id(seed, region), node_uid(seed, region));
-        for (attr, value) in [("host_id", id.as_str()), ("node_uid", &uid), ("node", NODE), ("name", NODE), ("cluster", REGIONS[region].1)] {
+        for (attr, value) in [
+            ("host_id", id.as_str()),
+            ("node_uid", &uid),
+            ("node", NODE),
+            ("name", NODE),
+            ("cluster", REGIONS[region].1),
+        ] {
             reality.told(host, "kubernetes", attr, value);
         }
         reality.within(host, "in_cluster", within);
         for (service, (namespace, name, kind, _)) in SERVICES.iter().enumerate() {
             let thing = reality.thing("Workload", format!("{namespace}/{name} in {}", REGIONS[region].1));
             let uid = workload_uid(seed, service, region);
-            for (attr, value) in [("uid", uid.as_str()), ("namespace", namespace), ("kind", kind), ("name", name), ("cluster", REGIONS[region].1)] {
+            for (attr, value) in [
+                ("uid", uid.as_str()),
+                ("namespace", namespace),
+                ("kind", kind),
+                ("name", name),
+                ("cluster", REGIONS[region].1),
+            ] {
                 reality.told(thing, "kubernetes", attr, value);
             }
             reality.within(thing, "in_cluster", within);
@@ -192,9 +215,13 @@ fn real(company: &Company, pods: &[Pod], seed: u64, reality: &mut Reality) {
         let (namespace, container, ..) = SERVICES[pod.service];
         for container in [container, "envoy"] {
             let thing = reality.thing("Instance", format!("{} {container}", pod.uid));
-            for (attr, value) in
-                [("pod_uid", pod.uid.as_str()), ("container", container), ("namespace", namespace), ("pod", &pod.name), ("cluster", REGIONS[pod.region].1)]
-            {
+            for (attr, value) in [
+                ("pod_uid", pod.uid.as_str()),
+                ("container", container),
+                ("namespace", namespace),
+                ("pod", &pod.name),
+                ("cluster", REGIONS[pod.region].1),
+            ] {
                 reality.told(thing, "kubernetes", attr, value);
             }
             if container != "envoy" {
@@ -247,7 +274,8 @@ fn object(pod: &Pod) -> Value {
 fn series(pods: &[&Pod], region: usize, at: i64) -> WriteRequest {
     let mut request = WriteRequest::default();
     let cluster = REGIONS[region].1;
-    let labels = [("cluster", cluster), ("node", NODE), ("instance", "10.0.0.1:9100"), ("job", "node-exporter")];
+    let labels =
+        [("cluster", cluster), ("node", NODE), ("instance", "10.0.0.1:9100"), ("job", "node-exporter")];
     request.add("node_load1", &labels, 1.5, at);
     for (namespace, name, kind, _) in SERVICES.iter().filter(|s| s.2 == "Deployment") {
         debug_assert_eq!(*kind, "Deployment");
@@ -259,9 +287,14 @@ fn series(pods: &[&Pod], region: usize, at: i64) -> WriteRequest {
         let group = format!("/kubepods/burstable/pod{}/{:016x}", pod.uid, identity(0, &pod.uid, 0));
         for container in [name, "envoy"] {
             let labels = [
-                ("cluster", cluster), ("namespace", namespace), ("pod", pod.name.as_str()), ("container", container), ("node", NODE),
+                ("cluster", cluster),
+                ("namespace", namespace),
+                ("pod", pod.name.as_str()),
+                ("container", container),
+                ("node", NODE),
             ];
-            let state: Vec<(&str, &str)> = labels.iter().copied().chain([("uid", pod.uid.as_str())]).collect();
+            let state: Vec<(&str, &str)> =
+                labels.iter().copied().chain([("uid", pod.uid.as_str())]).collect();
             request.add("kube_pod_container_status_restarts_total", &state, 1.0, at);
             let used: Vec<(&str, &str)> = labels.iter().copied().chain([("id", group.as_str())]).collect();
             request.add("container_cpu_usage_seconds_total", &used, (at / MINUTE) as f64, at);
@@ -306,7 +339,8 @@ fn traces(company: &Company, seed: u64, pods: &[&Pod], region: usize, at: i64) -
         let trace_id = trace(namespace);
         let own = identity(at as u64, &pod.uid, 0);
         let outer = |service: &str| {
-            let caller = pods.iter().find(|p| SERVICES[p.service].0 == namespace && SERVICES[p.service].1 == service);
+            let caller =
+                pods.iter().find(|p| SERVICES[p.service].0 == namespace && SERVICES[p.service].1 == service);
             caller.map_or_else(Vec::new, |p| identity(at as u64, &p.uid, 0).to_be_bytes().to_vec())
         };
         let attributes: Vec<KeyValue> = if name == "ledger" {
@@ -327,8 +361,17 @@ fn traces(company: &Company, seed: u64, pods: &[&Pod], region: usize, at: i64) -
         };
         let resource = resource(company, seed, pod);
         debug_assert!(!get(&resource.attributes, "k8s.pod.uid").is_empty());
-        let scope_spans = vec![ScopeSpans { scope: Some(scope("annex")), spans: vec![span], ..ScopeSpans::default() }];
-        resource_spans.push(ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() });
+        let scope_spans =
+            vec![ScopeSpans { scope: Some(scope("annex")), spans: vec![span], ..ScopeSpans::default() }];
+        resource_spans.push(ResourceSpans {
+            resource: Some(resource),
+            scope_spans,
+            ..ResourceSpans::default()
+        });
     }
-    Letter { at_ns: at, form: Form::Traces, body: ExportTraceServiceRequest { resource_spans }.encode_to_vec() }
+    Letter {
+        at_ns: at,
+        form: Form::Traces,
+        body: ExportTraceServiceRequest { resource_spans }.encode_to_vec(),
+    }
 }

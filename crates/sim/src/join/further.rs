@@ -42,8 +42,11 @@ pub(crate) struct Here {
 
 /// The deployment of a service to a region, if there is one.
 pub(crate) fn deployment_here(script: &Script, service: usize, region: usize) -> Option<Here> {
-    let (index, d) =
-        script.deployments.iter().enumerate().find(|(_, d)| d.service == service && d.regions.contains(&region))?;
+    let (index, d) = script
+        .deployments
+        .iter()
+        .enumerate()
+        .find(|(_, d)| d.service == service && d.regions.contains(&region))?;
     Some(Here { id: format!("{}@{}", d.id, REGIONS[region].1), at_ns: d.at_ns, says_id: index % 3 == 0 })
 }
 
@@ -57,7 +60,8 @@ pub(crate) fn instance(
     generation: u64,
 ) {
     let r = attributes(company, script, slot, generation);
-    let thing = reality.thing("Instance", format!("{} in {}", get(&r, "k8s.pod.name"), get(&r, "k8s.cluster.name")));
+    let thing =
+        reality.thing("Instance", format!("{} in {}", get(&r, "k8s.pod.name"), get(&r, "k8s.cluster.name")));
     let (service, ..) = Company::of_slot(slot);
     if !spoken_by_zipkin(service) {
         reality.told(thing, "otlp", "instance_id", get(&r, "service.instance.id"));
@@ -104,7 +108,9 @@ pub(crate) fn company(reality: &mut Reality, company: &Company, script: &Script)
     }
     for host in &company.hosts {
         let thing = reality.thing("Host", host.name.clone());
-        for (attr, value) in [("host_id", &host.name), ("node", &host.name), ("name", &host.name), ("node_uid", &host.uid)] {
+        for (attr, value) in
+            [("host_id", &host.name), ("node", &host.name), ("name", &host.name), ("node_uid", &host.uid)]
+        {
             reality.told(thing, "otlp", attr, value);
         }
         reality.told(thing, "prometheus", "cluster", REGIONS[host.region].1);
@@ -119,7 +125,9 @@ pub(crate) fn company(reality: &mut Reality, company: &Company, script: &Script)
         for (region, within) in clusters.iter().enumerate() {
             let uid = uuid(identity(company.seed, "workload", (service * REGIONS.len() + region) as u64));
             let thing = reality.thing("Workload", format!("{namespace}/{name} in {}", REGIONS[region].1));
-            for (attr, value) in [("uid", uid.as_str()), ("namespace", namespace), ("kind", "Deployment"), ("name", name)] {
+            for (attr, value) in
+                [("uid", uid.as_str()), ("namespace", namespace), ("kind", "Deployment"), ("name", name)]
+            {
                 reality.told(thing, "kubernetes", attr, value);
             }
             reality.told(thing, "prometheus", "cluster", REGIONS[region].1);
@@ -237,7 +245,11 @@ pub(crate) fn retold(
                 request.resource_spans.into_iter().partition(|r| not_on_otlp(r.resource.as_ref()));
             let spans: Vec<Value> = zipkin.iter().flat_map(zipkin_spans).collect();
             if !spans.is_empty() {
-                letters.push(Letter { at_ns, form: Form::Zipkin, body: json!(spans).to_string().into_bytes() });
+                letters.push(Letter {
+                    at_ns,
+                    form: Form::Zipkin,
+                    body: json!(spans).to_string().into_bytes(),
+                });
             }
             let streams: Vec<Value> = otlp.iter().filter_map(access_log).collect();
             if !streams.is_empty() {
@@ -248,7 +260,9 @@ pub(crate) fn retold(
             (Form::Traces, request.encode_to_vec())
         }
         Wire::Metrics => {
-            let Ok(mut request) = ExportMetricsServiceRequest::decode(payload.body.as_slice()) else { return };
+            let Ok(mut request) = ExportMetricsServiceRequest::decode(payload.body.as_slice()) else {
+                return;
+            };
             request.resource_metrics.retain(|r| !not_on_otlp(r.resource.as_ref()));
             (Form::Metrics, request.encode_to_vec())
         }
@@ -363,9 +377,7 @@ fn access_log(of: &ResourceSpans) -> Option<Value> {
 
 /// What the page itself says of a view.
 fn beacon(at_ns: i64, r: &[KeyValue], view: &str) -> Letter {
-    let metric = |name: &str, value: f64| {
-        json!({"name": name, "value": value, "delta": value, "id": format!("v5-{}", at_ns / SECOND), "rating": "good", "navigationType": "navigate"})
-    };
+    let metric = |name: &str, value: f64| json!({"name": name, "value": value, "delta": value, "id": format!("v5-{}", at_ns / SECOND), "rating": "good", "navigationType": "navigate"});
     let document = json!({
         "app": get(r, "e2e.app.name"), "version": get(r, "service.version"), "session": get(r, "session.id"), "view": view,
         "metrics": [metric("LCP", 1200.0), metric("CLS", 0.02)],
@@ -376,7 +388,8 @@ fn beacon(at_ns: i64, r: &[KeyValue], view: &str) -> Letter {
 /// Every other switching is told by Unleash itself.
 fn switched(document: Value, at_ns: i64, script: &Script, reality: &mut Reality) -> Letter {
     let id = document["id"].as_str().unwrap_or_default().to_owned();
-    let by_unleash = script.switchings.iter().position(|s| FLAGS[s.flag] == document["featureName"]) == Some(1);
+    let by_unleash =
+        script.switchings.iter().position(|s| FLAGS[s.flag] == document["featureName"]) == Some(1);
     let shown = if by_unleash { format!("unleash/{id}") } else { id };
     let thing = reality.thing("FlagChange", shown.clone());
     let source = if by_unleash { "unleash" } else { "flags" };
@@ -466,7 +479,11 @@ fn alerts(company: &Company, script: &Script, letters: &mut Vec<Letter>) {
         }
     }
     letters.push(feed(at, "alertmanager", &json!({"version": "4", "status": "firing", "alerts": own})));
-    letters.push(feed(at, "grafana", &json!({"orgId": 1, "status": "firing", "groupKey": "{}", "alerts": grafana})));
+    letters.push(feed(
+        at,
+        "grafana",
+        &json!({"orgId": 1, "status": "firing", "groupKey": "{}", "alerts": grafana}),
+    ));
     let incident = json!({"event": {
         "event_type": "incident.triggered", "occurred_at": rfc3339(at),
         "data": {

@@ -57,8 +57,7 @@ fn pod(service: usize, r: &[KeyValue], change: Option<&str>, at_ns: i64) -> Valu
     metadata["uid"] = json!(get(r, "k8s.pod.uid"));
     metadata["creationTimestamp"] = json!(rfc3339(at_ns));
     metadata["labels"]["pod-template-hash"] = json!(hash);
-    metadata["ownerReferences"] =
-        json!([{"kind": "ReplicaSet", "name": format!("{}-{hash}", get(r, "k8s.deployment.name")), "controller": true}]);
+    metadata["ownerReferences"] = json!([{"kind": "ReplicaSet", "name": format!("{}-{hash}", get(r, "k8s.deployment.name")), "controller": true}]);
     pod["kind"] = json!("Pod");
     pod["spec"]["nodeName"] = json!(get(r, "k8s.node.name"));
     pod["status"] = json!({"phase": "Running", "containerStatuses": [{"name": get(r, "k8s.container.name"), "restartCount": 0}]});
@@ -119,7 +118,9 @@ pub(crate) fn cluster_uid(company: &Company, region: usize) -> String {
 pub(crate) fn told(company: &Company, script: &Script, reality: &mut Reality, letters: &mut Vec<Letter>) {
     let start = script.plan.start_ns;
     for region in 0..REGIONS.len() {
-        let mut items = vec![json!({"kind": "Namespace", "metadata": {"name": "kube-system", "uid": cluster_uid(company, region)}})];
+        let mut items = vec![
+            json!({"kind": "Namespace", "metadata": {"name": "kube-system", "uid": cluster_uid(company, region)}}),
+        ];
         let nodes = (0..company.hosts.len()).filter(|h| company.hosts[*h].region == region);
         items.extend(nodes.map(|h| node(company, h)));
         for service in 0..SERVICES.len() {
@@ -148,7 +149,8 @@ fn objects(
 ) {
     let start = script.plan.start_ns;
     let change = deployment_here(script, service, region);
-    let own = |generation: u64| change.as_ref().filter(|c| generation > 0 && c.says_id).map(|c| c.id.as_str());
+    let own =
+        |generation: u64| change.as_ref().filter(|c| generation > 0 && c.says_id).map(|c| c.id.as_str());
     let first = Company::slot(service, region, 0);
     let generation = script.generation(first, start);
     let r = attributes(company, script, first, generation);
@@ -175,8 +177,16 @@ fn objects(
             }
             let at = change.as_ref().map_or(start, |c| c.at_ns) + replica as i64;
             if replica == 0 {
-                letters.push(event("ADDED", replica_set(service, &r, generation + 1, own(generation), at), at));
-                letters.push(event("MODIFIED", workload(service, &r, generation + 1, own(generation), at), at + MINUTE));
+                letters.push(event(
+                    "ADDED",
+                    replica_set(service, &r, generation + 1, own(generation), at),
+                    at,
+                ));
+                letters.push(event(
+                    "MODIFIED",
+                    workload(service, &r, generation + 1, own(generation), at),
+                    at + MINUTE,
+                ));
             }
             let old = attributes(company, script, slot, generation - 1);
             letters.push(event("ADDED", pod(service, &r, own(generation), at), at + 1));
@@ -191,7 +201,12 @@ fn series(company: &Company, script: &Script, region: usize, at: i64) -> WriteRe
     let cluster = REGIONS[region].1;
     for (index, host) in company.hosts.iter().enumerate().filter(|(_, h)| h.region == region) {
         let address = format!("10.{region}.0.{index}:9100");
-        let labels = [("cluster", cluster), ("node", host.name.as_str()), ("instance", &address), ("job", "node-exporter")];
+        let labels = [
+            ("cluster", cluster),
+            ("node", host.name.as_str()),
+            ("instance", &address),
+            ("job", "node-exporter"),
+        ];
         request.add("node_load1", &labels, 2.5, at);
         request.add("node_memory_MemAvailable_bytes", &labels, 9e9, at);
     }
@@ -203,7 +218,8 @@ fn series(company: &Company, script: &Script, region: usize, at: i64) -> WriteRe
             let r = attributes(company, script, slot, script.generation(slot, at));
             let (pod, container) = (get(&r, "k8s.pod.name"), get(&r, "k8s.container.name"));
             let (uid, node) = (get(&r, "k8s.pod.uid"), get(&r, "k8s.node.name"));
-            let at_pod = [("cluster", cluster), ("namespace", namespace), ("pod", pod), ("container", container)];
+            let at_pod =
+                [("cluster", cluster), ("namespace", namespace), ("pod", pod), ("container", container)];
             let with = |more: &[(&'static str, &str)], name: &str, value: f64, request: &mut WriteRequest| {
                 let labels: Vec<(&str, &str)> = at_pod.iter().copied().chain(more.iter().copied()).collect();
                 request.add(name, &labels, value, at);

@@ -18,8 +18,7 @@ use crate::script::Script;
 use crate::stream::World;
 
 /// How much of a world is enough to meet every source and every app: some 300 sessions.
-pub const SCALE: Scale =
-    Scale { sessions_per_minute: 12.0, minutes: 24, onset_minute: 13, trace_share: 0.5 };
+pub const SCALE: Scale = Scale { sessions_per_minute: 12.0, minutes: 24, onset_minute: 13, trace_share: 0.5 };
 
 /// In which form a source speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]

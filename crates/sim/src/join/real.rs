@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A thing of the world: its place in [`Reality`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Thing(usize);
+pub(crate) struct Thing(usize);
 
 #[derive(Clone, Debug)]
 struct Real {
@@ -90,17 +90,18 @@ impl Reality {
         format!("{} {} ({})", real.class, real.name, told.join(", "))
     }
 
-    /// The things that a record can mean; `None` when it says nothing by which the class is told apart.
+    /// The things that a record can mean, none when it contradicts itself. `None` when it means nothing real: no value by which
+    /// the class is told apart is known, or one is not and the others fit several things.
     fn meant(&self, telling: &Telling) -> Option<BTreeSet<Thing>> {
         let mut fits: Option<BTreeSet<Thing>> = None;
+        let mut strange = false;
         for (attr, value) in &telling.attrs {
-            let Some((class, attr)) =
-                self.naming.iter().find(|(c, a)| *c == telling.class && *a == attr.as_str()).copied()
-            else {
+            let naming = self.naming.iter().find(|(c, a)| *c == telling.class && *a == attr.as_str());
+            let Some((class, attr)) = naming.copied() else { continue };
+            let Some(bearers) = self.bearers.get(&(class, attr, value.clone())) else {
+                strange = true;
                 continue;
             };
-            let none = BTreeSet::new();
-            let bearers = self.bearers.get(&(class, attr, value.clone())).unwrap_or(&none);
             fits = Some(match fits {
                 None => bearers.clone(),
                 Some(fits) => fits.intersection(bearers).copied().collect(),
@@ -114,7 +115,7 @@ impl Reality {
                 within.is_none_or(|w| others.contains(w))
             });
         }
-        Some(fits)
+        (!strange || fits.len() == 1).then_some(fits)
     }
 }
 
@@ -182,6 +183,25 @@ pub struct Scored {
     pub open: Vec<String>,
 }
 
+impl Scored {
+    /// Adds the figures of another world; its mistakes stay with it.
+    pub fn add(&mut self, other: &Scored) {
+        self.nodes += other.nodes;
+        self.wrong_merges += other.wrong_merges;
+        self.missed_merges += other.missed_merges;
+        self.unplaced += other.unplaced;
+        for (name, theirs) in &other.per_class {
+            let ours = self.per_class.entry(name.clone()).or_default();
+            ours.things += theirs.things;
+            ours.shown += theirs.shown;
+            ours.nodes += theirs.nodes;
+            ours.wrong_merges += theirs.wrong_merges;
+            ours.missed_merges += theirs.missed_merges;
+            ours.unplaced += theirs.unplaced;
+        }
+    }
+}
+
 /// Compares the nodes of a graph with what is. Nodes of classes that the truth says nothing of are left out.
 pub fn score(reality: &Reality, nodes: &[Shown]) -> Scored {
     let mut scored = Scored::default();
@@ -194,7 +214,7 @@ pub fn score(reality: &Reality, nodes: &[Shown]) -> Scored {
         scored.nodes += 1;
         class.nodes += 1;
         let said: Vec<BTreeSet<Thing>> = node.tellings.iter().filter_map(|t| reality.meant(t)).collect();
-        let mut known = said.iter().filter(|s| !s.is_empty());
+        let mut known = said.iter();
         let Some(first) = known.next() else {
             class.missed_merges += 1;
             scored.missed.push(format!("{} is no real thing: {}", label(node), tellings(node)));
@@ -305,7 +325,8 @@ mod tests {
         let nodes = [node("a", [both("u1", "i1"), both("u2", "i2")])];
         let scored = score(&reality(), &nodes);
         assert_eq!((scored.wrong_merges, scored.missed_merges), (1, 0), "{scored:?}");
-        let crossed = [node("a", [said("Instance", &[("pod_uid", "u1")]), said("Instance", &[("instance_id", "i2")])])];
+        let crossed =
+            [node("a", [said("Instance", &[("pod_uid", "u1")]), said("Instance", &[("instance_id", "i2")])])];
         assert_eq!(score(&reality(), &crossed).wrong_merges, 1);
     }
 

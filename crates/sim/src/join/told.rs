@@ -21,7 +21,12 @@ pub(crate) fn feed(at_ns: i64, name: &'static str, document: &Value) -> Letter {
 }
 
 /// The same, with what stands around its body.
-pub(crate) fn around(at_ns: i64, name: &'static str, document: &Value, by: Vec<(&'static str, String)>) -> Letter {
+pub(crate) fn around(
+    at_ns: i64,
+    name: &'static str,
+    document: &Value,
+    by: Vec<(&'static str, String)>,
+) -> Letter {
     Letter { at_ns, form: Form::Feed(name, by), body: document.to_string().into_bytes() }
 }
 
@@ -66,7 +71,8 @@ impl WriteRequest {
             .map(|(n, v)| Label { name: (*n).to_owned(), value: (*v).to_owned() })
             .collect();
         labels.sort_by(|a, b| a.name.cmp(&b.name));
-        self.series.push(TimeSeries { labels, samples: vec![Sample { value, timestamp: at_ns / 1_000_000 }] });
+        self.series
+            .push(TimeSeries { labels, samples: vec![Sample { value, timestamp: at_ns / 1_000_000 }] });
     }
 
     /// The request.
