@@ -457,10 +457,7 @@ fn access_logs_become_operations_wherever_they_come_from() {
         [record(json!({"kvlistValue": {"values": map}})), record(json!({"stringValue": "{broken}"}))];
     let body = json!({"resourceLogs": [{"resource": {"attributes": [member("service.name", "edge")]}, "scopeLogs": [{"logRecords": records}]}]});
     let batch = read(Wire::LogsJson, body.to_string());
-    has(
-        &batch,
-        &["operation.latency = 2 on Operation(/a)", "Operation(/a) -operation_of-> Service(edge)"],
-    );
+    has(&batch, &["operation.latency = 2 on Operation(/a)", "Operation(/a) -operation_of-> Service(edge)"]);
 }
 
 #[test]

@@ -145,7 +145,10 @@ pub(crate) fn company(reality: &mut Reality, company: &Company, script: &Script)
         operation(reality, SERVICES[row.service].0, SERVICES[row.service].1, &row.name);
     }
     for row in &company.stores {
-        let thing = reality.thing(if row.system == "kafka" { "Topic" } else { "Datastore" }, row.name);
+        let thing = reality.thing(
+            if row.system == "kafka" { "Topic" } else { "Datastore" },
+            format!("{} {}", row.system, row.name),
+        );
         reality.told(thing, "otlp", "name", row.name);
         reality.told(thing, "otlp", "system", row.system);
     }
@@ -230,19 +233,14 @@ fn changes(reality: &mut Reality, script: &Script) {
 }
 
 /// Takes what the scored worlds say and passes it on, some of it in another source's words.
-pub(crate) fn retold(
-    payload: Payload,
-    company: &Company,
-    script: &Script,
-    reality: &mut Reality,
-    letters: &mut Vec<Letter>,
-) {
+pub(crate) fn retold(payload: Payload, script: &Script, reality: &mut Reality, letters: &mut Vec<Letter>) {
     let at_ns = payload.at_ns;
     let (form, body) = match payload.wire {
         Wire::Traces => {
             let Ok(mut request) = ExportTraceServiceRequest::decode(payload.body.as_slice()) else { return };
             let (zipkin, otlp): (Vec<ResourceSpans>, Vec<ResourceSpans>) =
                 request.resource_spans.into_iter().partition(|r| not_on_otlp(r.resource.as_ref()));
+            otlp.iter().for_each(|r| session(reality, r.resource.as_ref()));
             let spans: Vec<Value> = zipkin.iter().flat_map(zipkin_spans).collect();
             if !spans.is_empty() {
                 letters.push(Letter {
@@ -274,9 +272,7 @@ pub(crate) fn retold(
                 if get(r, "e2e.app.name").is_empty() {
                     continue;
                 }
-                let session = get(r, "session.id");
-                let thing = reality.thing("Session", session);
-                reality.told(thing, "otlp", "session_id", session);
+                session(reality, logs.resource.as_ref());
                 let records = logs.scope_logs.iter().flat_map(|s| &s.log_records);
                 for record in records.filter(|_| get(r, "e2e.app.name") == "web") {
                     let view = get(&record.attributes, "e2e.view.name");
@@ -307,8 +303,16 @@ pub(crate) fn retold(
             (Form::Feed(name, Vec::new()), payload.body)
         }
     };
-    let _ = company;
     letters.push(Letter { at_ns, form, body });
+}
+
+/// The session that an app speaks of, if it is one that speaks.
+fn session(reality: &mut Reality, resource: Option<&Resource>) {
+    let id = resource.map_or("", |r| get(&r.attributes, "session.id"));
+    if !id.is_empty() {
+        let thing = reality.thing("Session", id);
+        reality.told(thing, "otlp", "session_id", id);
+    }
 }
 
 fn not_on_otlp(resource: Option<&Resource>) -> bool {

@@ -73,7 +73,7 @@ pub fn play(plan: Plan) -> (Vec<Letter>, Reality) {
     further::company(&mut reality, &company, &script);
     let mut letters = Vec::new();
     for payload in World::new(plan) {
-        further::retold(payload, &company, &script, &mut reality, &mut letters);
+        further::retold(payload, &script, &mut reality, &mut letters);
     }
     kubernetes::told(&company, &script, &mut reality, &mut letters);
     further::told(&company, &script, &mut reality, &mut letters);
