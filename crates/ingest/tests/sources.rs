@@ -99,9 +99,9 @@ fn zipkin_spans_of_both_sides_become_operations_their_calls_and_stores() {
         &batch,
         &[
             "2 items from zipkin",
-            "Operation(/cart) -operation_of-> Service(cart)",
-            "operation.latency = 250 on Operation(/cart)",
-            "operation.errors = true on Operation(/cart)",
+            "Operation(cart /cart) -operation_of-> Service(cart)",
+            "operation.latency = 250 on Operation(cart /cart)",
+            "operation.errors = true on Operation(cart /cart)",
             "Instance(cart-1) -instance_of-> Service(cart)",
             "Instance(cart-1) -runs_version-> ServiceVersion(1.4)",
             "store.latency = 1 on Datastore(postgresql carts)",
@@ -421,12 +421,12 @@ fn access_logs_become_operations_wherever_they_come_from() {
     has(
         &batch,
         &[
-            "Operation(/users/{id}/cart) -operation_of-> Service(nginx)",
-            "operation.latency = 250 on Operation(/users/{id}/cart) by [Host(web-1) Instance(nginx/web-1) Service(nginx)]",
-            "operation.errors = true on Operation(/users/{id}/cart)",
+            "Operation(nginx /users/{id}/cart) -operation_of-> Service(nginx)",
+            "operation.latency = 250 on Operation(nginx /users/{id}/cart) by [Host(web-1) Instance(nginx/web-1) Service(nginx)]",
+            "operation.errors = true on Operation(nginx /users/{id}/cart)",
             "Service(nginx) -depends_on-> Service(cart)",
-            "operation.latency = 1 on Operation((no such path))",
-            "operation.errors = false on Operation((no such path))",
+            "operation.latency = 1 on Operation(nginx (no such path))",
+            "operation.errors = false on Operation(nginx (no such path))",
         ],
     );
     lacks(&batch, "wp-admin");
@@ -439,8 +439,8 @@ fn access_logs_become_operations_wherever_they_come_from() {
     has(
         &batch,
         &[
-            "operation.latency = 12 on Operation(/orders/{id})",
-            "operation.errors = true on Operation(/orders/{id})",
+            "operation.latency = 12 on Operation(edge /orders/{id})",
+            "operation.errors = true on Operation(edge /orders/{id})",
             "Service(edge) -depends_on-> Service(cart)",
             "error.occurrences = 1× on ErrorKind(envoy UF)",
         ],
