@@ -103,7 +103,7 @@ fn zipkin_spans_of_both_sides_become_operations_their_calls_and_stores() {
             "operation.latency = 250 on Operation(cart /cart)",
             "operation.errors = true on Operation(cart /cart)",
             "Instance(cart-1) -instance_of-> Service(cart)",
-            "Instance(cart-1) -runs_version-> ServiceVersion(1.4)",
+            "Instance(cart-1) -runs_version-> ServiceVersion(cart 1.4)",
             "store.latency = 1 on Datastore(postgresql carts)",
             "step 00000000000000005af7183fb1d4cf5f 6b221d5bc9e6496c < root",
             "Answering failed",
