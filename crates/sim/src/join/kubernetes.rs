@@ -34,7 +34,7 @@ pub(crate) fn attributes(company: &Company, script: &Script, slot: usize, genera
 }
 
 /// The part of a pod's name that says its revision.
-fn revision_of<'a>(r: &'a [KeyValue]) -> &'a str {
+fn revision_of(r: &[KeyValue]) -> &str {
     get(r, "k8s.pod.name").rsplit('-').nth(1).unwrap_or_default()
 }
 
