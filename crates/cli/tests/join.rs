@@ -9,16 +9,16 @@ use ontology::{Ontology, SourceFile};
 use sim::{Plan, Scale, Scenario};
 use std::sync::Arc;
 
-fn world(ontology: Ontology) -> Joined {
+fn world(ontology: Ontology) -> anyhow::Result<Joined> {
     let scale = Scale { sessions_per_minute: 8.0, minutes: 14, onset_minute: 8, trace_share: 0.6 };
     let plan =
         Plan { scenario: Scenario::BackendDependency, seed: 2, start_ns: 1_795_500_000_000_000_000, scale };
-    join(plan, &Arc::new(ontology)).unwrap()
+    join(plan, &Arc::new(ontology))
 }
 
 #[test]
 fn what_many_sources_tell_is_one_node_for_each_real_thing() {
-    let joined = world(Ontology::builtin());
+    let joined = world(Ontology::builtin()).unwrap();
     assert_eq!(joined.unread, Vec::<String>::new());
     assert!(joined.sources.len() >= 12, "{:?}", joined.sources);
     let scored = &joined.scored;
@@ -40,6 +40,6 @@ fn what_many_sources_tell_is_one_node_for_each_real_thing() {
 fn a_mapping_that_names_pods_in_another_way_misses_merges() {
     let text = "sources:\n  site.pod:\n    reads: kubernetes\n    each: items\n    when: kind = Pod\n    Instance: {instance_id: metadata.name}\n";
     let file = SourceFile { name: "site.mapping.yaml".to_owned(), text: text.to_owned() };
-    let joined = world(ontology::load(&[file]).unwrap());
+    let joined = world(ontology::load(&[file]).unwrap()).unwrap();
     assert!(joined.scored.missed_merges > 100, "{}", joined.scored.missed_merges);
 }
