@@ -746,6 +746,22 @@ pub enum Sim {
         #[arg(long)]
         json: bool,
     },
+    /// Play worlds told by many sources at once into one graph and compare it with the truth of who is who.
+    #[command(after_help = "Example:\n  e2egraph sim join --seeds 3")]
+    Join {
+        /// How many worlds, of the seeds from 1.
+        #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+        seeds: u64,
+        /// Only the world of this seed.
+        #[arg(long, value_name = "N", conflicts_with = "seeds")]
+        seed: Option<u64>,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+        /// The ontology.
+        #[command(flatten)]
+        ontology: OntologyFrom,
+    },
     /// Play a world into a running server over its real ports.
     #[command(after_help = "Example:\n  e2egraph sim run host_saturation --seed 3 --speed 420")]
     Run {

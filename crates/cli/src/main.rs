@@ -22,6 +22,7 @@ mod command {
     pub(crate) mod sources;
 }
 mod exit;
+mod join;
 mod out;
 mod play;
 mod print;

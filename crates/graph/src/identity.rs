@@ -6,7 +6,7 @@
 
 use crate::topology::{Graph, NodeId};
 use ontology::model::KeyPart;
-use ontology::{ClassId, Value};
+use ontology::{ClassId, Key, Value};
 
 /// Weaker keys may lead to stand-ins of still weaker ones; no ontology needs more steps than this.
 const STEPS: usize = 6;
@@ -97,6 +97,11 @@ impl Graph {
         let high = u64::from_str_radix(id, 16).ok()?;
         // Ids are the upper half of the key: few enough nodes per lookup that a scan of keys is not worth an index of its own.
         self.by_key.iter().find(|(k, _)| (**k >> 64) as u64 == high).map(|(_, n)| self.resolve(*n))
+    }
+
+    /// The node that a key leads to, if a record had it.
+    pub fn node_of_key(&self, key: &Key) -> Option<NodeId> {
+        self.by_key.get(&key.hash).map(|n| self.resolve(*n))
     }
 
     /// What people call it: the parts of its key, outermost first, joined by `/`

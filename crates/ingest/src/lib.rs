@@ -44,6 +44,7 @@ mod zipkin_proto;
 
 pub use describe::describe;
 pub use elastic::{BulkItem, bulk_items};
+pub use hash::concealed;
 pub use refusal::{IN_PART, NOT_MAPPED, is_senders_fault};
 pub use remote_write::{Written, written};
 pub use scrub::Scrub;

@@ -105,9 +105,9 @@ fn requests_of_a_service_are_told_by_frameworks_in_their_own_names() {
                 "on Operation(/cart)",
             ],
             &["draft Service", "namespace: shop, name: cart"],
-            &["operation.reported_errors = 4× bad since", "on Operation(/home)"],
-            &["operation.reported_errors = 2× bad since", "on Operation(Rates/Get)"],
-            &["operation.reported_errors = 3× since", "on Operation(Rates/Get)"],
+            &["operation.reported_errors = 4× bad since", "on Operation(web /home)"],
+            &["operation.reported_errors = 2× bad since", "on Operation(rates Rates/Get)"],
+            &["operation.reported_errors = 3× since", "on Operation(rates Rates/Get)"],
             &["instance.unreachable = true on Instance(c1)"],
         ],
     );
@@ -132,7 +132,7 @@ fn kubernetes_is_known_by_uids_wherever_they_stand() {
             &["instance.restarts = 3 since", &format!("on Instance({uid} app)")],
             &["instance.cpu = 12.5 since", &format!("on Instance({uid} app)")],
             &[&format!("Instance({uid} app) -runs_on-> Host(n1)")],
-            &["instance.memory = 200000000 on Instance(shop/cart-x/app)"],
+            &["instance.memory = 200000000 on Instance(shop cart-x app)"],
             &["workload.unready = 0 of 2 on Workload(shop Deployment cart)"],
             &["workload.unready = 1 of 1 on Workload(shop Deployment cart)"],
         ],
@@ -150,8 +150,8 @@ fn span_metrics_and_service_graphs_say_who_needs_whom() {
         &[
             &["Service(gateway) -depends_on-> Service(cart)"],
             &["Service(web) -depends_on-> Service(rates)"],
-            &["operation.reported_errors = 2× bad since", "on Operation(GET /cart)"],
-            &["operation.reported_errors = 6× bad since", "on Operation(all)"],
+            &["operation.reported_errors = 2× bad since", "on Operation(cart GET /cart)"],
+            &["operation.reported_errors = 6× bad since", "on Operation(rates all)"],
         ],
     );
     let text = describe(&batch, &ONTOLOGY);

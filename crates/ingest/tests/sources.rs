@@ -99,11 +99,11 @@ fn zipkin_spans_of_both_sides_become_operations_their_calls_and_stores() {
         &batch,
         &[
             "2 items from zipkin",
-            "Operation(/cart) -operation_of-> Service(cart)",
-            "operation.latency = 250 on Operation(/cart)",
-            "operation.errors = true on Operation(/cart)",
+            "Operation(cart /cart) -operation_of-> Service(cart)",
+            "operation.latency = 250 on Operation(cart /cart)",
+            "operation.errors = true on Operation(cart /cart)",
             "Instance(cart-1) -instance_of-> Service(cart)",
-            "Instance(cart-1) -runs_version-> ServiceVersion(1.4)",
+            "Instance(cart-1) -runs_version-> ServiceVersion(cart 1.4)",
             "store.latency = 1 on Datastore(postgresql carts)",
             "step 00000000000000005af7183fb1d4cf5f 6b221d5bc9e6496c < root",
             "Answering failed",
@@ -421,12 +421,12 @@ fn access_logs_become_operations_wherever_they_come_from() {
     has(
         &batch,
         &[
-            "Operation(GET /users/{id}/cart) -operation_of-> Service(nginx)",
-            "operation.latency = 250 on Operation(GET /users/{id}/cart) by [Host(web-1) Instance(nginx/web-1) Service(nginx)]",
-            "operation.errors = true on Operation(GET /users/{id}/cart)",
+            "Operation(nginx /users/{id}/cart) -operation_of-> Service(nginx)",
+            "operation.latency = 250 on Operation(nginx /users/{id}/cart) by [Host(web-1) Instance(nginx/web-1) Service(nginx)]",
+            "operation.errors = true on Operation(nginx /users/{id}/cart)",
             "Service(nginx) -depends_on-> Service(cart)",
-            "operation.latency = 1 on Operation(GET (no such path))",
-            "operation.errors = false on Operation(GET (no such path))",
+            "operation.latency = 1 on Operation(nginx (no such path))",
+            "operation.errors = false on Operation(nginx (no such path))",
         ],
     );
     lacks(&batch, "wp-admin");
@@ -439,8 +439,8 @@ fn access_logs_become_operations_wherever_they_come_from() {
     has(
         &batch,
         &[
-            "operation.latency = 12 on Operation(POST /orders/{id})",
-            "operation.errors = true on Operation(POST /orders/{id})",
+            "operation.latency = 12 on Operation(edge /orders/{id})",
+            "operation.errors = true on Operation(edge /orders/{id})",
             "Service(edge) -depends_on-> Service(cart)",
             "error.occurrences = 1× on ErrorKind(envoy UF)",
         ],
@@ -457,10 +457,7 @@ fn access_logs_become_operations_wherever_they_come_from() {
         [record(json!({"kvlistValue": {"values": map}})), record(json!({"stringValue": "{broken}"}))];
     let body = json!({"resourceLogs": [{"resource": {"attributes": [member("service.name", "edge")]}, "scopeLogs": [{"logRecords": records}]}]});
     let batch = read(Wire::LogsJson, body.to_string());
-    has(
-        &batch,
-        &["operation.latency = 2 on Operation(GET /a)", "Operation(GET /a) -operation_of-> Service(edge)"],
-    );
+    has(&batch, &["operation.latency = 2 on Operation(/a)", "Operation(/a) -operation_of-> Service(edge)"]);
 }
 
 #[test]
@@ -525,8 +522,8 @@ fn documents_for_elasticsearch_become_what_their_common_schema_says() {
             "Instance(cart-1) -runs_on-> Host(web-1)",
             "instance.log_errors = true on Instance(cart-1)",
             "error.occurrences = 1× on ErrorKind(shop.Cart no stock for item <*>)",
-            "operation.latency = 3 on Operation(GET /a/{id})",
-            "operation.errors = true on Operation(GET /a/{id})",
+            "operation.latency = 3 on Operation(/a/{id})",
+            "operation.errors = true on Operation(/a/{id})",
             "error.occurrences = 1× on ErrorKind(Timeout at a.b)",
         ],
     );

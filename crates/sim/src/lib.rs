@@ -7,6 +7,8 @@
 //! How it hangs together: `company` is what stands (services, hosts, stores), `audience` who watches, `script` what
 //! happens and when (the fault and its decoys), `journey` what one user waits for, `backend` what answers, `stream` the clock.
 //!
+//! [`join`] has the same company told by many more sources, with the truth of who is who.
+//!
 //! **Not here:** reading wire formats (`ingest` does; sharing code would let errors cancel), the wall clock, sockets, pacing.
 //!
 //! **Next door:** nobody below; `cli` above plays a world into the real ports and scores the answers.
@@ -25,6 +27,7 @@ mod script;
 mod stream;
 mod tables;
 
+pub mod join;
 pub mod score;
 pub mod truth;
 

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use ontology::Ontology;
 use serde_json::json;
 use sim::{Plan, Scale, Scenario};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -21,6 +22,11 @@ pub async fn run(command: Sim) -> anyhow::Result<Exit> {
         Sim::List { json } => list(json),
         Sim::Score { seeds, scenario, json } => {
             tokio::task::spawn_blocking(move || score(seeds, scenario, json)).await?
+        }
+        Sim::Join { seeds, seed, json, ontology } => {
+            let ontology = Arc::new(crate::rim::ontology(&ontology)?);
+            let seeds: Vec<u64> = seed.map_or_else(|| (1..=seeds).collect(), |one| vec![one]);
+            tokio::task::spawn_blocking(move || join(&seeds, &ontology, json)).await?
         }
         Sim::Run { scenario, seed, speed, json, ports } => {
             let plan =
@@ -49,6 +55,87 @@ fn list(as_json: bool) -> anyhow::Result<Exit> {
         out::print(&print::table(&["scenario".to_owned(), "what happens".to_owned()], &rows))?;
     }
     Ok(Exit::Done)
+}
+
+/// Mistakes that are shown of each kind and world.
+const SHOWN: usize = 10;
+
+fn join(seeds: &[u64], ontology: &Arc<Ontology>, as_json: bool) -> anyhow::Result<Exit> {
+    let progress = Progress::new(seeds.len(), "worlds");
+    let all = Scenario::all();
+    let mut worlds = Vec::new();
+    let mut total = sim::join::Scored::default();
+    let mut sources = BTreeSet::new();
+    let mut whole = true;
+    let mut paths: BTreeMap<String, crate::join::Leads> = BTreeMap::new();
+    for seed in seeds {
+        // another scenario each time, so that deployments, flags and alerts differ too
+        let turn = usize::try_from(*seed).unwrap_or_default() % all.len();
+        let scenario = all.get(turn).copied().unwrap_or(Scenario::Healthy);
+        let plan = Plan { scenario, seed: *seed, start_ns: BEGIN_NS, scale: sim::join::SCALE };
+        let mut joined = crate::join::join(plan, ontology)?;
+        progress.step(&format!("seed {seed}"));
+        total.add(&joined.scored);
+        sources.extend(joined.sources.keys().cloned());
+        whole &=
+            joined.unread.is_empty() && joined.paths.values().all(|p| p.to_host > 0 && p.to_deployment > 0);
+        for (app, leads) in &joined.paths {
+            let all = paths.entry(app.clone()).or_insert_with(|| crate::join::Leads {
+                example: leads.example.clone(),
+                ..crate::join::Leads::default()
+            });
+            all.to_host += leads.to_host;
+            all.to_deployment += leads.to_deployment;
+        }
+        for mistakes in [&mut joined.scored.wrong, &mut joined.scored.missed, &mut joined.scored.open] {
+            mistakes.truncate(SHOWN);
+        }
+        worlds.push((*seed, scenario, joined));
+    }
+    progress.end();
+    let right = whole && total.wrong_merges == 0 && total.missed_merges == 0;
+    let exit = if right { Exit::Done } else { Exit::Failed };
+    if as_json {
+        let worlds: Vec<_> = worlds
+            .iter()
+            .map(|(seed, scenario, joined)| json!({"seed": seed, "scenario": scenario.name(), "joined": joined}))
+            .collect();
+        out::json(&json!({
+            "sources": sources.len(), "source_names": sources, "nodes": total.nodes,
+            "wrong_merges": total.wrong_merges, "missed_merges": total.missed_merges, "unplaced": total.unplaced,
+            "per_class": total.per_class, "paths": paths, "worlds": worlds,
+        }))?;
+        return Ok(exit);
+    }
+    let titles = ["class", "real", "shown", "nodes", "wrong merges", "missed merges", "unplaced"];
+    let rows: Vec<Vec<String>> = total
+        .per_class
+        .iter()
+        .map(|(class, c)| {
+            let figures = [c.things, c.shown, c.nodes, c.wrong_merges, c.missed_merges, c.unplaced];
+            std::iter::once(class.clone()).chain(figures.iter().map(usize::to_string)).collect()
+        })
+        .collect();
+    out::print(&print::table(&titles.map(str::to_owned), &rows))?;
+    for (seed, scenario, joined) in &worlds {
+        let mistakes = joined.scored.wrong.iter().chain(&joined.scored.missed).chain(&joined.unread);
+        for mistake in mistakes {
+            out::line(&format!("seed {seed}: {mistake}"))?;
+        }
+        for (app, leads) in &joined.paths {
+            out::line(&format!(
+                "seed {seed} {scenario}: {} sessions of {app} lead to a host, {} to a deployment",
+                leads.to_host, leads.to_deployment
+            ))?;
+        }
+    }
+    let names: Vec<String> = sources.into_iter().collect();
+    out::line(&format!("{} sources: {}", names.len(), names.join(", ")))?;
+    out::line(&format!(
+        "{} nodes, {} wrong merges, {} missed merges, {} that no source places",
+        total.nodes, total.wrong_merges, total.missed_merges, total.unplaced
+    ))?;
+    Ok(exit)
 }
 
 fn score(seeds: u64, scenario: Option<Scenario>, as_json: bool) -> anyhow::Result<Exit> {
