@@ -5,6 +5,7 @@
 //! **Next door:** every inner room below; `server` and `cli` above.
 
 mod intake;
+mod propose;
 mod reload;
 mod seen;
 mod sources;
@@ -16,6 +17,7 @@ mod testing;
 pub use intake::{
     Engine, EngineError, LostHashKey, Options, Receipt, Refusal, SetAside, Started, Understood, Unread,
 };
+pub use propose::{LOOK_AT, LOOK_AT_MOST};
 pub use reload::{Reloaded, StillAside};
 pub use sources::{Coverage, Example, Reason, SourceReport, Used};
 pub use watch::{Event, Pin, Tick};
