@@ -58,7 +58,7 @@ pub(crate) fn read(
         places: places(reader.ontology.mapping.fields.names()),
         draw: Draw::default(),
         scenes: Scenes::default(),
-        scratch: Scratch { incomplete: survey.as_ref().map(|_| Vec::new()), ..Scratch::default() },
+        scratch: Scratch::surveying(survey.is_some()),
         what: &what,
         survey,
     };

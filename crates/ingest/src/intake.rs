@@ -118,7 +118,7 @@ impl<'a, 'n> Intake<'a, 'n> {
 
     /// The same, telling a surveyor every name.
     pub(crate) fn surveyed(mut self, survey: Option<&'n mut Surveyor>) -> Self {
-        self.scratch.incomplete = survey.as_ref().map(|_| Vec::new());
+        self.scratch = Scratch::surveying(survey.is_some());
         self.survey = survey;
         self
     }

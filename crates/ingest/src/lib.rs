@@ -131,7 +131,7 @@ impl Normaliser {
 
     /// Adds to a survey what a request says that no mapping reads, and what was set aside of it.
     pub fn survey(&mut self, wire: &Wire, body: &[u8], recorded: Time, survey: &mut Survey) {
-        let mut surveyor = Surveyor { survey: std::mem::take(survey), ..Surveyor::default() };
+        let mut surveyor = Surveyor::of(std::mem::take(survey));
         let read = self.read(wire, body, recorded, Some(&mut surveyor));
         *survey = surveyor.survey;
         survey.requests += 1;

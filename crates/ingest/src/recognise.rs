@@ -43,6 +43,13 @@ pub(crate) struct Scratch {
     pub incomplete: Option<Vec<(usize, usize)>>,
 }
 
+impl Scratch {
+    /// For a survey, or not.
+    pub(crate) fn surveying(yes: bool) -> Scratch {
+        Scratch { incomplete: yes.then(Vec::new), ..Scratch::default() }
+    }
+}
+
 impl<'n> Reader<'n> {
     /// Whether a source applies to a record.
     pub(crate) fn applies(&self, source: &Source, view: &View<'_, '_>) -> bool {

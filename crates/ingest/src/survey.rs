@@ -18,6 +18,11 @@ pub(crate) struct Surveyor {
 }
 
 impl Surveyor {
+    /// One that adds to this survey.
+    pub(crate) fn of(survey: Survey) -> Surveyor {
+        Surveyor { survey, ..Surveyor::default() }
+    }
+
     fn members(&mut self, level: Level) -> &mut Vec<Member> {
         match level {
             Level::Resource => &mut self.resource,

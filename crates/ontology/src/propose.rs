@@ -764,3 +764,123 @@ fn beside_source(
     }
     Some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problems::SourceFile;
+    use crate::survey::{Member, Told};
+
+    struct Plain;
+    impl Hasher for Plain {
+        fn hash(&self, text: &str) -> String {
+            format!("{:032x}", xxh3_64(text.as_bytes()))
+        }
+    }
+
+    /// Resources that carry these attributes, `#` being a number, in which the tables of `otlp.resource` are found.
+    fn resources(o: &Ontology, pairs: &[(&str, &str)]) -> Survey {
+        let mut survey = Survey::default();
+        let source = o.mapping.sources.iter().position(|s| s.name == "otlp.resource").unwrap();
+        let tables = o.mapping.sources[source].tables.len();
+        let found: Vec<At> = (0..tables).map(|t| (source, t)).collect();
+        for i in 0..30 {
+            let member =
+                |(n, t): &(&str, &str)| Member { name: n.to_string(), text: t.replace('#', &i.to_string()) };
+            let members: Vec<Member> = pairs.iter().map(member).collect();
+            let told = Told { members: &members, found: &found, incomplete: &[], whole: false };
+            survey.record(&o.mapping.fields, "otlp", &Reads::Resource, &told);
+        }
+        survey
+    }
+
+    fn check(pairs: &[(&str, &str)]) -> Vec<(String, String, String)> {
+        let o = Ontology::builtin();
+        let told = propose(&o, &resources(&o, pairs), 0.0, &Plain);
+        let file = |f: &File| SourceFile { name: f.name.clone(), text: f.text.clone() };
+        let files: Vec<SourceFile> = told.files.iter().map(file).collect();
+        if let Err(problems) = crate::load(&files) {
+            let text: String = told.files.iter().map(|f| f.text.as_str()).collect();
+            panic!("{problems}\n{text}");
+        }
+        told.proposals.into_iter().map(|p| (p.attribute, p.mapping, p.why)).collect()
+    }
+
+    #[test]
+    fn a_name_spelt_otherwise_is_a_further_name_of_the_field() {
+        for (name, known) in [
+            ("service_namespace", "service.namespace"),
+            ("serviceNamespace", "service.namespace"),
+            ("namespace.service", "service.namespace"),
+            ("service.namespase", "service.namespace"),
+        ] {
+            let told = check(&[("service.name", "s#"), (name, "shop#")]);
+            let wanted = format!("renamed: {{{name}: {known}}}");
+            assert!(told.iter().any(|(n, m, _)| n == name && *m == wanted), "{told:?}");
+        }
+        // Where both are told, one is not the other.
+        let told = check(&[("service.name", "s#"), ("service.namespace", "a"), ("service_namespace", "b")]);
+        assert!(told.iter().all(|(_, m, _)| !m.starts_with("renamed")), "{told:?}");
+    }
+
+    #[test]
+    fn the_same_values_are_told_as_such() {
+        let told = check(&[("service.name", "s#"), ("app.label", "s#")]);
+        assert_eq!(told[0].2, "same values as Service.name (`service.name`) in the same records");
+    }
+
+    #[test]
+    fn an_attribute_goes_to_the_class_it_sits_beside() {
+        let told = check(&[("service.name", "s"), ("k8s.pod.uid", "u#"), ("k8s.pod.priority", "7")]);
+        let (_, mapping, why) = &told[0];
+        assert_eq!(mapping, "Instance: {priority: k8s.pod.priority}");
+        assert_eq!(why, "sits beside `k8s.pod.uid`, which Instance has");
+    }
+
+    #[test]
+    fn what_is_somebodys_is_hashed() {
+        let o = Ontology::builtin();
+        let survey = resources(
+            &o,
+            &[("service.name", "s"), ("contact", "jane#@example.org"), ("owner.ip", "192.0.2.#")],
+        );
+        let told = propose(&o, &survey, 0.0, &Plain);
+        let text = serde_json::to_string(&told).unwrap();
+        assert!(!text.contains("jane") && !text.contains("192.0.2"), "{text}");
+        assert!(text.contains("contact | hash"), "{text}");
+    }
+
+    #[test]
+    fn whatever_names_and_values_there_are_the_files_load() {
+        check(&[
+            ("service.name", "s"),
+            ("a\nb", "x\ny"),
+            ("x: y", "#"),
+            ("{", "}"),
+            ("'", "\""),
+            ("true", "true"),
+            ("and", "or"),
+            ("name", "no"),
+            ("started_at", "yes"),
+            ("rate.of-x/y", "1.5"),
+            ("flag.on", "false"),
+            ("\u{feff}é", "é"),
+            ("-1", "-1"),
+            ("service.name.", "q"),
+        ]);
+    }
+
+    #[test]
+    fn rare_names_are_left_out_and_many_are_bounded() {
+        let o = Ontology::builtin();
+        let names: Vec<String> = (0..80)
+            .map(|i| format!("corp.{}{}thing", (b'a' + i / 26) as char, (b'a' + i % 26) as char))
+            .collect();
+        let mut pairs: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), "v#")).collect();
+        pairs.push(("service.name", "s"));
+        let survey = resources(&o, &pairs);
+        let told = propose(&o, &survey, 0.0, &Plain);
+        assert_eq!((told.proposals.len(), told.hidden), (PROPOSALS, 30));
+        assert!(propose(&o, &survey, 1.1, &Plain).files.is_empty());
+    }
+}
