@@ -36,7 +36,7 @@ def spans(count):
     one = [{"traceId": f"{i + 1:032x}", "spanId": f"{i + 1:016x}", "name": "GET /ratings", "kind": 2, "startTimeUnixNano": str(now - 1000),
             "endTimeUnixNano": str(now), "attributes": attributes(**{"http.route": "/ratings", "http.lane": i % 7,
                                                                       "caller.mail": f"jane{i}@example.org"})} for i in range(count)]
-    resource = {"attributes": attributes(**{"service.name": "ratings", "service_namespace": "shop"})}
+    resource = {"attributes": attributes(**{"service.name": "ratings", "service-namespace": "shop"})}
     return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": one}]}]}).encode()
 
 
@@ -62,7 +62,7 @@ def main(checks):
             checks.check("propose prints what it would add", code == 0 and "balancerName: balancer.name" in out, (code, out, err))
             checks.check("… with the reason it was set aside for", "6 items of balancers: in part: no key of LoadBalancer" in out, out)
             checks.check("… with samples, share and why", '"lb-0"' in out and "in 100 % of" in out and "why: " in out, out)
-            checks.check("a name spelt otherwise is known again", "service_namespace: service.namespace" in out, out)
+            checks.check("a name spelt otherwise is known again", "service-namespace: service.namespace" in out, out)
             checks.check("an attribute goes to a class", "lane: int" in out, out)
             checks.check("nothing personal is printed", "jane" not in out and "hash:" in out, out)
             checks.check("documents that nothing reads get a source", "reads: queues" in out and "name: queue" in out, out)
@@ -83,7 +83,7 @@ def main(checks):
             checks.check("… and so do the documents nothing read", names("find Queue") == ["mails"], names("find Queue"))
             code, out, err = cli(server, "ontology", "propose", "--json")
             left = [p["attribute"] for p in json.loads(out)["proposals"]]
-            known = {"balancerName", "weight", "service_namespace", "http.lane", "caller.mail"}
+            known = {"balancerName", "weight", "service-namespace", "http.lane", "caller.mail"}
             checks.check("nothing is proposed twice", not known & set(left), left)
 
 

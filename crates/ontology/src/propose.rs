@@ -809,7 +809,7 @@ mod tests {
     #[test]
     fn a_name_spelt_otherwise_is_a_further_name_of_the_field() {
         for (name, known) in [
-            ("service_namespace", "service.namespace"),
+            ("service-namespace", "service.namespace"),
             ("serviceNamespace", "service.namespace"),
             ("namespace.service", "service.namespace"),
             ("service.namespase", "service.namespace"),
@@ -819,7 +819,7 @@ mod tests {
             assert!(told.iter().any(|(n, m, _)| n == name && *m == wanted), "{told:?}");
         }
         // Where both are told, one is not the other.
-        let told = check(&[("service.name", "s#"), ("service.namespace", "a"), ("service_namespace", "b")]);
+        let told = check(&[("service.name", "s#"), ("service.namespace", "a"), ("service-namespace", "b")]);
         assert!(told.iter().all(|(_, m, _)| !m.starts_with("renamed")), "{told:?}");
     }
 
