@@ -83,7 +83,7 @@ def main(checks):
             checks.check("… and so do the documents nothing read", names("find Queue") == ["mails"], names("find Queue"))
             code, out, err = cli(server, "ontology", "propose", "--json")
             left = [p["attribute"] for p in json.loads(out)["proposals"]]
-            known = {"balancerName", "weight", "service-namespace", "http.lane", "caller.mail"}
+            known = {"balancerName", "service-namespace", "http.lane", "caller.mail"}
             checks.check("nothing is proposed twice", not known & set(left), left)
 
 

@@ -368,6 +368,13 @@ fn other_name(
             return Some((*field, why));
         }
     }
+    // Where a field of the same words is told beside it, the name says something else.
+    if seen.beside.keys().any(|f| {
+        beside(f).saturating_mul(100) > seen.records.saturating_mul(BESIDE)
+            && spelt_like(name, o.mapping.fields.name(*f)).is_some_and(|(rank, _)| rank < 2)
+    }) {
+        return None;
+    }
     let mut best: Option<(u8, &str, FieldId, String)> = None;
     for field in candidates.keys() {
         if beside(field).saturating_mul(100) > seen.records.saturating_mul(BESIDE) {
@@ -501,7 +508,7 @@ fn attribute(
     p.why = match near {
         Some(f) if score > 0 => format!("sits beside `{}`, which {class} has", o.mapping.fields.name(f)),
         _ => format!(
-            "comes with a {class} in {} of {} records",
+            "comes with {class} in {} of {} records",
             seen.tables.get(&at).unwrap_or(&0),
             seen.records
         ),
@@ -736,7 +743,7 @@ fn beside_source(
     let record = mine.first().map_or("", |p| p.record.as_str());
     let name = quoted(&format!("proposed.{mark}.{}.{}.{record}", source.name, class.name));
     let mut text =
-        format!("\n  {name}: # a {} as {} recognises it\n    reads: {reads}\n", class.name, source.name);
+        format!("\n  {name}: # {} as {} recognises it\n    reads: {reads}\n", class.name, source.name);
     if let Some(each) = &source.each {
         text.push_str(&format!("    each: {}\n", quoted(each)));
     }
