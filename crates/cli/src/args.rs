@@ -668,6 +668,20 @@ pub enum OntologyCommand {
         #[command(flatten)]
         server: Server,
     },
+    /// Print what a site could add, from attributes that nothing reads and from what was set aside in the newest requests of a
+    /// running server, with the evidence. Nothing is applied.
+    #[command(after_help = "Example:\n  e2egraph ontology propose --least 0.05")]
+    Propose {
+        /// Server.
+        #[command(flatten)]
+        server: Server,
+        /// Look at so many of the newest requests.
+        #[arg(long, value_name = "N", default_value_t = engine::LOOK_AT, value_parser = clap::value_parser!(u64).range(1..=engine::LOOK_AT_MOST))]
+        requests: u64,
+        /// Leave out what a smaller share of the records carries.
+        #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+        least: f64,
+    },
     /// Write it in an open form to standard output: `e2egraph ontology export --format owl`
     Export {
         /// Which form.

@@ -6,6 +6,7 @@
 
 mod apart;
 mod intake;
+mod propose;
 mod reload;
 mod seen;
 mod sources;
@@ -18,6 +19,7 @@ pub use apart::{Apart, ApartError};
 pub use intake::{
     Engine, EngineError, LostHashKey, Options, Receipt, Refusal, SetAside, Started, Understood, Unread,
 };
+pub use propose::{LOOK_AT, LOOK_AT_MOST};
 pub use reload::{Reloaded, StillAside};
 pub use sources::{Coverage, Example, Reason, SourceReport, Used};
 pub use watch::{Event, Pin, Tick};

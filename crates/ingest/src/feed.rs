@@ -5,10 +5,12 @@ use crate::observation::Part;
 use crate::recognise::{Found, Reader, Scratch};
 use crate::record::{Record, View};
 use crate::scene::{Scenes, Told};
+use crate::survey::Surveyor;
 use crate::tell::{Origin, tell};
 use crate::{Delivery, Malformed, documents};
 use ontology::mapping::{Reads, Source};
 use ontology::scalar::Scalar;
+use ontology::survey::{MEMBERS, Member};
 use ontology::{StreamId, Time, Value as Known};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -30,6 +32,7 @@ pub(crate) fn read(
     delivery: &Delivery,
     body: &[u8],
     recorded: Time,
+    survey: Option<&mut Surveyor>,
 ) -> Result<Draw, Malformed> {
     let mut documents = documents::read(delivery.form, body)?;
     let feed = reader.ontology.mapping.feeds.get(&delivery.feed);
@@ -55,7 +58,9 @@ pub(crate) fn read(
         places: places(reader.ontology.mapping.fields.names()),
         draw: Draw::default(),
         scenes: Scenes::default(),
-        scratch: Scratch::default(),
+        scratch: Scratch::surveying(survey.is_some()),
+        what: &what,
+        survey,
     };
     for document in &documents {
         let Value::Object(document) = document else {
@@ -156,7 +161,37 @@ fn within<'o>(object: &'o Object, path: &str) -> Option<&'o Value> {
     }
 }
 
+/// Every member under its dotted name, for a survey; of a list, what its elements say.
+fn members_of(object: &Object, name: &mut String, left_out: Option<&str>, to: &mut Vec<Member>) {
+    for (key, value) in object {
+        let length = name.len();
+        if length > 0 {
+            name.push('.');
+        }
+        name.push_str(key);
+        if left_out != Some(name.as_str()) {
+            list_value(value, name, left_out, to);
+        }
+        name.truncate(length);
+    }
+}
+
+fn list_value(value: &Value, name: &mut String, left_out: Option<&str>, to: &mut Vec<Member>) {
+    let text = match value {
+        Value::Null => return,
+        Value::Object(o) => return members_of(o, name, left_out, to),
+        Value::Array(all) => return all.iter().for_each(|v| list_value(v, name, left_out, to)),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if to.len() <= MEMBERS {
+        to.push(Member { name: name.clone(), text });
+    }
+}
+
 struct Feed<'n, 'r> {
+    what: &'r Reads,
+    survey: Option<&'r mut Surveyor>,
     reader: &'r Reader<'n>,
     recorded: Time,
     delivery: &'r Delivery,
@@ -256,6 +291,16 @@ impl Feed<'_, '_> {
                 let which = (*number, *source, plan);
                 self.reader.table(which, place, &mut view, &mut found, &mut self.draw, &mut self.scratch);
             }
+        }
+        if let (Some(survey), Some(incomplete)) = (self.survey.as_mut(), self.scratch.incomplete.as_mut()) {
+            let mut members = Vec::new();
+            members_of(document.inner, &mut name, left_out, &mut members);
+            if let Some(element) = element {
+                members_of(element, &mut name, None, &mut members);
+            }
+            let fields = &self.reader.ontology.mapping.fields;
+            survey.add(fields, &self.delivery.feed, self.what, &members, &found, incomplete, true);
+            incomplete.clear();
         }
         if found.is_empty() {
             return false;

@@ -8,11 +8,12 @@ use crate::recognise::{Found, Reader, Scratch};
 use crate::record::{Record, View};
 use crate::resource::{Resource, Resources};
 use crate::scene::{Scenes, picked, source};
+use crate::survey::Surveyor;
 use crate::tell::{Origin, tell};
 use ontology::fact::Upward;
 use ontology::mapping::Start;
 use ontology::scalar::Scalar;
-use ontology::{Fact, FieldId, ItemId, Side, Step, StreamId, Time};
+use ontology::{Fact, FieldId, ItemId, Reads, Side, Step, StreamId, Time};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub(crate) struct Intake<'a, 'n> {
     /// The span whose events are being told: its id and its found things.
     span: (u64, Vec<Found>),
     points: Vec<(FieldId, Part)>,
+    /// Who is told every name, when requests are looked at again for what no mapping reads.
+    pub survey: Option<&'n mut Surveyor>,
 }
 
 /// What a request is a list of.
@@ -109,7 +112,25 @@ impl<'a, 'n> Intake<'a, 'n> {
             applied: Vec::new(),
             span: (0, Vec::new()),
             points: Vec::new(),
+            survey: None,
         }
+    }
+
+    /// The same, telling a surveyor every name.
+    pub(crate) fn surveyed(mut self, survey: Option<&'n mut Surveyor>) -> Self {
+        self.scratch = Scratch::surveying(survey.is_some());
+        self.survey = survey;
+        self
+    }
+
+    /// Tells the surveyor what became of the record that ends here.
+    fn survey(&mut self, reads: &Reads) {
+        let (Some(survey), Some(incomplete)) = (self.survey.as_mut(), self.scratch.incomplete.as_mut())
+        else {
+            return;
+        };
+        survey.record(&self.reader.ontology.mapping.fields, self.via, reads, &self.found, incomplete);
+        incomplete.clear();
     }
 
     /// A moment in nanoseconds: checked to be set and not in the future.
@@ -373,7 +394,9 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         self.identity = 0;
         self.not_utf8 = 0;
         self.scope.clear();
-        if let Some(known) = raw.and_then(|r| self.resources.get(r)) {
+        if let Some(survey) = self.survey.as_mut() {
+            survey.begin(Level::Resource);
+        } else if let Some(known) = raw.and_then(|r| self.resources.get(r)) {
             self.bind(known);
             return true;
         }
@@ -387,9 +410,16 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         let fields = self.told.clone().into_owned();
         let resource = self.resources.keep(self.raw, fields, self.identity, self.not_utf8);
         self.bind(resource);
+        if self.survey.is_some() {
+            self.start_from_resource();
+            self.survey(&Reads::Resource);
+        }
     }
 
     fn scope(&mut self) {
+        if let Some(survey) = self.survey.as_mut() {
+            survey.begin(Level::Scope);
+        }
         self.scope.clear();
         self.scope_identity = 0;
     }
@@ -398,6 +428,9 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         self.item.clear();
         self.content = 0;
         self.body = None;
+        if let Some(survey) = self.survey.as_mut() {
+            survey.begin(Level::Item);
+        }
         for (field, index, value) in &self.scope {
             self.item.add(*field, *index, true, value.clone());
         }
@@ -405,6 +438,9 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
 
     #[inline]
     fn attribute(&mut self, level: Level, key: &[u8], index: u32, value: Raw<'a>) {
+        if let Some(survey) = self.survey.as_mut() {
+            survey.told(level, key, value);
+        }
         match level {
             Level::Resource => self.identity = self.identity.wrapping_add(share(key, index, value)),
             Level::Scope => self.scope_identity = self.scope_identity.wrapping_add(share(key, index, value)),
@@ -428,6 +464,9 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
     }
 
     fn own_text(&mut self, level: Level, key: &[u8], index: u32, value: String) {
+        if let Some(survey) = self.survey.as_mut() {
+            survey.told(level, key, Raw::Text(value.as_bytes()));
+        }
         let share = share(key, index, Raw::Text(value.as_bytes()));
         match level {
             Level::Resource => self.identity = self.identity.wrapping_add(share),
@@ -486,6 +525,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         self.start_from_resource();
         let plan = self.reader.plan;
         self.recognise(&plan.span, false);
+        self.survey(&Reads::Span);
         let mut upward = Vec::new();
         let origin = Origin { id, stream: StreamId(0), metric: None, now: None };
         let number = self.tell(from, &origin, false, Some(&mut upward));
@@ -514,6 +554,9 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
     }
 
     fn begin_event(&mut self) {
+        if let Some(survey) = self.survey.as_mut() {
+            survey.begin(Level::Event);
+        }
         self.event.clear();
     }
 
@@ -539,6 +582,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         self.span.1 = found;
         let plan = self.reader.plan;
         self.recognise(&plan.span_event, true);
+        self.survey(&Reads::SpanEvent);
         if !self.applied.is_empty() {
             let id = mixed(&[2, id, time, xxh3_64(name)]);
             self.tell(at, &Origin { id, stream: StreamId(0), metric: None, now: None }, true, None);
@@ -596,6 +640,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         let plan = self.reader.plan;
         let before = self.found.len();
         self.recognise(&plan.log, false);
+        self.survey(&Reads::Log);
         let nothing = self.found.len() == before
             && self.applied.iter().all(|a| plan.sources.get(*a).is_none_or(|s| s.also_resource));
         if nothing {
@@ -659,6 +704,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         self.start_from_resource();
         let plan = self.reader.plan;
         self.recognise(plan.metric(name), false);
+        self.survey(&Reads::Metric);
         if self.applied.is_empty() && !named {
             self.draw.refused.not_mapped("metric that no source reads", || name.to_owned());
         }

@@ -36,6 +36,7 @@ mod resource;
 mod scene;
 mod scrub;
 mod statsd;
+mod survey;
 mod syslog;
 mod tell;
 mod wire;
@@ -53,11 +54,13 @@ pub use wire::{Delivery, Form, Wire};
 use hash::Keyed;
 use intake::{Intake, Signal};
 use ontology::expr::Context;
+use ontology::survey::Survey;
 use ontology::{Batch, Ontology, Time};
 use plan::Plan;
 use recognise::Reader;
 use resource::Resources;
 use std::sync::Arc;
+use survey::Surveyor;
 
 /// A request that cannot be read as what it was announced to be. Nothing of it is kept; sending it again will not help.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -124,6 +127,36 @@ impl Normaliser {
     /// # Errors
     /// When the request as a whole cannot be read.
     pub fn normalise(&mut self, wire: &Wire, body: &[u8], recorded: Time) -> Result<Batch, Malformed> {
+        self.read(wire, body, recorded, None)
+    }
+
+    /// Adds to a survey what a request says that no mapping reads, and what was set aside of it.
+    pub fn survey(&mut self, wire: &Wire, body: &[u8], recorded: Time, survey: &mut Survey) {
+        let mut surveyor = Surveyor::of(std::mem::take(survey));
+        let read = self.read(wire, body, recorded, Some(&mut surveyor));
+        *survey = surveyor.survey;
+        survey.requests += 1;
+        survey.bytes += u64::try_from(body.len()).unwrap_or(u64::MAX);
+        match read {
+            Ok(batch) => {
+                batch.refused.iter().for_each(|r| survey.set_aside(wire.source(), &r.reason, r.items))
+            }
+            Err(_) => survey.unreadable += 1,
+        }
+    }
+
+    /// What hashes personal data.
+    pub fn hasher(&self) -> &dyn ontology::Hasher {
+        &self.hasher
+    }
+
+    fn read(
+        &mut self,
+        wire: &Wire,
+        body: &[u8],
+        recorded: Time,
+        survey: Option<&mut Surveyor>,
+    ) -> Result<Batch, Malformed> {
         let reader = Reader {
             ontology: &self.ontology,
             plan: &self.plan,
@@ -132,10 +165,11 @@ impl Normaliser {
         };
         let via = wire.via();
         let draw = match wire {
-            Wire::Feed(delivery) => feed::read(&reader, delivery, body, recorded)?,
+            Wire::Feed(delivery) => feed::read(&reader, delivery, body, recorded, survey)?,
             Wire::TracesProto | Wire::TracesJson => {
                 let json = if *wire == Wire::TracesJson { Some(documents::json(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via).surveyed(survey);
                 match &json {
                     Some(json) => otlp::json::traces(json, &mut intake)?,
                     None => otlp::traces::read(body, &mut intake)?,
@@ -144,7 +178,8 @@ impl Normaliser {
             }
             Wire::MetricsProto | Wire::MetricsJson => {
                 let json = if *wire == Wire::MetricsJson { Some(documents::json(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via).surveyed(survey);
                 match &json {
                     Some(json) => otlp::json::metrics(json, &mut intake)?,
                     None => otlp::metrics::read(body, &mut intake)?,
@@ -153,7 +188,8 @@ impl Normaliser {
             }
             Wire::LogsProto | Wire::LogsJson => {
                 let json = if *wire == Wire::LogsJson { Some(documents::json(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via).surveyed(survey);
                 match &json {
                     Some(json) => otlp::json::logs(json, &mut intake)?,
                     None => otlp::logs::read(body, &mut intake)?,
@@ -161,7 +197,8 @@ impl Normaliser {
                 intake.draw
             }
             Wire::PrometheusWrite1 | Wire::PrometheusWrite2 => {
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via).surveyed(survey);
                 match wire {
                     Wire::PrometheusWrite1 => remote_write::read_1(body, &mut intake)?,
                     _ => remote_write::read_2(body, &mut intake)?,
@@ -170,30 +207,35 @@ impl Normaliser {
             }
             Wire::PrometheusText => {
                 let page = exposition::parse(body)?;
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via).surveyed(survey);
                 exposition::tell(&page, recorded, &mut intake);
                 intake.draw
             }
             Wire::AtlasJson | Wire::AtlasSmile => {
                 let smile = *wire == Wire::AtlasSmile;
                 let payload = if smile { atlas::parse_smile(body)? } else { atlas::parse_json(body)? };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via).surveyed(survey);
                 atlas::tell(&payload, &mut intake);
                 intake.draw
             }
             Wire::StatsD => {
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via).surveyed(survey);
                 statsd::read(body, recorded, &mut intake)?;
                 intake.draw
             }
             Wire::ZipkinJson => {
                 let json = documents::json(body)?;
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via).surveyed(survey);
                 zipkin::read(&json, &mut intake)?;
                 intake.draw
             }
             Wire::ZipkinProto | Wire::Jaeger => {
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via).surveyed(survey);
                 match wire {
                     Wire::Jaeger => jaeger::read(body, &mut intake)?,
                     _ => zipkin_proto::read(body, &mut intake)?,
@@ -202,12 +244,14 @@ impl Normaliser {
             }
             Wire::LokiJson => {
                 let json = documents::json(body)?;
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via).surveyed(survey);
                 loki::json(&json, &mut intake)?;
                 intake.draw
             }
             Wire::LokiProto | Wire::Syslog => {
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via).surveyed(survey);
                 match wire {
                     Wire::Syslog => syslog::read(body, recorded, &mut intake)?,
                     _ => loki::proto(body, &mut intake)?,
@@ -216,7 +260,8 @@ impl Normaliser {
             }
             Wire::ElasticBulk => {
                 let lines = elastic::parse(body)?;
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via);
+                let mut intake =
+                    Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via).surveyed(survey);
                 elastic::read(&lines, recorded, &mut intake);
                 intake.draw
             }

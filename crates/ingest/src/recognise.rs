@@ -39,6 +39,15 @@ pub(crate) struct Reader<'n> {
 pub(crate) struct Scratch {
     content: Vec<u8>,
     key: Vec<u8>,
+    /// Tables of the record being read that found a part of a key only: places of source and table. Kept while surveying.
+    pub incomplete: Option<Vec<(usize, usize)>>,
+}
+
+impl Scratch {
+    /// For a survey, or not.
+    pub(crate) fn surveying(yes: bool) -> Scratch {
+        Scratch { incomplete: yes.then(Vec::new), ..Scratch::default() }
+    }
 }
 
 impl<'n> Reader<'n> {
@@ -74,6 +83,9 @@ impl<'n> Reader<'n> {
                 found.push(new);
             } else if view.has_any(&fields.key_fields) && self.incomplete(table, &fields.key_fields, view) {
                 let name = self.ontology.class_name(table.class);
+                if let Some(all) = scratch.incomplete.as_mut() {
+                    all.push((number, place));
+                }
                 draw.refused
                     .in_part(&format!("no key of {name} is complete"), || self.said(source, table, view));
             }

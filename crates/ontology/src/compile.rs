@@ -195,6 +195,7 @@ impl Compiler<'_> {
             reads: Vec::new(),
             each: None,
             when: None,
+            when_text: None,
             at: None,
             tables: Vec::new(),
             auto: Vec::new(),
@@ -209,7 +210,10 @@ impl Compiler<'_> {
             match key.text() {
                 "reads" => source.reads = self.reads(value),
                 "each" => source.each = scalar(value, self.report).map(|(s, _)| s.to_owned()),
-                "when" => source.when = self.expr(value),
+                "when" => {
+                    source.when = self.expr(value);
+                    source.when_text = Some(value.text().to_owned());
+                }
                 "at" => source.at = self.expr(value),
                 "doc" | "was" | "edges" | "measures" | "closes" | "aside" => {}
                 other if other.starts_with(|c: char| c.is_ascii_uppercase()) => {
@@ -312,7 +316,9 @@ impl Compiler<'_> {
             return;
         }
         let (mut attrs, mut helpers, mut broken) = (Vec::new(), Vec::new(), false);
+        let mut written = Vec::new();
         for (name, expr) in value.entries(self.report).to_vec() {
+            written.push((name.text().to_owned(), expr.text().to_owned()));
             let Some(compiled) = self.expr(&expr) else {
                 broken = true;
                 continue;
@@ -337,7 +343,8 @@ impl Compiler<'_> {
             }
         }
         attrs.sort_by_key(|(a, _)| *a);
-        drafts.push(Draft { table: bare(pick.class, pick.role, attrs), helpers, at: key.at, broken });
+        let table = Table { written, ..bare(pick.class, pick.role, attrs) };
+        drafts.push(Draft { table, helpers, at: key.at, broken });
     }
 
     /// `relation: expression`: a relation of the key whose target has one class with a key of one attribute.
@@ -699,7 +706,7 @@ impl Compiler<'_> {
 }
 
 fn bare(class: ClassId, role: Option<RoleId>, attrs: Vec<(AttrId, Expr)>) -> Table {
-    Table { class, role, attrs, keys: Vec::new(), fields: Vec::new(), helper_of: None }
+    Table { class, role, attrs, keys: Vec::new(), fields: Vec::new(), helper_of: None, written: Vec::new() }
 }
 
 /// The classes with nodes that a relation can lead to from a class.

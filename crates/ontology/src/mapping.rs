@@ -48,6 +48,8 @@ pub struct Table {
     /// Made from `relation: expression` in another table (its place in [`Source::tables`]): read with that table's index, so
     /// the two stay side by side.
     pub helper_of: Option<usize>,
+    /// Its attributes and relations with their expressions, as written.
+    pub written: Vec<(String, String)>,
 }
 
 /// How one key of a table's class is completed.
@@ -153,6 +155,8 @@ pub struct Source {
     pub each: Option<String>,
     /// Only records for which this holds.
     pub when: Option<Expr>,
+    /// The same as written.
+    pub when_text: Option<String>,
     /// For feeds: when the record happened, where no event that it names says so.
     pub at: Option<Expr>,
     /// The nodes, in an order in which every key finds its relations already recognised.

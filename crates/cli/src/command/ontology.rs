@@ -15,6 +15,9 @@ pub async fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
     match command {
         OntologyCommand::Reload { server } => operate::reload(server, Told::Briefly).await,
         OntologyCommand::ReplayRefused { server } => operate::reload(server, Told::ByReason).await,
+        OntologyCommand::Propose { server, requests, least } => {
+            operate::propose(server, requests, least).await
+        }
         OntologyCommand::Check { ontology, json } => {
             let files = rim::files(&ontology)?;
             let begin = std::time::Instant::now();

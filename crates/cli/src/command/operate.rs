@@ -1,4 +1,5 @@
-//! `e2egraph ontology reload`, `e2egraph ontology replay-refused`, `e2egraph rotate-key`: changes to a running server.
+//! `e2egraph ontology reload`, `e2egraph ontology replay-refused`, `e2egraph rotate-key`: changes to a running server; and
+//! `e2egraph ontology propose`, which says what to change.
 
 use crate::args::{Pair, Server};
 use crate::client::Client;
@@ -77,6 +78,36 @@ pub async fn rotate_key(server: Server) -> anyhow::Result<Exit> {
         out::json(&answer)?;
     } else {
         out::line("personal data is hashed with a new key from now on; who comes again gets another id")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints what a site could add to its ontology, as the files to be put in its folder: YAML documents, each under its name.
+pub async fn propose(server: Server, requests: u64, least: f64) -> anyhow::Result<Exit> {
+    let client = Client::new(&server.server)?.patient(PATIENCE_SECS);
+    let (requests, least) = (requests.to_string(), least.to_string());
+    let query = [("requests", requests.as_str()), ("least", least.as_str())];
+    let answer = client.get("/api/v1/ontology/propose", &query).await?;
+    if server.json {
+        out::json(&answer)?;
+        return Ok(Exit::Done);
+    }
+    let list = |key: &str| answer.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let number = |of: &Value, key: &str| of.get(key).and_then(Value::as_u64).unwrap_or(0);
+    out::line(&format!(
+        "# {} proposals from {} requests; {} more are too rare or too many",
+        list("proposals").len(),
+        number(&answer, "requests"),
+        number(&answer, "hidden")
+    ))?;
+    for aside in list("set_aside") {
+        let (source, reason) = (text(&aside, "source"), text(&aside, "reason"));
+        let line = format!("# set aside: {} items of {source}: {reason}", number(&aside, "items"));
+        out::line(&line.replace(char::is_control, " "))?;
+    }
+    for file in list("files") {
+        out::line(&format!("---\n# file: {}\n{}", text(&file, "name"), text(&file, "text").trim_end()))?;
     }
     Ok(Exit::Done)
 }

@@ -442,7 +442,10 @@ rules:
     fn a_rule_that_does_not_is_said_premise_by_premise() {
         let found = written("a:Service -apart-> b:Service");
         let union = found.lines().find(|l| l.contains("UNION")).unwrap();
-        assert!(union.contains("?a e2e:depends_on ?h2_any .") && union.contains("FILTER(?a != ?b)"), "{union}");
+        assert!(
+            union.contains("?a e2e:depends_on ?h2_any .") && union.contains("FILTER(?a != ?b)"),
+            "{union}"
+        );
     }
 
     #[test]

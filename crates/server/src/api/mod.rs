@@ -47,6 +47,8 @@ pub(crate) struct Api {
     /// Exports that may still begin.
     exports: Arc<Semaphore>,
     pictures: seen::Pictures,
+    /// Surveys that may still begin.
+    surveys: Arc<Semaphore>,
 }
 
 /// The API's routes.
@@ -64,6 +66,7 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
         .route("/changes", get(things::changes))
         .route("/classes", get(things::classes))
         .route("/ontology", get(ontology::ontology))
+        .route("/ontology/propose", get(operate::propose))
         .route("/sources", get(seen::sources))
         .route("/sources/refused", get(seen::refused))
         .route("/events", get(events::events))
@@ -83,6 +86,7 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
             operator,
             exports: Arc::new(Semaphore::new(export::AT_ONCE)),
             pictures: seen::Pictures::default(),
+            surveys: Arc::new(Semaphore::new(1)),
         });
     Router::new().nest("/api/v1", v1)
 }

@@ -1,7 +1,7 @@
 //! What whoever runs the server may change while it runs: the ontology, and the key that personal data is hashed with.
 
 use super::answers::unread;
-use super::{Answered, Api, Now, Trouble, aside, told};
+use super::{Answered, Api, Now, Said, Trouble, aside, told};
 use crate::receive::now;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -79,6 +79,33 @@ pub(crate) async fn rotate(State(api): State<Api>) -> Answered {
         let key = (operator.hash_key)().map_err(Trouble::Ours)?;
         engine.rotate_hash_key(key).map_err(|e| Trouble::Ours(e.to_string()))?;
         Ok(Now(json!({"rotated": true})))
+    })
+    .await
+}
+
+/// What to look at, and what to leave out.
+#[derive(Deserialize)]
+pub(crate) struct Wanted {
+    requests: Option<u64>,
+    least: Option<f64>,
+}
+
+/// What the newest requests suggest to add to the ontology. Nothing is changed; one at a time, for it reads the log.
+pub(crate) async fn propose(State(api): State<Api>, Said(wanted): Said<Wanted>) -> Answered {
+    let least = wanted.least.unwrap_or(0.0);
+    if !(0.0..=1.0).contains(&least) {
+        return Err(Trouble::Unclear("least: write a share between 0 and 1, like 0.05".to_owned()));
+    }
+    let Ok(permit) = api.surveys.clone().try_acquire_owned() else {
+        return Err(Trouble::Busy(
+            "requests are being looked at already; try again when that has ended".to_owned(),
+        ));
+    };
+    let requests = wanted.requests.unwrap_or(engine::LOOK_AT);
+    aside(api, move |engine| {
+        let proposals = engine.propose(requests, least);
+        drop(permit);
+        Ok(Now(told(&proposals)?))
     })
     .await
 }
