@@ -189,7 +189,7 @@ impl Feed<'_, '_> {
         }
         let scene = (number, &mut self.scenes);
         let origin = Origin { id, metric: None };
-        tell(self.reader, &applied, &found, last, &origin, &mut view, scene, &mut self.draw, None);
+        tell(self.reader, &applied, &found, last, &origin, &mut view, scene, &mut self.draw);
         true
     }
 

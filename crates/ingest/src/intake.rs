@@ -1,44 +1,31 @@
 //! From the stream of resources, attributes and items that OTLP is to facts.
 
 use crate::draw::Draw;
+use crate::memory::{Kind, Memory, Standing};
 use crate::observation::Part;
 use crate::otlp::{Id, Level, LogHead, MetricHead, Point, Raw, Reading, Sink, SpanHead};
-use crate::recognise::{Found, Reader, Scratch};
+use crate::recognise::Reader;
 use crate::record::{Record, View};
-use crate::resource::{Resource, Resources};
-use crate::scene::{Scenes, picked, source};
-use crate::tell::{Origin, tell};
-use ontology::fact::Upward;
-use ontology::mapping::Start;
+use crate::resource::Resource;
+use crate::tell::{Origin, values};
 use ontology::scalar::Scalar;
-use ontology::{Fact, FieldId, ItemId, Side, Step, Time};
+use ontology::{Fact, FieldId, ItemId, Minute, Side, Step, Time};
+use rustc_hash::FxHashSet;
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 /// A moment later than its arrival by more than this cannot be meant: clocks are wrong by minutes, time zones by half a day.
 const AHEAD_SECS: i64 = 86_400;
 
-/// What the sources that read resources made of one.
-#[derive(Debug)]
-struct Bound {
-    resource: Arc<Resource>,
-    found: Vec<Found>,
-    /// By source: whether it applied to the resource alone.
-    applied: Vec<bool>,
-}
-
 /// One request being read.
 pub(crate) struct Intake<'a, 'n> {
     reader: Reader<'n>,
-    resources: &'n mut Resources,
+    memory: &'n mut Memory,
     recorded: Time,
     pub draw: Draw,
-    scenes: Scenes,
-    scratch: Scratch,
-    bound: Vec<Bound>,
-    current: usize,
+    /// The number of the resource that items stand under.
+    bound: usize,
     raw: Option<&'a [u8]>,
     told: Record<'a>,
     identity: u64,
@@ -50,11 +37,11 @@ pub(crate) struct Intake<'a, 'n> {
     content: u64,
     /// Whether the identity of items is a hash of what they say.
     hashing: bool,
-    found: Vec<Found>,
-    applied: Vec<usize>,
-    /// The span whose events are being told: its id and its found things.
-    span: (u64, Vec<Found>),
+    /// The span whose events are being told: its id and its look.
+    span: (u64, usize),
     points: Vec<(FieldId, Part)>,
+    /// Looks told of, with the minute.
+    told_of: FxHashSet<(usize, Minute)>,
 }
 
 /// What a request is a list of.
@@ -68,20 +55,18 @@ pub(crate) enum Signal {
 impl<'a, 'n> Intake<'a, 'n> {
     pub(crate) fn new(
         reader: Reader<'n>,
-        resources: &'n mut Resources,
+        memory: &'n mut Memory,
         recorded: Time,
         signal: Signal,
     ) -> Intake<'a, 'n> {
         let fields = reader.plan.fields;
+        memory.begin();
         Intake {
             reader,
-            resources,
+            memory,
             recorded,
             draw: Draw::default(),
-            scenes: Scenes::default(),
-            scratch: Scratch::default(),
-            bound: Vec::new(),
-            current: 0,
+            bound: 0,
             raw: None,
             told: Record::new(fields),
             identity: 0,
@@ -92,10 +77,9 @@ impl<'a, 'n> Intake<'a, 'n> {
             event: Record::new(fields),
             content: 0,
             hashing: signal != Signal::Traces,
-            found: Vec::new(),
-            applied: Vec::new(),
-            span: (0, Vec::new()),
+            span: (0, 0),
             points: Vec::new(),
+            told_of: FxHashSet::default(),
         }
     }
 
@@ -139,119 +123,53 @@ impl<'a, 'n> Intake<'a, 'n> {
         });
     }
 
-    /// Applies the sources that read one kind of record, adding to `found` what they recognise.
-    fn recognise(&mut self, sources: &[usize], on_event: bool) {
-        self.applied.clear();
-        let Some(bound) = self.bound.get(self.current) else { return };
-        let layers = if on_event { [Some(&self.event), Some(&self.item)] } else { [Some(&self.item), None] };
-        let mut view = View {
-            layers,
-            resource: Some(&bound.resource.fields),
-            index: 0,
-            points: &self.points,
-            part: Cell::new(Part::Whole),
-        };
-        let (o, plan) = (self.reader.ontology, self.reader.plan);
-        for number in sources {
-            let (Some(source), Some(fields)) = (source(o, *number), plan.sources.get(*number)) else {
-                continue;
-            };
-            let known = fields.also_resource && bound.applied.get(*number) == Some(&true);
-            let applies = if known && !view.touches(&fields.when_fields) {
-                true
-            } else {
-                self.reader.applies(source, &view)
-            };
-            if !applies {
-                continue;
-            }
-            self.applied.push(*number);
-            for (place, table) in fields.tables.iter().enumerate() {
-                if known && !view.touches(&table.fields) {
-                    continue;
-                }
-                self.reader.table(
-                    (*number, source, fields),
-                    place,
-                    &mut view,
-                    &mut self.found,
-                    &mut self.draw,
-                    &mut self.scratch,
-                );
-            }
-        }
+    /// The number of what a record looks like; `None` for an event that no source reads.
+    fn look(&mut self, kind: Kind) -> Option<usize> {
+        let layers = if kind == Kind::Event { [Some(&self.event), Some(&self.item)] } else { [Some(&self.item), None] };
+        let span = (kind == Kind::Event).then_some(self.span.1);
+        self.memory.look(&self.reader, self.bound, &Standing { kind, span }, layers, &self.points)
     }
 
-    /// Tells what the record that was just recognised says: presence, edges, measures, ends. The number of its scene.
-    fn tell(
-        &mut self,
-        at: Time,
-        origin: &Origin<'_>,
-        on_event: bool,
-        upward: Option<&mut Vec<Upward>>,
-    ) -> usize {
-        let number = self.scenes.number(self.reader.ontology, self.reader.plan, &self.found, &mut self.draw);
-        self.scenes.tell(number, at.minute(), &mut self.draw);
-        let Some(bound) = self.bound.get(self.current) else { return number };
-        let layers = if on_event { [Some(&self.event), Some(&self.item)] } else { [Some(&self.item), None] };
-        let mut view = View {
-            layers,
-            resource: Some(&bound.resource.fields),
-            index: 0,
-            points: &self.points,
-            part: Cell::new(Part::Whole),
-        };
-        let scene = (number, &mut self.scenes);
-        tell(&self.reader, &self.applied, &self.found, at, origin, &mut view, scene, &mut self.draw, upward);
-        number
+    /// Tells what a record of a look says: presence, edges, ends, measures.
+    fn tell(&mut self, number: usize, at: Time, origin: &Origin<'_>, kind: Kind) {
+        let minute = at.minute();
+        self.memory.mention_look(number, &mut self.draw);
+        let copy = self.memory.look_at(number).map(|l| l.copy.minute.replace(minute));
+        if copy.is_some_and(|before| before != Some(minute)) && self.told_of.insert((number, minute)) {
+            self.memory.tell(number, minute, &mut self.draw);
+        }
+        let Some((look, resource)) = self.memory.look_under(number, self.bound) else { return };
+        self.draw.refused.repeat(&look.refused);
+        self.draw.facts.extend(look.copy.ended.iter().map(|entity| Fact::Ended { entity: *entity, at }));
+        let layers = if kind == Kind::Event { [Some(&self.event), Some(&self.item)] } else { [Some(&self.item), None] };
+        let mut view = View::new(layers, Some(&resource.fields), &self.points);
+        let Draw { facts, refused, .. } = &mut self.draw;
+        let mut subjects = look.copy.subjects.as_slice();
+        for measured in &look.script.measures {
+            values(&self.reader, measured, origin, &mut view, refused, |place, id, measure, value| {
+                if let Some((subject, cohort)) = subjects.get(place) {
+                    let (subject, cohort) = (*subject, Arc::clone(cohort));
+                    facts.push(Fact::Sample { id, measure, subject, cohort, at, value });
+                }
+            });
+            subjects = subjects.get(measured.subjects.len()..).unwrap_or_default();
+        }
     }
 
     fn resource_identity(&self) -> u64 {
-        self.bound.get(self.current).map_or(0, |b| b.resource.identity)
-    }
-
-    fn start_from_resource(&mut self) {
-        self.found.clear();
-        if let Some(b) = self.bound.get(self.current) {
-            self.found.extend_from_slice(&b.found);
-        }
+        self.memory.bound(self.bound).map_or(0, |b| b.resource.identity)
     }
 
     fn bind(&mut self, resource: Arc<Resource>) {
-        if let Some(known) = self.bound.iter().position(|b| Arc::ptr_eq(&b.resource, &resource)) {
-            self.current = known;
-            return;
-        }
-        for _ in 0..resource.not_utf8 {
-            self.bad_text(b"an attribute of the resource");
-        }
-        let (o, plan) = (self.reader.ontology, self.reader.plan);
-        let mut found = Vec::new();
-        let mut applied = vec![false; o.mapping.sources.len()];
-        let mut view = View {
-            layers: [None, None],
-            resource: Some(&resource.fields),
-            index: 0,
-            points: &[],
-            part: Cell::new(Part::Whole),
-        };
-        for number in &plan.resource {
-            let (Some(source), Some(fields)) = (source(o, *number), plan.sources.get(*number)) else {
-                continue;
-            };
-            if !self.reader.applies(source, &view) {
-                continue;
+        let not_utf8 = resource.not_utf8;
+        let (number, new) = self.memory.bind(&self.reader, resource);
+        self.bound = number;
+        if new {
+            for _ in 0..not_utf8 {
+                self.bad_text(b"an attribute of the resource");
             }
-            if let Some(a) = applied.get_mut(*number) {
-                *a = true;
-            }
-            for place in 0..source.tables.len() {
-                let which = (*number, source, fields);
-                self.reader.table(which, place, &mut view, &mut found, &mut self.draw, &mut self.scratch);
-            }
+            self.memory.mention_bound(number, &mut self.draw);
         }
-        self.current = self.bound.len();
-        self.bound.push(Bound { resource, found, applied });
     }
 
     /// The trace and span ids of an item; what is wrong with them.
@@ -305,7 +223,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         self.identity = 0;
         self.not_utf8 = 0;
         self.scope.clear();
-        if let Some(known) = raw.and_then(|r| self.resources.get(r)) {
+        if let Some(known) = raw.and_then(|r| self.memory.resources.get(r)) {
             self.bind(known);
             return true;
         }
@@ -314,7 +232,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
 
     fn resource_done(&mut self) {
         let fields = self.told.clone().into_owned();
-        let resource = self.resources.keep(self.raw, fields, self.identity, self.not_utf8);
+        let resource = self.memory.resources.keep(self.raw, fields, self.identity, self.not_utf8);
         self.bind(resource);
     }
 
@@ -339,8 +257,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             Level::Item if self.hashing => self.content = self.content.wrapping_add(share(key, index, value)),
             Level::Item | Level::Event => {}
         }
-        let Ok(name) = std::str::from_utf8(key) else { return };
-        let Some(field) = self.reader.ontology.mapping.fields.id(name) else { return };
+        let Some(field) = self.reader.plan.names.field(key) else { return };
         let scalar = match value {
             Raw::Text([]) => return,
             Raw::Text(bytes) => match simdutf8::basic::from_utf8(bytes) {
@@ -365,7 +282,8 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             Level::Event => self.event.add(field, index, false, scalar),
         };
         if !room {
-            self.draw.refused.in_part("more values of one attribute than are kept", || name.to_owned());
+            let name = || String::from_utf8_lossy(key).into_owned();
+            self.draw.refused.in_part("more values of one attribute than are kept", name);
         }
     }
 
@@ -411,11 +329,9 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         }
         #[expect(clippy::cast_possible_truncation, reason = "the two halves of the id")]
         let id = mixed(&[1, (trace >> 64) as u64, trace as u64, span]);
-        self.start_from_resource();
-        let plan = self.reader.plan;
-        self.recognise(&plan.span, false);
-        let mut upward = Vec::new();
-        let number = self.tell(from, &Origin { id, metric: None }, false, Some(&mut upward));
+        let Some(look) = self.look(Kind::Span) else { return false };
+        self.tell(look, from, &Origin { id, metric: None }, Kind::Span);
+        let Some(copy) = self.memory.look_at(look).map(|l| &l.copy) else { return false };
         self.draw.facts.push(Fact::Step(Step {
             id: ItemId(id),
             trace,
@@ -429,15 +345,11 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
                 3 | 4 => Side::Asking,
                 _ => Side::Inside,
             },
-            here: self.scenes.here(number),
-            upward,
+            here: Arc::clone(&copy.here),
+            upward: Arc::clone(&copy.upward),
         }));
-        if plan.span_event.is_empty() {
-            return false;
-        }
-        self.span.0 = id;
-        self.span.1.clone_from(&self.found);
-        true
+        self.span = (id, look);
+        !self.reader.plan.span_event.sources.is_empty()
     }
 
     fn begin_event(&mut self) {
@@ -457,15 +369,9 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         if let Some(field) = p.time {
             self.event.set(field, Scalar::Time(at));
         }
-        let (id, found) = (self.span.0, std::mem::take(&mut self.span.1));
-        self.found.clear();
-        self.found.extend_from_slice(&found);
-        self.span.1 = found;
-        let plan = self.reader.plan;
-        self.recognise(&plan.span_event, true);
-        if !self.applied.is_empty() {
-            let id = mixed(&[2, id, time, xxh3_64(name)]);
-            self.tell(at, &Origin { id, metric: None }, true, None);
+        if let Some(look) = self.look(Kind::Event) {
+            let id = mixed(&[2, self.span.0, time, xxh3_64(name)]);
+            self.tell(look, at, &Origin { id, metric: None }, Kind::Event);
         }
     }
 
@@ -509,18 +415,13 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             trace_id as u64,
             span_id as u64,
         ]);
-        self.start_from_resource();
-        let plan = self.reader.plan;
-        let before = self.found.len();
-        self.recognise(&plan.log, false);
-        let nothing = self.found.len() == before
-            && self.applied.iter().all(|a| plan.sources.get(*a).is_none_or(|s| s.also_resource));
-        if nothing {
+        let Some(look) = self.look(Kind::Log) else { return };
+        if self.memory.adds_nothing(self.reader.plan, look, self.bound) {
             self.draw.refused.not_mapped("log record that says nothing a source reads", || {
                 format!("event `{}`", String::from_utf8_lossy(head.event_name))
             });
         }
-        self.tell(at, &Origin { id, metric: None }, false, None);
+        self.tell(look, at, &Origin { id, metric: None }, Kind::Log);
     }
 
     fn point(&mut self, metric: &MetricHead<'a>, point: &Point) {
@@ -574,29 +475,15 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             point.time,
             reading,
         ]);
-        self.start_from_resource();
-        let plan = self.reader.plan;
-        self.recognise(&plan.metric, false);
-        if self.applied.is_empty() && !named {
+        let Some(look) = self.look(Kind::Point) else { return };
+        if !named && !self.memory.applies(look) {
             self.draw.refused.not_mapped("metric that no source reads", || name.to_owned());
         }
-        self.tell(at, &Origin { id, metric: Some((metric, point)) }, false, None);
+        self.tell(look, at, &Origin { id, metric: Some((metric, point)) }, Kind::Point);
     }
 
     fn unreadable(&mut self, detail: String) {
         self.draw.items += 1;
         self.draw.refused.add("item that cannot be read", || detail);
     }
-}
-
-/// Whether an edge starts at an ancestor, and where it then leads; used by [`tell`] for spans.
-pub(crate) fn upward_edges(
-    reader: &Reader<'_>,
-    number: usize,
-    rule: &ontology::mapping::EdgeRule,
-    found: &[Found],
-) -> Vec<Upward> {
-    let Start::Parent(from) = rule.from else { return Vec::new() };
-    let ends = picked(reader.ontology, number, &rule.to, found);
-    ends.map(|f| Upward { from, relation: rule.relation, to: f.node }).collect()
 }

@@ -14,6 +14,8 @@ mod describe;
 mod draw;
 mod feed;
 mod intake;
+mod memory;
+mod names;
 mod observation;
 mod otlp;
 mod plan;
@@ -33,6 +35,7 @@ pub use wire::{Feed, Wire};
 use intake::{Intake, Signal};
 use ontology::expr::{Context, Hasher};
 use ontology::{Batch, Ontology, Time};
+use memory::{Memory, Most};
 use plan::Plan;
 use recognise::Reader;
 use resource::Resources;
@@ -55,6 +58,11 @@ pub struct Limits {
     pub resources: usize,
     /// Bytes of such resources. Beyond: the same.
     pub resource_bytes: usize,
+    /// Looks of records remembered: what those with the same values of the fields that recognition reads are recognised as.
+    /// Beyond: all are forgotten before the next request and worked out again.
+    pub looks: usize,
+    /// Bytes of such looks, roughly. Beyond: the same.
+    pub look_bytes: usize,
     /// Keyed hashes of personal texts remembered. Beyond: all are forgotten and computed again.
     pub hashes: usize,
     /// Bytes of one text attribute. Beyond: the attribute is set aside.
@@ -63,7 +71,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { resources: 4096, resource_bytes: 64 << 20, hashes: 65_536, text_bytes: 8192 }
+        Limits { resources: 4096, resource_bytes: 64 << 20, looks: 16_384, look_bytes: 64 << 20, hashes: 65_536, text_bytes: 8192 }
     }
 }
 
@@ -83,7 +91,7 @@ pub struct Normaliser {
     ontology: Arc<Ontology>,
     plan: Plan,
     hasher: Keyed,
-    resources: Resources,
+    memory: Memory,
     limits: Limits,
 }
 
@@ -95,7 +103,10 @@ impl Normaliser {
             plan: Plan::new(&ontology),
             ontology,
             hasher: Keyed { key: options.hash_key, most: limits.hashes, known: RefCell::default() },
-            resources: Resources::new(limits.resources, limits.resource_bytes),
+            memory: Memory::new(
+                Resources::new(limits.resources, limits.resource_bytes),
+                Most { looks: limits.looks, bytes: limits.look_bytes },
+            ),
             limits,
         }
     }
@@ -115,7 +126,7 @@ impl Normaliser {
             Wire::Feed(feed) => feed::read(&reader, feed.name(), body, recorded)?,
             Wire::TracesProto | Wire::TracesJson => {
                 let json = if wire == Wire::TracesJson { Some(feed::parse(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Traces);
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Traces);
                 match &json {
                     Some(json) => otlp::json::traces(json, &mut intake)?,
                     None => otlp::traces::read(body, &mut intake)?,
@@ -124,7 +135,7 @@ impl Normaliser {
             }
             Wire::MetricsProto | Wire::MetricsJson => {
                 let json = if wire == Wire::MetricsJson { Some(feed::parse(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Metrics);
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Metrics);
                 match &json {
                     Some(json) => otlp::json::metrics(json, &mut intake)?,
                     None => otlp::metrics::read(body, &mut intake)?,
@@ -133,7 +144,7 @@ impl Normaliser {
             }
             Wire::LogsProto | Wire::LogsJson => {
                 let json = if wire == Wire::LogsJson { Some(feed::parse(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.resources, recorded, Signal::Logs);
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Logs);
                 match &json {
                     Some(json) => otlp::json::logs(json, &mut intake)?,
                     None => otlp::logs::read(body, &mut intake)?,

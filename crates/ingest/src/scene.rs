@@ -75,6 +75,11 @@ impl Scenes {
         }
     }
 
+    /// Everyone in a scene, in a role or not, and their edges.
+    pub(crate) fn all_of(&self, number: usize) -> (&[Ref], &[(RelationId, Ref, Ref)]) {
+        self.all.get(number).map_or((&[], &[]), |s| (s.everyone.as_slice(), s.related.as_slice()))
+    }
+
     /// Everything in a scene.
     pub(crate) fn here(&self, number: usize) -> Arc<[Ref]> {
         self.all.get(number).map_or_else(|| Arc::from([]), |s| Arc::clone(&s.here))

@@ -44,6 +44,13 @@ impl Fields {
         self.names.get(id.index()).map_or("", String::as_str)
     }
 
+    /// Every name by which a field is found, old names included, in the order of names.
+    pub fn known(&self) -> Vec<(&str, FieldId)> {
+        let mut all: Vec<_> = self.by_name.iter().map(|(name, id)| (name.as_str(), *id)).collect();
+        all.sort_unstable();
+        all
+    }
+
     /// All names, by id.
     pub fn names(&self) -> &[String] {
         &self.names
