@@ -125,7 +125,11 @@ impl<'a, 'n> Intake<'a, 'n> {
 
     /// The number of what a record looks like; `None` for an event that no source reads.
     fn look(&mut self, kind: Kind) -> Option<usize> {
-        let layers = if kind == Kind::Event { [Some(&self.event), Some(&self.item)] } else { [Some(&self.item), None] };
+        let layers = if kind == Kind::Event {
+            [Some(&self.event), Some(&self.item)]
+        } else {
+            [Some(&self.item), None]
+        };
         let span = (kind == Kind::Event).then_some(self.span.1);
         self.memory.look(&self.reader, self.bound, &Standing { kind, span }, layers, &self.points)
     }
@@ -141,7 +145,11 @@ impl<'a, 'n> Intake<'a, 'n> {
         let Some((look, resource)) = self.memory.look_under(number, self.bound) else { return };
         self.draw.refused.repeat(&look.refused);
         self.draw.facts.extend(look.copy.ended.iter().map(|entity| Fact::Ended { entity: *entity, at }));
-        let layers = if kind == Kind::Event { [Some(&self.event), Some(&self.item)] } else { [Some(&self.item), None] };
+        let layers = if kind == Kind::Event {
+            [Some(&self.event), Some(&self.item)]
+        } else {
+            [Some(&self.item), None]
+        };
         let mut view = View::new(layers, Some(&resource.fields), &self.points);
         let Draw { facts, refused, .. } = &mut self.draw;
         let mut subjects = look.copy.subjects.as_slice();
@@ -210,10 +218,8 @@ fn share(key: &[u8], index: u32, value: Raw<'_>) -> u64 {
     h.digest()
 }
 
-fn mixed(parts: &[u64]) -> u64 {
-    let mut bytes = Vec::with_capacity(parts.len() * 8);
-    parts.iter().for_each(|p| bytes.extend_from_slice(&p.to_le_bytes()));
-    xxh3_64(&bytes)
+fn mixed<const N: usize>(parts: [u64; N]) -> u64 {
+    xxh3_64(parts.map(u64::to_le_bytes).as_flattened())
 }
 
 impl<'a> Sink<'a> for Intake<'a, '_> {
@@ -328,7 +334,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             self.part(p.span_parent_id, Scalar::Text(Cow::Owned(format!("{parent:016x}"))));
         }
         #[expect(clippy::cast_possible_truncation, reason = "the two halves of the id")]
-        let id = mixed(&[1, (trace >> 64) as u64, trace as u64, span]);
+        let id = mixed([1, (trace >> 64) as u64, trace as u64, span]);
         let Some(look) = self.look(Kind::Span) else { return false };
         self.tell(look, from, &Origin { id, metric: None }, Kind::Span);
         let Some(copy) = self.memory.look_at(look).map(|l| &l.copy) else { return false };
@@ -370,7 +376,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             self.event.set(field, Scalar::Time(at));
         }
         if let Some(look) = self.look(Kind::Event) {
-            let id = mixed(&[2, self.span.0, time, xxh3_64(name)]);
+            let id = mixed([2, self.span.0, time, xxh3_64(name)]);
             self.tell(look, at, &Origin { id, metric: None }, Kind::Event);
         }
     }
@@ -403,7 +409,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             }
         }
         #[expect(clippy::cast_possible_truncation, reason = "the two halves of the id")]
-        let id = mixed(&[
+        let id = mixed([
             3,
             self.resource_identity(),
             self.scope_identity,
@@ -465,7 +471,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             Reading::Float(f) => f.to_bits(),
             other => xxh3_64(format!("{other:?}").as_bytes()),
         };
-        let id = mixed(&[
+        let id = mixed([
             4,
             self.resource_identity(),
             self.scope_identity,

@@ -33,9 +33,9 @@ pub use refusal::{IN_PART, NOT_MAPPED, is_senders_fault};
 pub use wire::{Feed, Wire};
 
 use intake::{Intake, Signal};
+use memory::{Memory, Most};
 use ontology::expr::{Context, Hasher};
 use ontology::{Batch, Ontology, Time};
-use memory::{Memory, Most};
 use plan::Plan;
 use recognise::Reader;
 use resource::Resources;
@@ -71,7 +71,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { resources: 4096, resource_bytes: 64 << 20, looks: 16_384, look_bytes: 64 << 20, hashes: 65_536, text_bytes: 8192 }
+        Limits {
+            resources: 4096,
+            resource_bytes: 64 << 20,
+            looks: 16_384,
+            look_bytes: 64 << 20,
+            hashes: 65_536,
+            text_bytes: 8192,
+        }
     }
 }
 

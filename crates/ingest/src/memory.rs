@@ -224,7 +224,10 @@ impl Memory {
             Some(known) => *known,
             None => self.recognise_resource(reader, resource),
         };
-        let new = self.bounds.get_mut(number).is_some_and(|b| std::mem::replace(&mut b.batch, self.batch) != self.batch);
+        let new = self
+            .bounds
+            .get_mut(number)
+            .is_some_and(|b| std::mem::replace(&mut b.batch, self.batch) != self.batch);
         (number, new)
     }
 
@@ -437,11 +440,8 @@ impl Memory {
         for f in &look.found {
             Self::mention(draw, mentions, *batch, f.node, into);
         }
-        let here: Vec<Ref> = scenes
-            .here(look.scene)
-            .iter()
-            .map(|r| Self::mention(draw, mentions, *batch, *r, into))
-            .collect();
+        let here: Vec<Ref> =
+            scenes.here(look.scene).iter().map(|r| Self::mention(draw, mentions, *batch, *r, into)).collect();
         let here = into.list(here);
         let mut subjects = Vec::new();
         for (subject, _) in look.script.measures.iter().flat_map(|m| &m.subjects) {

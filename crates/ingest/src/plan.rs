@@ -144,8 +144,7 @@ impl Plan {
     pub(crate) fn new(o: &Ontology) -> Plan {
         let fields = o.mapping.fields.len();
         let parts = Parts::of(o);
-        let sources: Vec<SourcePlan> =
-            o.mapping.sources.iter().map(|s| source(s, fields, &parts)).collect();
+        let sources: Vec<SourcePlan> = o.mapping.sources.iter().map(|s| source(s, fields, &parts)).collect();
         let places = |what: &Reads| -> Vec<usize> {
             let all = o.mapping.sources.iter().enumerate();
             all.filter(|(_, s)| s.reads.contains(what)).map(|(i, _)| i).collect()
@@ -262,11 +261,7 @@ fn source(s: &Source, fields: usize, parts: &Parts) -> SourcePlan {
     reads.extend(conditions.flat_map(read));
     reads.sort_unstable();
     reads.dedup();
-    SourcePlan {
-        also_resource: s.reads.contains(&Reads::Resource),
-        tables,
-        reads,
-    }
+    SourcePlan { also_resource: s.reads.contains(&Reads::Resource), tables, reads }
 }
 
 /// What a population can be split by: components, and what a thing of which only samples are kept has exactly one of

@@ -132,12 +132,7 @@ fn write(value: &Scalar<'_>, into: &mut Vec<u8>) {
 
 impl<'a> Record<'a> {
     pub(crate) fn new(fields: usize) -> Record<'a> {
-        Record {
-            set: FieldSet::new(fields),
-            places: vec![0; fields],
-            slots: Vec::new(),
-            more: Vec::new(),
-        }
+        Record { set: FieldSet::new(fields), places: vec![0; fields], slots: Vec::new(), more: Vec::new() }
     }
 
     /// Forgets everything.
@@ -271,12 +266,7 @@ impl<'a> Record<'a> {
 
     /// The same record, independent of the bytes it was read from.
     pub(crate) fn into_owned(self) -> Record<'static> {
-        let slot = |s: Slot<'_>| Slot {
-            width: s.width,
-            index: s.index,
-            weak: s.weak,
-            value: owned(s.value),
-        };
+        let slot = |s: Slot<'_>| Slot { width: s.width, index: s.index, weak: s.weak, value: owned(s.value) };
         Record {
             set: self.set,
             places: self.places,
