@@ -15,6 +15,7 @@ mod command {
     pub(crate) mod eval;
     pub(crate) mod graph;
     pub(crate) mod ontology;
+    pub(crate) mod received;
     pub(crate) mod serve;
     pub(crate) mod sim;
 }

@@ -2,8 +2,8 @@
 //!
 //! Three layers. [`Wire`] forms are taken apart by `otlp` (protobuf in one pass over the bytes, JSON to the same calls) and
 //! `feed`; each item becomes a flat `record` of the fields that the mapping files name; `recognise`, `scene` and `tell` apply
-//! the mapping's tables to it. What does not fit is counted as [`Refused`](ontology::Refused) and never hides its neighbours;
-//! only a request that cannot be read at all is [`Malformed`].
+//! the mapping's tables to it, and `memory` does so once for all OTLP records that look alike. What does not fit is counted as
+//! [`Refused`](ontology::Refused) and never hides its neighbours; only a request that cannot be read at all is [`Malformed`].
 //!
 //! **Not here:** sockets, files, clocks, decompression (`server`); what was known before (`graph`); the name of any attribute
 //! (`ontology/default/mapping.yaml`).
