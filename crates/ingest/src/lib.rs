@@ -61,7 +61,7 @@ pub struct Limits {
     /// Looks of records remembered: what those with the same values of the fields that recognition reads are recognised as.
     /// Beyond: all are forgotten before the next request and worked out again.
     pub looks: usize,
-    /// Bytes of such looks, roughly. Beyond: the same.
+    /// Bytes of such looks, of what they name and of the resources they stand under, roughly. Beyond: the same.
     pub look_bytes: usize,
     /// Keyed hashes of personal texts remembered. Beyond: all are forgotten and computed again.
     pub hashes: usize,
@@ -75,7 +75,7 @@ impl Default for Limits {
             resources: 4096,
             resource_bytes: 64 << 20,
             looks: 16_384,
-            look_bytes: 64 << 20,
+            look_bytes: 32 << 20,
             hashes: 65_536,
             text_bytes: 8192,
         }

@@ -253,7 +253,7 @@ impl Memory {
         }
         let number = self.bounds.len();
         self.by_resource.insert(resource.number, number);
-        self.bytes += LOOK_BYTES;
+        self.bytes += LOOK_BYTES + resource.bytes;
         let refused = self.draw.refused.take();
         self.bounds.push(Bound { resource, found, applied, refused, guises: [None; 4], batch: 0 });
         number

@@ -29,7 +29,6 @@ fn mix(key: &[u8]) -> u64 {
 /// Where a mix belongs, and the part of it that is kept there.
 #[inline]
 const fn parts(mix: u64) -> (usize, u32) {
-    #[expect(clippy::cast_possible_truncation, reason = "two parts of one word")]
     ((mix >> 40) as usize, (mix >> 32) as u32)
 }
 
@@ -74,6 +73,7 @@ mod tests {
     use super::*;
     use ontology::Ontology;
     use proptest::prelude::*;
+    use std::sync::LazyLock;
 
     #[test]
     fn every_name_is_found_and_no_two_share_a_mix() {
@@ -90,10 +90,12 @@ mod tests {
         assert_eq!(Names::new(&Fields::default()).field(b"http.route"), None);
     }
 
+    static ONTOLOGY: LazyLock<Ontology> = LazyLock::new(Ontology::builtin);
+
     proptest! {
         #[test]
         fn any_key_is_what_the_mapping_says(key in "[a-z.]{0,12}", cut in 0_usize..40) {
-            let o = Ontology::builtin();
+            let o = &*ONTOLOGY;
             let names = Names::new(&o.mapping.fields);
             prop_assert_eq!(names.field(key.as_bytes()), o.mapping.fields.id(&key));
             for name in o.mapping.fields.names() {

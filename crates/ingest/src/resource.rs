@@ -17,6 +17,8 @@ pub(crate) struct Resource {
     pub identity: u64,
     /// Texts in it that were not UTF-8.
     pub not_utf8: u32,
+    /// About how much it weighs.
+    pub bytes: usize,
 }
 
 /// Resources seen before, by their bytes. What is read does not depend on what is kept.
@@ -48,15 +50,17 @@ impl Resources {
         not_utf8: u32,
     ) -> Arc<Resource> {
         self.met += 1;
+        // The flat record weighs about as much again per field as its text, and its index of fields. JSON is as large as that.
+        let bytes = raw.map_or(8192, |r| r.len() * 3 + 1024);
+        let number = self.met;
         let raw_copy = raw.unwrap_or_default().into();
-        let resource = Arc::new(Resource { raw: raw_copy, fields, number: self.met, identity, not_utf8 });
+        let resource = Arc::new(Resource { raw: raw_copy, fields, number, identity, not_utf8, bytes });
         if let Some(raw) = raw {
             if self.known.len() >= self.most || self.bytes >= self.most_bytes {
                 self.known.clear();
                 self.bytes = 0;
             }
-            // The flat record weighs about as much again per field as its text, and its index of fields.
-            self.bytes += raw.len() * 3 + 1024;
+            self.bytes += bytes;
             self.known.insert(xxh3_64(raw), Arc::clone(&resource));
         }
         resource
