@@ -265,10 +265,108 @@ await check("find offers things by name", async () => {
   await page.locator("p.found").waitFor();
 });
 
+await fetch(`${base}/api/v1/feeds/changes`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify([{ kind: "none-such", at: "x" }]) });
 await visit(page, "#/sources", ".sources tbody tr");
 await check("sources show freshness and what was set aside", async () => lacks(await page.locator("table.sources").innerText(), /ago|just now/));
+await check("coverage is told in sentences with numbers", async () => { const texts = await page.locator("#coverage").locator("xpath=ancestor::section").locator(".meters .wide").allInnerTexts(); return texts.length > 3 && texts.every((t) => /\d ?%? .* of /.test(t)) ? "" : JSON.stringify(texts.slice(0, 4)); });
+await check("a question that cannot be answered names what is missing and who would give it, or that nobody does", async () => {
+  const { questions } = await api("/sources");
+  const lacking = questions.filter((q) => q.state === "lacks");
+  const rows = await page.locator(".questions").first().locator(":scope > li").allInnerTexts();
+  return differs(rows.length, lacking.length, "questions that lack a source") || rows.map((r) => lacks(r, /gives? it|was seen/)).find(Boolean) || "";
+});
+await check("more examples of what was set aside open under their source", async () => {
+  const more = page.getByRole("button", { name: "More examples" });
+  await more.first().click();
+  await page.locator("table.examples tbody tr").first().waitFor();
+  return lacks(await page.locator("table.examples").first().innerText(), /none-such/);
+});
 await check("sources are free of axe findings", () => accessible(page));
+await visit(page, "#/sources", ".sources tbody tr");
 await picture(page, "sources");
+
+const whole = await api("/ontology");
+await visit(page, "#/ontology", ".chip-class");
+await check("every class with things is on the ontology's map, none covers another, and no line is drawn unasked", async () => {
+  const wanted = whole.classes.filter((c) => !c.abstract).length;
+  const boxes = await page.locator(".chip-class .body").evaluateAll((all) => all.map((e) => e.getBoundingClientRect()).map((b) => [b.left, b.top, b.right, b.bottom]));
+  const meet = boxes.some((a, i) => boxes.some((b, j) => j > i && a[0] < b[2] && a[2] > b[0] && a[1] < b[3] && a[3] > b[1]));
+  await page.locator('.chip-class [data-id="Service"]').hover();
+  const cut = await page.locator(".chip-class").evaluateAll((all) => all.filter((g) => { const body = g.querySelector(".body").getBoundingClientRect(); return [...g.querySelectorAll("text")].some((t) => t.getBoundingClientRect().right > body.right + 1); }).map((g) => g.textContent));
+  await page.locator("h1").hover();
+  return differs(boxes.length, wanted, "classes") || (meet ? "two overlap" : "") || (cut.length ? `sticks out: ${cut}` : "") || differs(await page.locator(".lane-line").count(), 0, "lines");
+});
+await check("the namespaces stand from the user down to the host", async () => {
+  const tops = await page.locator(".lane").evaluateAll((all) => all.map((g) => [g.textContent, g.getBoundingClientRect().left, g.getBoundingClientRect().top]));
+  const left = Math.min(...tops.map((t) => t[1]));
+  const names = tops.filter((t) => t[1] < left + 5).sort((a, b) => a[2] - b[2]).map((t) => t[0]);
+  return names.indexOf("Users") === 0 && names.indexOf("Services") < names.indexOf("Infrastructure") ? "" : JSON.stringify(names);
+});
+await check("the ontology's map is free of axe findings", () => accessible(page));
+await check("pointing at a class draws its relations, and only those", async () => {
+  await page.locator('.chip-class [data-id="Service"]').hover();
+  const near = await page.locator(".chip-class.near").count();
+  const drawn = await page.locator(".lane-line").count();
+  const away = await page.locator(".chip-class.away").count();
+  await page.locator("h1").hover();
+  return near > 3 && drawn >= near && away > 0 ? differs(await page.locator(".lane-line").count(), 0, "lines afterwards") : `${near} near, ${drawn} lines, ${away} away`;
+});
+await check("a class is chosen by keyboard: keys, relations, measures, and who tells of it", async () => {
+  await page.locator('.chip-class [data-id="Service"]').focus();
+  await page.keyboard.press("ArrowRight");
+  const id = await page.evaluate(() => document.activeElement.dataset.id);
+  if (!id || id === "Service") return `the arrow led to ${id}`;
+  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("Enter");
+  await page.locator(".panel h2").filter({ hasText: "Service" }).waitFor();
+  const text = await page.locator(".panel").innerText();
+  for (const wanted of [/known by/, /otlp\.resource/, /Leads to/, /Led to by/, /depends on/]) { const trouble = lacks(text, wanted); if (trouble) return trouble; }
+  return lacks(page.url(), /class=Service/);
+});
+await check("what the panel counts is what the server counts", async () => {
+  const { classes } = await api("/ontology");
+  const service = classes.find((c) => c.name === "Service");
+  return service.count > 0 && service.told_by.length ? lacks(await page.locator(".panel dl").innerText(), new RegExp(`seen\\s+${service.count.toLocaleString("en-US")}`)) : JSON.stringify(service);
+});
+await check("a chosen class is free of axe findings", () => accessible(page));
+await picture(page, "ontology");
+await check("Escape lets the class go", async () => { await page.locator("h1").click(); await page.keyboard.press("Escape"); await page.waitForFunction(() => !location.hash.includes("class=")); });
+await check("every relation that was seen can be drawn at once", async () => {
+  await page.getByLabel("Draw every relation that was seen").check();
+  await page.waitForFunction(() => document.querySelectorAll(".lane-line").length > 30);
+  return lacks(page.url(), /all=1/);
+});
+await visit(page, "#/ontology?view=faults&class=Host&aspect=saturation", ".reach li");
+await check("trouble of a host is shown to reach its instances first, and users with less chance", async () => {
+  const rows = await page.locator(".reach li").allInnerTexts();
+  const share = (text) => Number(text.match(/(\d+)\s*%/)?.[1]);
+  const at = (name) => rows.findIndex((r) => r.includes(name));
+  return /^60\s*%\s*Instance/.test(rows[0]) && at("View") > 0 && share(rows[at("View")]) < 60 ? "" : rows.join(" | ");
+});
+await check("another kind of trouble goes another way", async () => {
+  const before = await page.locator(".reach li").count();
+  await page.getByLabel("Kind of trouble").selectOption("staleness");
+  await page.locator(".panel .empty").waitFor();
+  return lacks(page.url(), /aspect=staleness/) || (before > 2 ? "" : `${before} classes reached`);
+});
+await visit(page, "#/ontology?view=faults&class=Host&aspect=saturation", ".reach li");
+await check("how faults travel is free of axe findings", () => accessible(page));
+await visit(page, "#/ontology?view=tables", "#t-classes");
+await check("the ontology as tables holds every class and relation, and the filter narrows both", async () => {
+  const rows = (id) => page.locator("section", { has: page.locator(`#${id}`) }).locator("tbody tr").count();
+  const trouble = differs(await rows("t-classes"), whole.classes.length, "classes") || differs(await rows("t-relations"), whole.relations.length, "relations") || differs(await rows("t-measures"), whole.measures.length, "measures");
+  if (trouble) return trouble;
+  await page.getByLabel("Filter").fill("runs on");
+  await page.waitForFunction((n) => document.querySelectorAll("#t-relations").length && document.querySelectorAll("tbody tr").length < n, whole.classes.length);
+  return lacks(await page.locator("section", { has: page.locator("#t-relations") }).innerText(), /Instance → Host/);
+});
+await check("the ontology's tables are free of axe findings", () => accessible(page));
+await visit(page, "#/ontology?view=sources", "#s-sources");
+await check("which source tells what is said with counts, and what was never seen", async () => {
+  const rows = await page.locator("section", { has: page.locator("#s-sources") }).locator("tbody tr").allInnerTexts();
+  return differs(rows.length, whole.sources.length, "sources") || lacks(rows.find((r) => r.startsWith("otlp.resource")) ?? "", /Host\s*\d/) || (rows.some((r) => /never seen/.test(r)) ? "" : "all were seen");
+});
+await check("the ontology's sources are free of axe findings", () => accessible(page));
 
 await check("an unknown word is said to be unknown", async () => {
   await visit(page, `#/ask?${new URLSearchParams({ q: "Why is the flurb slow?" })}`, ".answer h1, .failed");
@@ -295,7 +393,7 @@ await check("a question typed in the head of the page is answered", async () => 
 });
 
 const dark = await open({ colorScheme: "dark" });
-for (const [name, hash, ready] of [["home", "#/", ".regression"], ["graph", place, ".map .node"], ["sources", "#/sources", ".sources tbody tr"], ...(answer ? [["investigation", `#/investigations/${encodeURIComponent(first.investigation)}`, ".overview .chart path.line, .overview .empty"]] : [])]) {
+for (const [name, hash, ready] of [["home", "#/", ".regression"], ["graph", place, ".map .node"], ["sources", "#/sources", ".sources tbody tr"], ["ontology", "#/ontology?class=Operation", ".chip-class"], ["faults", "#/ontology?view=faults&class=Host", ".reach li"], ...(answer ? [["investigation", `#/investigations/${encodeURIComponent(first.investigation)}`, ".overview .chart path.line, .overview .empty"]] : [])]) {
   await visit(dark, hash, ready);
   await check(`${name} in the dark is free of axe findings`, () => accessible(dark));
 }
@@ -303,7 +401,7 @@ await picture(dark, "investigation-dark");
 const phone = await open({ viewport: { width: 390, height: 844 } });
 const wall = await open({ viewport: { width: 2000, height: 1100 } });
 await check("no page is wider than a phone, or than a wall screen", async () => {
-  for (const hash of ["#/", place, "#/sources", ...(answer ? [`#/investigations/${encodeURIComponent(first.investigation)}`] : [])]) {
+  for (const hash of ["#/", place, "#/sources", "#/ontology?class=Host", "#/ontology?view=faults&class=Host", "#/ontology?view=tables", "#/ontology?view=sources", ...(answer ? [`#/investigations/${encodeURIComponent(first.investigation)}`] : [])]) {
     for (const [screen, width] of [[phone, 390], [wall, 2000]]) {
       await visit(screen, hash, "main .page");
       const wide = await screen.evaluate(() => document.documentElement.scrollWidth);

@@ -30,7 +30,7 @@ export const states = async ({ open, visit, check, accessible, lacks, base, plac
   const investigation = `#/investigations/${encodeURIComponent(first.investigation)}`;
 
   const empty = await open({ quiet: true });
-  await alter(empty, /\/(regressions|sources|changes)$/, (body) => ({ ...body, ...(body.as_of && { as_of: "1970-01-01T00:00:00Z" }), ...(body.regressions && { regressions: [] }), ...(body.sources && { sources: [], coverage: [] }), ...(body.changes && { changes: [] }) }));
+  await alter(empty, /\/(regressions|sources|changes)$/, (body) => ({ ...body, ...(body.as_of && { as_of: "1970-01-01T00:00:00Z" }), ...(body.regressions && { regressions: [] }), ...(body.sources && { sources: body.sources.map((s) => ({ ...s, last_seen: null, reasons: [] })), coverage: [] }), ...(body.changes && { changes: [] }) }));
   await check("a server without data does not say that all is well", async () => {
     await visit(empty, "#/", ".home .notice");
     const text = await empty.locator("main").innerText();
@@ -39,6 +39,7 @@ export const states = async ({ open, visit, check, accessible, lacks, base, plac
   await check("home without data is free of axe findings", () => accessible(empty));
   await check("the graph without data says why it is empty", async () => { await visit(empty, "#/graph", ".empty"); return lacks(await empty.locator("main").innerText(), /No telemetry has arrived yet/); });
   await check("sources without data say what to do", async () => { await visit(empty, "#/sources", "main .page h1"); await empty.locator(".lede").waitFor(); return lacks(await empty.locator(".lede").innerText(), /OpenTelemetry/); });
+  await check("sources that have sent nothing say what they would give, and where connecting them is told", async () => lacks(await empty.locator(".silent").innerText(), /would give [A-Z]/) || lacks(await empty.locator(".silent").innerText(), /docs\/connect\.md#/));
 
   const quiet = await open({ quiet: true });
   await alter(quiet, /\/regressions$/, (body) => ({ ...body, regressions: [] }));

@@ -69,9 +69,15 @@ def main():
         os.symlink(BINARY, os.path.join(folder, "bin", "e2egraph"))
         os.symlink(os.path.join(ROOT, "docs"), os.path.join(folder, "docs"))
         env = {**os.environ, "PATH": os.path.join(folder, "bin") + ":" + os.environ["PATH"], "E2EGRAPH_SERVER": server}
+        os.makedirs(os.path.join(folder, "secrets"))
+        secrets = []
+        for feed in ["github", "gitlab", "pagerduty"]:
+            with open(os.path.join(folder, "secrets", feed), "w") as file:
+                file.write(f"the secret of {feed}\n")
+            secrets += ["--feed-secret", f"{feed}={file.name}"]
         with open(os.path.join(folder, "demo.log"), "w") as log:
             demo = subprocess.Popen([BINARY, "demo", "--http", f"127.0.0.1:{http}", "--otlp-grpc", f"127.0.0.1:{grpc}",
-                                     "--otlp-http", f"127.0.0.1:{otlp}"], stdout=log, stderr=log)
+                                     "--otlp-http", f"127.0.0.1:{otlp}", *secrets], stdout=log, stderr=log)
         try:
             deadline = time.monotonic() + 120
             while time.monotonic() < deadline:

@@ -28,9 +28,10 @@ def free_ports(count):
 
 
 class Server:
-    """A running `e2egraph serve`."""
+    """A running `e2egraph serve` (or another command that serves)."""
 
-    def __init__(self, data=None, extra=()):
+    def __init__(self, data=None, extra=(), what="serve"):
+        self.what = what
         self.keep = data is not None
         self.data = data or tempfile.mkdtemp(prefix="e2egraph-test-")
         self.http, self.grpc, self.otlp = free_ports(3)
@@ -40,7 +41,7 @@ class Server:
         self.process = None
 
     def start(self, wait=30.0):
-        command = [BINARY, "serve", "--data", self.data, "--http", f"127.0.0.1:{self.http}",
+        command = [BINARY, self.what, "--data", self.data, "--http", f"127.0.0.1:{self.http}",
                    "--otlp-grpc", f"127.0.0.1:{self.grpc}", "--otlp-http", f"127.0.0.1:{self.otlp}", *self.extra]
         self.log = open(os.path.join(tempfile.gettempdir(), f"e2egraph-{self.http}.log"), "ab+")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)

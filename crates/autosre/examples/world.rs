@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 use graph::{Fold, Limits};
-use ingest::{Feed, Normaliser, Options, Wire};
+use ingest::{Normaliser, Options, Wire};
 use ontology::{Ontology, Time};
 use query::View;
 use sim::{Plan, Scale, Scenario, World};
@@ -81,10 +81,10 @@ fn play(plan: Plan) -> anyhow::Result<(Fold, World)> {
             sim::Wire::Traces => Wire::TracesProto,
             sim::Wire::Metrics => Wire::MetricsProto,
             sim::Wire::Logs => Wire::LogsProto,
-            sim::Wire::Feed(name) => Wire::Feed(Feed::named(name).context("feed")?),
+            sim::Wire::Feed(name) => Wire::feed(name),
         };
         let at = Time::from_nanos(u64::try_from(payload.at_ns)?).context("time")?;
-        let batch = normaliser.normalise(wire, &payload.body, at)?;
+        let batch = normaliser.normalise(&wire, &payload.body, at)?;
         fold.fold(&batch, at);
     }
     Ok((fold, world))

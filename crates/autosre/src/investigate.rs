@@ -165,7 +165,7 @@ fn blank(view: &View<'_>, question: &Question) -> Answer {
         mitigations: Vec::new(),
         plan: Vec::new(),
         snapshots: None,
-        ontology_version: view.ontology().version.clone(),
+        ontology_version: view.ontology().stamp(),
     }
 }
 

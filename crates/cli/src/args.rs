@@ -40,6 +40,24 @@ fn host(text: &str) -> Result<String, String> {
     Ok(name)
 }
 
+/// A feed and a file.
+fn feed_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((feed, file)) if !feed.is_empty() && !file.is_empty() => {
+            Ok((feed.to_owned(), PathBuf::from(file)))
+        }
+        _ => Err("write it like github=/etc/e2egraph/github".to_owned()),
+    }
+}
+
+/// A parameter of an address.
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it like service=ratings".to_owned()),
+    }
+}
+
 /// How often time goes on faster than it did; 0 for as fast as can be.
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -129,10 +147,25 @@ Examples:
   e2egraph ask \"Why is TV UI lolomo TTR regressing in the latest version?\"
   e2egraph ask \"Why is ratings slow?\" --at 2026-11-24T12:05:00Z --json")]
     Ask(Ask),
-    /// Look into the graph: find, show, neighbours, path, follows, diff, query.
+    /// Look into the graph: find, show, neighbours, path, follows, diff, question, query, export.
     #[command(subcommand)]
     Graph(Graph),
-    /// What may exist, how it relates, what is measured: check, show, schema.
+    /// Send files to a feed: Kubernetes objects, catalogues, CODEOWNERS, anything a mapping file reads.
+    #[command(after_help = "\
+Examples:
+  kubectl get nodes,pods,deployments,replicasets -A -o json | e2egraph send kubernetes - -p cluster=prod
+  e2egraph send catalog services/*/catalog-info.yaml
+  e2egraph send codeowners .github/CODEOWNERS -p service=ratings
+
+Ends with 1 when nothing of a file was taken, with 3 when there is no such feed.")]
+    Send(Send),
+    /// What arrives and how complete the picture is: who sent what and when, what was set aside, which questions lack which source.
+    #[command(after_help = "\
+Examples:
+  e2egraph sources
+  e2egraph sources refused --source otlp --limit 20")]
+    Sources(Sources),
+    /// What may exist, how it relates, what is measured: check, show, schema, export.
     #[command(subcommand)]
     Ontology(OntologyCommand),
     /// Measure the methods on labelled failures.
@@ -146,6 +179,9 @@ Examples:
     /// Simulated worlds with known answers: list, run, score.
     #[command(subcommand)]
     Sim(Sim),
+    /// Hash personal data with a new key from now on: who comes again gets another id.
+    #[command(after_help = "Example:\n  e2egraph rotate-key")]
+    RotateKey(Server),
     /// Print a completion script for a shell.
     #[command(after_help = "\
 Examples:
@@ -178,6 +214,9 @@ pub struct Listen {
     /// Addresses.
     #[command(flatten)]
     pub ports: Ports,
+    /// Take syslog here, over UDP and TCP; not taken when this is not given.
+    #[arg(long, value_name = "ADDR")]
+    pub syslog: Option<SocketAddr>,
     /// Listen on addresses that other machines can reach, although there is no sign-in and no TLS yet (docs/security.md).
     #[arg(long)]
     pub unprotected: bool,
@@ -189,6 +228,13 @@ pub struct Listen {
     /// address itself always are. May be given several times.
     #[arg(long = "allow-host", value_name = "NAME", value_parser = host)]
     pub allow_hosts: Vec<String>,
+    /// The file whose first line is the secret that a signed feed is checked with (`github=/etc/e2egraph/github`). Without one,
+    /// nothing of that feed is taken. May be given several times.
+    #[arg(long = "feed-secret", value_name = "FEED=FILE", value_parser = feed_file)]
+    pub feed_secrets: Vec<(String, PathBuf)>,
+    /// Take what this signed feed sends without a proof. May be given several times.
+    #[arg(long = "unsigned-feed", value_name = "FEED")]
+    pub unsigned_feeds: Vec<String>,
 }
 
 /// Which ontology.
@@ -205,10 +251,23 @@ pub struct Serve {
     /// Where everything is kept; made when it is not there.
     #[arg(long, default_value = "e2egraph-data", value_name = "DIR")]
     pub data: PathBuf,
+    /// Take StatsD and DogStatsD over UDP here, such as 127.0.0.1:8125.
+    #[arg(long, value_name = "ADDR")]
+    pub statsd: Option<SocketAddr>,
+    /// Read the metrics of JOB at URL, as Prometheus does; may be given several times.
+    #[arg(long = "scrape", value_name = "JOB=URL")]
+    pub scrapes: Vec<server::scrape::Target>,
+    /// Seconds between two readings of each target.
+    #[arg(long, default_value_t = 15, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub scrape_interval: u64,
     /// Go on with a new key where the key that personal data is hashed with is gone: sessions, profiles and devices get other
     /// ids than before.
     #[arg(long)]
     pub new_hash_key: bool,
+    /// Watch a Kubernetes cluster: that of this kubeconfig file; without one, of the pod this runs in, of KUBECONFIG, or of
+    /// ~/.kube/config (docs/sources/kubernetes.md).
+    #[arg(long, value_name = "KUBECONFIG", num_args = 0..=1)]
+    pub kubernetes: Option<Option<PathBuf>>,
     /// Addresses.
     #[command(flatten)]
     pub listen: Listen,
@@ -268,6 +327,54 @@ pub struct Ask {
     pub server: Server,
 }
 
+/// Options of `send`.
+#[derive(Debug, Args, Clone)]
+pub struct Send {
+    /// The feed, as a mapping file names it (docs/sources.md).
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub feed: String,
+    /// Files; `-` for standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The form of the files, where their names do not say it.
+    #[arg(long = "as", value_enum, value_name = "FORM")]
+    pub form: Option<As>,
+    /// A parameter of the address, which the feed's mapping may read (service=ratings). May be given several times.
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub parameters: Vec<(String, String)>,
+    /// Server.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// Forms of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum As {
+    /// One JSON document, or a list of them.
+    Json,
+    /// JSON documents one after the other.
+    Ndjson,
+    /// YAML, documents between `---`.
+    Yaml,
+    /// Comma-separated values under a row of names.
+    Csv,
+    /// Lines of text.
+    Text,
+}
+
+impl As {
+    /// The content type that says it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            As::Json => "application/json",
+            As::Ndjson => "application/x-ndjson",
+            As::Yaml => "application/yaml",
+            As::Csv => "text/csv",
+            As::Text => "application/octet-stream",
+        }
+    }
+}
+
 /// Options shared by questions to the graph.
 #[derive(Debug, Args, Clone)]
 pub struct At {
@@ -277,6 +384,18 @@ pub struct At {
     /// At most this many rows.
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub limit: usize,
+    /// Server.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// A record and the thing it was taken for.
+#[derive(Debug, Args, Clone)]
+pub struct Pair {
+    /// Id of what has only the weaker key.
+    pub stand_in: String,
+    /// Id of what it counts as.
+    pub node: String,
     /// Server.
     #[command(flatten)]
     pub server: Server,
@@ -337,6 +456,21 @@ pub enum Graph {
         #[command(flatten)]
         at: At,
     },
+    /// What sources know by different keys and counts as one thing, with the ids that `split` takes.
+    #[command(after_help = "Example:\n  e2egraph graph merges Service")]
+    Merges {
+        /// Of this class only.
+        class: Option<String>,
+        /// Options.
+        #[command(flatten)]
+        at: At,
+    },
+    /// Undo a merge: the two ids, as `merges` shows them, are two things from now on and for all that is kept.
+    #[command(after_help = "Example:\n  e2egraph graph split 4e2eacf68f1708cb 88277f1cccdc7bfc")]
+    Split(Pair),
+    /// Take back a `split`.
+    #[command(after_help = "Example:\n  e2egraph graph rejoin 4e2eacf68f1708cb 88277f1cccdc7bfc")]
+    Rejoin(Pair),
     /// What follows by the ontology's rules: `e2egraph graph follows rests_on --from View tvui/lolomo`
     Follows {
         /// A derived relation or a predicate of the ontology.
@@ -376,6 +510,25 @@ Examples:
         #[command(flatten)]
         at: At,
     },
+    /// What a competency question of the ontology finds, its rules followed.
+    #[command(after_help = "Example:\n  e2egraph graph question q04 --line 1")]
+    Question {
+        /// Its name (see `e2egraph ontology show questions`).
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// Only this line of it.
+        #[arg(long, value_name = "N")]
+        line: Option<usize>,
+        /// Options.
+        #[command(flatten)]
+        at: At,
+    },
+    /// Write the facts of a moment as RDF to standard output (docs/export.md).
+    #[command(after_help = "\
+Examples:
+  e2egraph graph export > graph.nq
+  e2egraph graph export --format trig --at 2026-11-24T12:05:00Z")]
+    Export(Export),
     /// A question in query text, as evidence carries it (docs/questions.md).
     #[command(after_help = "Example:\n  e2egraph graph query 'find AppVersion \"8.42\" limit 3'")]
     Query {
@@ -386,6 +539,78 @@ Examples:
         #[command(flatten)]
         at: At,
     },
+}
+
+/// Options of `graph export`.
+#[derive(Debug, Args, Clone)]
+pub struct Export {
+    /// Which form.
+    #[arg(long, value_enum, default_value_t = GraphFormat::NQuads)]
+    pub format: GraphFormat,
+    /// As it was at this moment (2026-11-24T12:05:00Z); now when not said.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Time>,
+    /// The server's web address.
+    #[arg(long, env = "E2EGRAPH_SERVER", default_value = "http://127.0.0.1:4320", value_name = "URL", value_parser = url)]
+    pub server: String,
+}
+
+/// Open forms of facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// One quad a line.
+    #[value(name = "nquads")]
+    NQuads,
+    /// With prefixes, grouped by thing.
+    #[value(name = "trig")]
+    TriG,
+}
+
+impl GraphFormat {
+    /// As the server knows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            GraphFormat::NQuads => "nquads",
+            GraphFormat::TriG => "trig",
+        }
+    }
+}
+
+/// Options of `sources`.
+#[derive(Debug, Args, Clone)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Sources {
+    /// More than the overview.
+    #[command(subcommand)]
+    pub command: Option<SourcesCommand>,
+    /// Server.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// Questions about sources.
+#[derive(Debug, Subcommand, Clone)]
+pub enum SourcesCommand {
+    /// Examples of what was set aside, the latest first.
+    #[command(after_help = "Example:\n  e2egraph sources refused --source otlp --reason 'no key' --limit 20")]
+    Refused(Refused),
+}
+
+/// Options of `sources refused`.
+#[derive(Debug, Args, Clone)]
+pub struct Refused {
+    /// Only what this source sent (see `e2egraph sources`).
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Only where the reason contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// At most this many rows.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub limit: usize,
+    /// Server.
+    #[command(flatten)]
+    pub server: Server,
 }
 
 /// Questions about the ontology.
@@ -401,7 +626,7 @@ pub enum OntologyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print classes, relations or measures.
+    /// Print classes, relations, measures or questions.
     Show {
         /// What to print.
         #[arg(value_enum, default_value_t = OntologyPart::Classes)]
@@ -412,6 +637,29 @@ pub enum OntologyCommand {
         /// Print JSON instead of text.
         #[arg(long)]
         json: bool,
+    },
+    /// Have a running server read its ontology files again; with problems in them it keeps the old one. SIGHUP does the same.
+    #[command(after_help = "Example:\n  e2egraph ontology reload")]
+    Reload {
+        /// Server.
+        #[command(flatten)]
+        server: Server,
+    },
+    /// The same, telling by source and reason what went in of what had been set aside.
+    #[command(after_help = "Example:\n  e2egraph ontology replay-refused")]
+    ReplayRefused {
+        /// Server.
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Write it in an open form to standard output: `e2egraph ontology export --format owl`
+    Export {
+        /// Which form.
+        #[arg(long, value_enum)]
+        format: OntologyFormat,
+        /// Ontology.
+        #[command(flatten)]
+        ontology: OntologyFrom,
     },
     /// Print the JSON Schema of an ontology file, for editors.
     #[command(after_help = "Example:\n  e2egraph ontology schema classes > classes.schema.json")]
@@ -431,6 +679,23 @@ pub enum OntologyPart {
     Relations,
     /// What is measured.
     Measures,
+    /// What it must be able to answer.
+    Questions,
+}
+
+/// Open forms of the ontology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OntologyFormat {
+    /// Classes and properties as OWL 2 DL, in Turtle.
+    Owl,
+    /// What must hold of facts at a moment, as SHACL shapes in Turtle.
+    Shacl,
+    /// Names as IRIs, as a JSON-LD context.
+    JsonldContext,
+    /// How the files are written, as one JSON Schema document.
+    JsonSchema,
+    /// Its questions over an exported snapshot, as SPARQL queries.
+    Sparql,
 }
 
 /// Options of `eval`.

@@ -1,13 +1,17 @@
 //! Talking to a running server over HTTP, with errors that say what to do.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use std::fmt;
+use std::io::Write;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// No server answers: exit code 5.
 #[derive(Debug)]
@@ -54,6 +58,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 pub struct Client {
     authority: String,
+    patience: Duration,
 }
 
 impl Client {
@@ -69,19 +74,62 @@ impl Client {
         // `[::1]` has colons and no port.
         let with_port = authority.contains(':') && !authority.ends_with(']');
         let authority = if with_port { authority.to_owned() } else { format!("{authority}:80") };
-        Ok(Client { authority })
+        Ok(Client { authority, patience: PATIENCE })
+    }
+
+    /// Waits up to so many seconds for an answer.
+    pub fn patient(self, seconds: u64) -> Client {
+        Client { patience: Duration::from_secs(seconds), ..self }
     }
 
     /// GET with query parameters; the answer as JSON.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<serde_json::Value> {
-        let pairs: Vec<String> = query.iter().map(|(k, v)| format!("{k}={}", encode(v))).collect();
-        let path = if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) };
-        json(self.send(Method::GET, &path, "application/json", Bytes::new()).await?)
+        json(self.send(Method::GET, &with_query(path, query), "application/json", Bytes::new()).await?)
     }
 
     /// POST of JSON; the answer as JSON.
     pub async fn post(&self, path: &str, body: &serde_json::Value) -> anyhow::Result<serde_json::Value> {
         json(self.send(Method::POST, path, "application/json", Bytes::from(serde_json::to_vec(body)?)).await?)
+    }
+
+    /// POST of a body in a form of its own; the answer as JSON.
+    pub async fn post_as(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: Bytes,
+    ) -> anyhow::Result<serde_json::Value> {
+        json(self.send(Method::POST, path, content_type, body).await?)
+    }
+
+    /// GET with query parameters; the body is written as it comes.
+    pub async fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        to: &mut impl Write,
+    ) -> anyhow::Result<()> {
+        let path = with_query(path, query);
+        let late = |_| anyhow!("the server at {} said nothing for {} s", self.authority, PATIENCE.as_secs());
+        let (answer, driver) =
+            timeout(PATIENCE, self.begin(Method::GET, &path, "application/json", Bytes::new()))
+                .await
+                .map_err(late)??;
+        let (status, mut body) = (answer.status().as_u16(), answer.into_body());
+        if status >= 400 {
+            let body = timeout(PATIENCE, body.collect()).await.map_err(late)??.to_bytes();
+            return json((status, body)).map(|_| ());
+        }
+        while let Some(frame) = timeout(PATIENCE, body.frame()).await.map_err(late)? {
+            let frame = frame.with_context(|| {
+                format!("reading {path} from {}: the answer is not whole", self.authority)
+            })?;
+            if let Some(data) = frame.data_ref() {
+                to.write_all(data).context("writing to standard output")?;
+            }
+        }
+        driver.abort();
+        to.flush().context("writing to standard output")
     }
 
     /// One request; status and body.
@@ -92,10 +140,10 @@ impl Client {
         content_type: &str,
         body: Bytes,
     ) -> anyhow::Result<(u16, Bytes)> {
-        match tokio::time::timeout(PATIENCE, self.exchange(method, path, content_type, body)).await {
+        match timeout(self.patience, self.exchange(method, path, content_type, body)).await {
             Ok(done) => done,
             Err(_) => {
-                bail!("the server at {} did not answer within {} s", self.authority, PATIENCE.as_secs())
+                bail!("the server at {} did not answer within {} s", self.authority, self.patience.as_secs())
             }
         }
     }
@@ -107,6 +155,21 @@ impl Client {
         content_type: &str,
         body: Bytes,
     ) -> anyhow::Result<(u16, Bytes)> {
+        let (answer, driver) = self.begin(method, path, content_type, body).await?;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await?.to_bytes();
+        driver.abort();
+        Ok((status, body))
+    }
+
+    /// Sends a request; the head of the answer, and the task that brings the rest.
+    async fn begin(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Bytes,
+    ) -> anyhow::Result<(Response<Incoming>, JoinHandle<hyper::Result<()>>)> {
         let stream = TcpStream::connect(&self.authority)
             .await
             .map_err(|e| NoServer { at: format!("http://{}", self.authority), why: e.to_string() })?;
@@ -120,11 +183,13 @@ impl Client {
             .body(Full::new(body))?;
         let answer =
             sender.send_request(request).await.with_context(|| format!("talking to {}", self.authority))?;
-        let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await?.to_bytes();
-        driver.abort();
-        Ok((status, body))
+        Ok((answer, driver))
     }
+}
+
+fn with_query(path: &str, query: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> = query.iter().map(|(k, v)| format!("{k}={}", encode(v))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
 }
 
 fn json((status, body): (u16, Bytes)) -> anyhow::Result<serde_json::Value> {
@@ -139,7 +204,7 @@ fn json((status, body): (u16, Bytes)) -> anyhow::Result<serde_json::Value> {
 }
 
 /// Percent-encodes everything but unreserved characters (RFC 3986 §2.3).
-fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     let mut out = String::new();
     for b in text.bytes() {
         if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {

@@ -15,9 +15,12 @@ mod command {
     pub(crate) mod eval;
     pub(crate) mod graph;
     pub(crate) mod ontology;
+    pub(crate) mod operate;
     pub(crate) mod received;
+    pub(crate) mod send;
     pub(crate) mod serve;
     pub(crate) mod sim;
+    pub(crate) mod sources;
 }
 mod exit;
 mod out;
@@ -50,6 +53,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Ask(args) => command::ask::run(args).await,
         Command::Graph(args) => command::graph::run(args).await,
+        Command::Send(args) => command::send::run(args).await,
+        Command::Sources(args) => command::sources::run(args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "e2egraph", &mut script);
@@ -58,7 +63,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Serve(args) => command::serve::run(args).await,
         Command::Demo(args) => command::demo::run(args).await,
-        Command::Ontology(command) => command::ontology::run(command),
+        Command::Ontology(command) => command::ontology::run(command).await,
+        Command::RotateKey(server) => command::operate::rotate_key(server).await,
         Command::Eval(args) => command::eval::run(args).await,
         Command::Bench(args) => command::bench::run(args).await,
         Command::Sim(command) => command::sim::run(command).await,

@@ -4,11 +4,13 @@ use crate::args::{Listen, OntologyFrom, Ports};
 use crate::exit::Wrong;
 use crate::out;
 use anyhow::Context as _;
+use engine::Engine;
 use ontology::Ontology;
 use ontology::SourceFile;
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The built-in ontology with a site's folders.
@@ -84,16 +86,56 @@ impl Stop {
     }
 }
 
+/// Reads the ontology again at every SIGHUP; with problems in it, the old one stays and the problems are told.
+///
+/// # Errors
+/// When the operating system does not let us listen.
+pub fn on_hangup(engine: Arc<Engine>, from: OntologyFrom) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let (engine, from) = (Arc::clone(&engine), from.clone());
+            let done =
+                tokio::task::spawn_blocking(move || ontology(&from).map(|o| engine.reload(Arc::new(o))));
+            match done.await {
+                Ok(Ok(r)) => out::note(&format!(
+                    "SIGHUP: ontology {} is in use; {} requests read again, {} items that were set aside went in",
+                    r.now,
+                    r.requests,
+                    r.went_in.max(0)
+                )),
+                Ok(Err(problems)) => {
+                    out::note(&format!("SIGHUP: the ontology stays as it was\n{problems:#}"))
+                }
+                Err(e) => out::note(&format!("SIGHUP: reading the ontology again ended in a panic: {e}")),
+            }
+        }
+    });
+    Ok(())
+}
+
 /// Refuses addresses that other machines can reach, unless that was asked for: there is no sign-in yet.
 ///
 /// # Errors
 /// When one is not loopback and `--unprotected` was not said.
 pub fn guard(listen: &Listen) -> Result<(), Wrong> {
     let Ports { http, otlp_grpc, otlp_http } = &listen.ports;
-    let open = [("--http", http), ("--otlp-grpc", otlp_grpc), ("--otlp-http", otlp_http)]
-        .into_iter()
-        .find(|(_, addr)| !addr.ip().to_canonical().is_loopback());
-    match open {
+    let mut all = vec![("--http", http), ("--otlp-grpc", otlp_grpc), ("--otlp-http", otlp_http)];
+    all.extend(listen.syslog.as_ref().map(|addr| ("--syslog", addr)));
+    guard_these(listen, &all)
+}
+
+/// The same of the UDP port for StatsD, where one is asked for.
+///
+/// # Errors
+/// As [`guard`].
+pub fn guard_statsd(wanted: Option<SocketAddr>, listen: &Listen) -> Result<(), Wrong> {
+    wanted.map_or(Ok(()), |addr| guard_these(listen, &[("--statsd", &addr)]))
+}
+
+fn guard_these(listen: &Listen, all: &[(&str, &SocketAddr)]) -> Result<(), Wrong> {
+    match all.iter().find(|(_, addr)| !addr.ip().to_canonical().is_loopback()) {
         Some((flag, addr)) if !listen.unprotected => Err(Wrong(format!(
             "{flag} {addr} can be reached from other machines, and there is no sign-in and no TLS yet: whoever reaches it reads and \
              writes everything. Listen on 127.0.0.1 behind a proxy that authenticates, or add --unprotected if only people you trust \
@@ -159,9 +201,12 @@ mod tests {
         let addr = |text: &str| text.parse().unwrap();
         Listen {
             ports: Ports { http: addr(http), otlp_grpc: addr("127.0.0.1:1"), otlp_http: addr("[::1]:2") },
+            syslog: None,
             unprotected,
             allow_origins: Vec::new(),
             allow_hosts: Vec::new(),
+            feed_secrets: Vec::new(),
+            unsigned_feeds: Vec::new(),
         }
     }
 

@@ -2,19 +2,19 @@
 
 use autosre::{Options, ask};
 use graph::{Fold, Graph, Limits};
-use ingest::{Feed, Normaliser, Wire};
+use ingest::{Normaliser, Wire};
 use ontology::{Ontology, Time};
 use query::View;
 use sim::{Plan, World};
 use std::sync::Arc;
 
 /// The form in which a payload of a world travels.
-pub fn wire(wire: sim::Wire) -> Option<Wire> {
+pub fn wire(wire: sim::Wire) -> Wire {
     match wire {
-        sim::Wire::Traces => Some(Wire::TracesProto),
-        sim::Wire::Metrics => Some(Wire::MetricsProto),
-        sim::Wire::Logs => Some(Wire::LogsProto),
-        sim::Wire::Feed(name) => Feed::named(name).map(Wire::Feed),
+        sim::Wire::Traces => Wire::TracesProto,
+        sim::Wire::Metrics => Wire::MetricsProto,
+        sim::Wire::Logs => Wire::LogsProto,
+        sim::Wire::Feed(name) => Wire::feed(name),
     }
 }
 
@@ -28,12 +28,10 @@ pub fn play(plan: Plan, ontology: &Arc<Ontology>) -> anyhow::Result<(Graph, Stri
     let mut fold = Fold::new(Arc::clone(ontology), ontology.mapping.trust.clone(), Limits::default());
     let mut world = World::new(plan);
     for payload in world.by_ref() {
-        let Some(wire) = wire(payload.wire) else {
-            anyhow::bail!("the world speaks {:?}, which nothing here reads", payload.wire)
-        };
+        let wire = wire(payload.wire);
         let recorded = Time::EPOCH.plus_nanos(payload.at_ns);
         let batch =
-            normaliser.normalise(wire, &payload.body, recorded).map_err(|m| anyhow::anyhow!("{m}"))?;
+            normaliser.normalise(&wire, &payload.body, recorded).map_err(|m| anyhow::anyhow!("{m}"))?;
         fold.fold(&batch, recorded);
     }
     Ok((fold.graph(), world.question()))

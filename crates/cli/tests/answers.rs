@@ -3,7 +3,7 @@
 
 use autosre::{Answer, Options, Status, ask};
 use graph::{Fold, Graph, Limits};
-use ingest::{Feed, Normaliser, Wire};
+use ingest::{Normaliser, Wire};
 use ontology::{Batch, Ontology, Time};
 use query::View;
 use sim::{Plan, Scale, Scenario, World};
@@ -24,10 +24,10 @@ fn batches(scenario: Scenario, ontology: &Arc<Ontology>) -> (Vec<(Batch, Time)>,
                 sim::Wire::Traces => Wire::TracesProto,
                 sim::Wire::Metrics => Wire::MetricsProto,
                 sim::Wire::Logs => Wire::LogsProto,
-                sim::Wire::Feed(name) => Wire::Feed(Feed::named(name).unwrap()),
+                sim::Wire::Feed(name) => Wire::feed(name),
             };
             let at = Time::EPOCH.plus_nanos(payload.at_ns);
-            (normaliser.normalise(wire, &payload.body, at).unwrap(), at)
+            (normaliser.normalise(&wire, &payload.body, at).unwrap(), at)
         })
         .collect();
     (batches, world.question())

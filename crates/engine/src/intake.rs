@@ -1,10 +1,12 @@
 //! From a request to the graph: read, log, fold, answer; and the same from the log after a restart.
 
+use crate::apart::{self, Apart};
 use crate::sources::{Sources, Used};
 use crate::watch::Watch;
 use graph::{Fold, Graph, Limits, Totals};
-use ingest::{Normaliser, Wire};
+use ingest::{Normaliser, Scrub, Wire};
 use ontology::{Batch, Ontology, Time};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use store::{AppendError, CommitError, Damage, OpenError, Recovery, Store};
@@ -130,9 +132,21 @@ pub enum Refusal {
 /// A request that was read, before it is logged and folded.
 pub struct Understood {
     batch: Batch,
+    /// Without personal data.
     wire: Wire,
+    /// The same.
     body: bytes::Bytes,
     recorded: Time,
+    /// What it was read under.
+    ontology: Arc<Ontology>,
+}
+
+/// What reads requests: both have caches of their own, none influences what is said.
+pub(crate) struct Reader {
+    ontology: Arc<Ontology>,
+    hash_key: [u8; 32],
+    scrub: Scrub,
+    normaliser: Normaliser,
 }
 
 impl Understood {
@@ -144,19 +158,24 @@ impl Understood {
 
 /// The whole: log, graph, regressions. Shared by reference between threads.
 pub struct Engine {
-    ontology: Arc<Ontology>,
+    /// What is read under now. Replaced while `fold` is held.
+    pub(crate) ontology: Mutex<Arc<Ontology>>,
     store: Store,
-    hash_key: [u8; 32],
-    /// Normalisers not in use right now; each has caches of its own, none influences what is said.
-    normalisers: Mutex<Vec<Normaliser>>,
-    fold: Mutex<Fold>,
-    sources: Mutex<Sources>,
+    pub(crate) hash_key: Mutex<[u8; 32]>,
+    /// Readers not in use right now.
+    pub(crate) readers: Mutex<Vec<Reader>>,
+    pub(crate) fold: Mutex<Fold>,
+    pub(crate) limits: graph::Limits,
+    pub(crate) sources: Mutex<Sources>,
     pub(crate) watch: Watch,
+    pub(crate) apart: Mutex<Vec<Apart>>,
+    /// One change of the ontology at a time.
+    pub(crate) reloading: Mutex<()>,
 }
 
 const HASH_KEY: &str = "hash-key";
-/// Normalisers kept for reuse. Beyond: made and dropped per request.
-const IDLE_NORMALISERS: usize = 16;
+/// Readers kept for reuse. Beyond: made and dropped per request.
+const IDLE_READERS: usize = 16;
 
 /// What a poisoned lock guards is still whole: every change under these locks is complete or not begun.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -178,53 +197,54 @@ impl Engine {
         let hash_key = hash_key(&store, options)?;
         let trust = ontology.mapping.trust.clone();
         let (watch, unread) = Watch::open(&store)?;
+        let apart = apart::read(&store)?;
+        let mut fold = Fold::new(Arc::clone(&ontology), trust, options.limits);
+        fold.keep_apart(apart::pairs(&apart));
         let engine = Engine {
             watch,
-            normalisers: Mutex::new(Vec::new()),
-            fold: Mutex::new(Fold::new(Arc::clone(&ontology), trust, options.limits)),
+            readers: Mutex::default(),
+            fold: Mutex::new(fold),
+            apart: Mutex::new(apart),
+            limits: options.limits,
             sources: Mutex::default(),
-            ontology,
+            ontology: Mutex::new(ontology),
             store,
-            hash_key,
+            hash_key: Mutex::new(hash_key),
+            reloading: Mutex::default(),
         };
         let mut started = Started { recovery, replayed: 0, damage: Vec::new(), unreadable: None, unread };
-        for record in engine.store.replay(0) {
-            match record {
-                Ok(record) => {
-                    let recorded = Time::EPOCH.plus_nanos(record.recorded_ns);
-                    let read = match Wire::from_code(record.kind) {
-                        Some(wire) => engine.normalise(wire, &record.body, recorded),
-                        None => Err(format!("record kind {} is of a later version", record.kind)),
-                    };
-                    match read {
-                        Ok(batch) => {
-                            engine.take(&batch, recorded);
-                            started.replayed += 1;
-                        }
-                        Err(why) => {
-                            let before = started.unreadable.take();
-                            started.unreadable = Some(before.map_or((1, why), |(n, first)| (n + 1, first)));
-                        }
-                    }
-                    progress(started.replayed);
-                }
-                Err(damage) => started.damage.push(damage),
-            }
-        }
+        let mut first = engine.reader();
+        let mut fold = lock(&engine.fold);
+        let mut sources = lock(&engine.sources);
+        let into = (&mut *fold, &mut *sources);
+        let replayed = engine.replay(0, &mut first.normaliser, into, &mut progress);
+        drop((fold, sources));
+        engine.put_back(first);
+        started.replayed = replayed.requests;
+        started.damage = replayed.damage;
+        started.unreadable = replayed.unreadable;
         Ok((engine, started))
     }
 
     // A request is taken in three steps, so that the caller may take each where it does not hold others up.
 
-    /// First step: reads a request into facts. Takes as long as the request is large.
+    /// First step: takes personal data out of a request and reads it into facts. Takes as long as the request is large.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn read(&self, wire: Wire, body: bytes::Bytes, recorded: Time) -> Result<Understood, Refusal> {
-        match self.normalise(wire, &body, recorded) {
-            Ok(batch) => Ok(Understood { batch, wire, body, recorded }),
+        let mut reader = self.reader();
+        let (wire, body) = match reader.scrub.scrub(&wire, &body) {
+            Some((wire, clean)) => (wire, clean.into()),
+            None => (wire, body),
+        };
+        let read = reader.normaliser.normalise(&wire, &body, recorded).map_err(|m| m.to_string());
+        let ontology = Arc::clone(&reader.ontology);
+        self.put_back(reader);
+        match read {
+            Ok(batch) => Ok(Understood { batch, wire, body, recorded, ontology }),
             Err(why) => {
-                lock(&self.sources).malformed(wire, &why, recorded);
+                lock(&self.sources).malformed(&wire, &why, recorded);
                 Err(Refusal::Malformed(why))
             }
         }
@@ -239,7 +259,11 @@ impl Engine {
         if understood.is_empty() {
             return Ok(());
         }
-        let ticket = self.store.append(wire.code(), recorded.nanos(), body.clone()).map_err(|e| match e {
+        let logged = match wire.logged(body) {
+            Cow::Borrowed(_) => body.clone(),
+            Cow::Owned(whole) => whole.into(),
+        };
+        let ticket = self.store.append(wire.code(), recorded.nanos(), logged).map_err(|e| match e {
             AppendError::TooLarge { bytes, limit } => Refusal::TooLarge { bytes, limit },
             AppendError::Busy { .. } | AppendError::Closing => Refusal::Busy(e.to_string()),
         })?;
@@ -251,8 +275,7 @@ impl Engine {
         if understood.is_empty() {
             return Receipt::default();
         }
-        self.take(&understood.batch, understood.recorded);
-        receipt(&understood.batch)
+        self.fold_into(lock(&self.fold), understood)
     }
 
     /// The same unless that would wait for others that fold.
@@ -265,35 +288,61 @@ impl Engine {
             Err(TryLockError::Poisoned(whole)) => whole.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        self.take_with(fold, &understood.batch, understood.recorded);
-        Some(receipt(&understood.batch))
+        Some(self.fold_into(fold, understood))
     }
 
-    pub(crate) fn normalise(&self, wire: Wire, body: &[u8], recorded: Time) -> Result<Batch, String> {
-        let idle = lock(&self.normalisers).pop();
-        let mut normaliser = idle.unwrap_or_else(|| {
-            Normaliser::new(
-                Arc::clone(&self.ontology),
-                ingest::Options { hash_key: self.hash_key, limits: ingest::Limits::default() },
-            )
-        });
-        let read = normaliser.normalise(wire, body, recorded).map_err(|m| m.to_string());
-        let mut idle = lock(&self.normalisers);
-        if idle.len() < IDLE_NORMALISERS {
-            idle.push(normaliser);
+    /// Folds a request, read again if the ontology has changed since it was read.
+    fn fold_into(&self, mut fold: MutexGuard<'_, Fold>, understood: &Understood) -> Receipt {
+        let Understood { batch, wire, body, recorded, ontology } = understood;
+        let mut batch = Cow::Borrowed(batch);
+        // Whoever replaces the ontology holds `fold`.
+        if !Arc::ptr_eq(ontology, &lock(&self.ontology)) {
+            let mut reader = self.reader();
+            let read = reader.normaliser.normalise(wire, body, *recorded);
+            self.put_back(reader);
+            // A body is read the same way under any ontology; only a feed that is gone says nothing then.
+            batch = Cow::Owned(read.unwrap_or_default());
         }
-        read
-    }
-
-    pub(crate) fn take(&self, batch: &Batch, recorded: Time) {
-        let fold = lock(&self.fold);
-        self.take_with(fold, batch, recorded);
-    }
-
-    fn take_with(&self, mut fold: MutexGuard<'_, Fold>, batch: &Batch, recorded: Time) {
-        let folded = fold.fold(batch, recorded);
+        let folded = fold.fold(&batch, *recorded);
         drop(fold);
-        lock(&self.sources).took(batch, folded, recorded);
+        lock(&self.sources).took(&batch, folded, *recorded);
+        receipt(&batch)
+    }
+
+    /// A reader for the ontology of now.
+    fn reader(&self) -> Reader {
+        let ontology = self.ontology();
+        let (hash_key, limits) = (*lock(&self.hash_key), ingest::Limits::default());
+        let idle = lock(&self.readers).pop();
+        // One that was in use while the ontology or the key was replaced is let go.
+        let fits = |r: &Reader| Arc::ptr_eq(&r.ontology, &ontology) && r.hash_key == hash_key;
+        idle.filter(fits).unwrap_or_else(|| Reader {
+            scrub: Scrub::new(&ontology, hash_key, limits.hashes),
+            normaliser: Normaliser::new(Arc::clone(&ontology), ingest::Options { hash_key, limits }),
+            ontology,
+            hash_key,
+        })
+    }
+
+    fn put_back(&self, reader: Reader) {
+        let mut idle = lock(&self.readers);
+        if idle.len() < IDLE_READERS {
+            idle.push(reader);
+        }
+    }
+
+    /// Replaces the key that personal data is hashed with from now on: who comes again gets another id. What is kept has only
+    /// hashes in it and stays as it is.
+    ///
+    /// # Errors
+    /// When the new key cannot be written; the old one is in use then.
+    pub fn rotate_hash_key(&self, new: [u8; 32]) -> Result<(), EngineError> {
+        let mut key = lock(&self.hash_key);
+        let failed =
+            |e: store::DocumentError| EngineError::Document { what: HASH_KEY.to_owned(), why: e.to_string() };
+        self.store.put_document(HASH_KEY, &new).map_err(failed)?;
+        *key = new;
+        Ok(())
     }
 
     pub(crate) fn with_fold(&self, change: impl FnOnce(&mut Fold)) {
@@ -306,8 +355,8 @@ impl Engine {
     }
 
     /// The ontology everything is read under.
-    pub fn ontology(&self) -> &Arc<Ontology> {
-        &self.ontology
+    pub fn ontology(&self) -> Arc<Ontology> {
+        Arc::clone(&lock(&self.ontology))
     }
 
     /// The store, for its figures.
@@ -323,6 +372,11 @@ impl Engine {
     /// What each source sent.
     pub fn sources(&self) -> Vec<crate::SourceReport> {
         lock(&self.sources).report()
+    }
+
+    /// Examples of what was set aside, the latest first: of a source, and where the reason contains a text.
+    pub fn refused(&self, source: Option<&str>, reason: Option<&str>) -> Vec<crate::Example> {
+        lock(&self.sources).examples(source, reason)
     }
 
     /// Every limit of the graph and the store with what is used of it.
@@ -365,12 +419,12 @@ impl Engine {
         }));
         all.extend(lock(&self.sources).usage());
         all.extend(self.watch.usage());
-        let idle = lock(&self.normalisers).len();
+        let idle = lock(&self.readers).len();
         let each = ingest::Limits::default();
         let reading = [
             (
                 "ingest_idle_readers",
-                IDLE_NORMALISERS,
+                IDLE_READERS,
                 Some(idle),
                 "beyond: readers of requests are made anew and dropped after use",
             ),
@@ -477,7 +531,9 @@ mod tests {
         let (engine, _) = open(folder.path()).unwrap();
         let batch = Batch { items: 1, ..Batch::default() };
         let wire = Wire::LogsJson;
-        let understood = Understood { batch, wire, body: bytes::Bytes::new(), recorded: Time::EPOCH };
+        let ontology = engine.ontology();
+        let body = bytes::Bytes::new();
+        let understood = Understood { batch, wire, body, recorded: Time::EPOCH, ontology };
         let held = lock(&engine.fold);
         assert_eq!(engine.try_fold(&understood), None);
         drop(held);

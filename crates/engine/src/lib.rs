@@ -4,15 +4,20 @@
 //!
 //! **Next door:** every inner room below; `server` and `cli` above.
 
+mod apart;
 mod intake;
+mod reload;
+mod seen;
 mod sources;
 mod watch;
 
 #[cfg(test)]
 mod testing;
 
+pub use apart::{Apart, ApartError};
 pub use intake::{
     Engine, EngineError, LostHashKey, Options, Receipt, Refusal, SetAside, Started, Understood, Unread,
 };
-pub use sources::{Coverage, Reason, SourceReport, Used};
+pub use reload::{Reloaded, StillAside};
+pub use sources::{Coverage, Example, Reason, SourceReport, Used};
 pub use watch::{Event, Pin, Tick};

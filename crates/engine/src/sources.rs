@@ -9,6 +9,10 @@ use std::collections::BTreeMap;
 pub(crate) const REASONS: usize = 200;
 /// Sources remembered. Beyond: counted under `other sources`. Sources are named by mapping files, so this is never reached.
 pub(crate) const SOURCES: usize = 200;
+/// Different examples remembered per reason. Beyond: the one that was not met for longest makes room.
+pub(crate) const EXAMPLES: usize = 5;
+
+const UNREADABLE: &str = "request that cannot be read";
 
 #[derive(Clone, Debug, Default)]
 struct Tally {
@@ -20,7 +24,48 @@ struct Tally {
     refused: u64,
     last_recorded: Option<Time>,
     last_event: Option<Time>,
-    reasons: BTreeMap<String, (u64, String)>,
+    reasons: BTreeMap<String, Refusals>,
+}
+
+/// What was set aside for one reason.
+#[derive(Clone, Debug, Default)]
+struct Refusals {
+    items: u64,
+    last: Time,
+    /// In the order in which they were first met.
+    examples: Vec<Met>,
+}
+
+#[derive(Clone, Debug)]
+struct Met {
+    detail: String,
+    items: u64,
+    last: Time,
+}
+
+impl Refusals {
+    fn add(&mut self, detail: &str, items: u64, at: Time) {
+        self.items += items;
+        self.last = self.last.max(at);
+        if let Some(known) = self.examples.iter_mut().find(|m| m.detail == detail) {
+            known.items += items;
+            known.last = known.last.max(at);
+            return;
+        }
+        if self.examples.len() >= EXAMPLES {
+            let oldest = (0..self.examples.len()).min_by_key(|i| self.examples.get(*i).map(|m| m.last));
+            oldest.map(|i| self.examples.remove(i));
+        }
+        self.examples.push(Met { detail: detail.to_owned(), items, last: at });
+    }
+}
+
+impl Tally {
+    fn refuse(&mut self, reason: &str, detail: &str, items: u64, at: Time) {
+        let known = self.reasons.contains_key(reason) || self.reasons.len() < REASONS;
+        let reason = if known { reason } else { "other reasons" };
+        self.reasons.entry(reason.to_owned()).or_default().add(detail, items, at);
+    }
 }
 
 /// Tallies by source.
@@ -36,6 +81,23 @@ pub struct Reason {
     pub items: u64,
     /// An example: which field, which value.
     pub detail: String,
+}
+
+/// One example of what was set aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Example {
+    /// Who sent it.
+    pub source: String,
+    /// Short and stable.
+    pub reason: String,
+    /// Which field, which value.
+    pub detail: String,
+    /// How often exactly this was met since it is remembered.
+    pub items: u64,
+    /// When it was met last.
+    pub last: String,
+    /// How many items were set aside for the reason altogether.
+    pub of_reason: u64,
 }
 
 /// What a source sent.
@@ -99,27 +161,33 @@ impl Sources {
         tally.last_event = tally.last_event.max(batch.facts.iter().map(told_of).max());
         for r in &batch.refused {
             tally.refused += r.items;
-            let known = tally.reasons.contains_key(&r.reason) || tally.reasons.len() < REASONS;
-            let reason = if known { r.reason.clone() } else { "other reasons".to_owned() };
-            let entry = tally.reasons.entry(reason).or_insert_with(|| (0, r.detail.clone()));
-            entry.0 += r.items;
+            tally.refuse(&r.reason, &r.detail, r.items, recorded);
         }
     }
 
-    pub(crate) fn malformed(&mut self, wire: Wire, why: &str, recorded: Time) {
+    /// Takes over what is not in the log: requests that could not be read.
+    pub(crate) fn keep_unreadable(&mut self, before: &Sources) {
+        for (name, old) in before.0.iter().filter(|(_, t)| t.malformed > 0) {
+            let tally = self.tally(name);
+            tally.requests += old.malformed;
+            tally.malformed += old.malformed;
+            tally.last_recorded = tally.last_recorded.max(old.last_recorded);
+            if let Some(told) = old.reasons.get(UNREADABLE) {
+                tally.reasons.insert(UNREADABLE.to_owned(), told.clone());
+            }
+        }
+    }
+
+    pub(crate) fn malformed(&mut self, wire: &Wire, why: &str, recorded: Time) {
         let tally = self.tally(wire.source());
         tally.requests += 1;
         tally.malformed += 1;
         tally.last_recorded = tally.last_recorded.max(Some(recorded));
-        let entry = tally
-            .reasons
-            .entry("request that cannot be read".to_owned())
-            .or_insert_with(|| (0, why.to_owned()));
-        entry.0 += 1;
+        tally.refuse(UNREADABLE, why, 1, recorded);
     }
 
     /// The bounds of what is remembered here, with what is used of them.
-    pub(crate) fn usage(&self) -> [Used; 2] {
+    pub(crate) fn usage(&self) -> [Used; 3] {
         let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let used = |name: &str, value, used, doc: &str| Used {
             name: name.to_owned(),
@@ -129,6 +197,7 @@ impl Sources {
             doc: doc.to_owned(),
         };
         let most = self.0.values().map(|t| t.reasons.len()).max().unwrap_or(0);
+        let examples = self.0.values().flat_map(|t| t.reasons.values()).map(|r| r.examples.len()).max();
         [
             used(
                 "sources",
@@ -142,7 +211,39 @@ impl Sources {
                 most,
                 "beyond: further reasons of a source are counted as `other reasons`",
             ),
+            used(
+                "source_examples",
+                EXAMPLES,
+                examples.unwrap_or(0),
+                "of one reason; beyond: the example that was not met for longest makes room",
+            ),
         ]
+    }
+
+    /// Examples of what was set aside, the latest first: of a source, and where the reason contains a text.
+    pub(crate) fn examples(&self, source: Option<&str>, reason: Option<&str>) -> Vec<Example> {
+        let reason = reason.map(str::to_lowercase);
+        let mut all: Vec<(Time, Example)> = Vec::new();
+        for (name, tally) in self.0.iter().filter(|(name, _)| source.is_none_or(|s| s == *name)) {
+            let fits = |text: &str| reason.as_ref().is_none_or(|r| text.to_lowercase().contains(r));
+            for (why, refusals) in tally.reasons.iter().filter(|(why, _)| fits(why)) {
+                all.extend(refusals.examples.iter().map(|met| {
+                    let example = Example {
+                        source: name.clone(),
+                        reason: why.clone(),
+                        detail: met.detail.clone(),
+                        items: met.items,
+                        last: met.last.to_string(),
+                        of_reason: refusals.items,
+                    };
+                    (met.last, example)
+                }));
+            }
+        }
+        all.sort_by(|a, b| {
+            (b.0, &a.1.source, &a.1.reason, &a.1.detail).cmp(&(a.0, &b.1.source, &b.1.reason, &b.1.detail))
+        });
+        all.into_iter().map(|(_, e)| e).collect()
     }
 
     fn tally(&mut self, name: &str) -> &mut Tally {
@@ -157,10 +258,10 @@ impl Sources {
                 let mut reasons: Vec<Reason> = t
                     .reasons
                     .iter()
-                    .map(|(reason, (items, detail))| Reason {
+                    .map(|(reason, r)| Reason {
                         reason: reason.clone(),
-                        items: *items,
-                        detail: detail.clone(),
+                        items: r.items,
+                        detail: r.examples.last().map(|e| e.detail.clone()).unwrap_or_default(),
                     })
                     .collect();
                 reasons.sort_by(|a, b| b.items.cmp(&a.items).then_with(|| a.reason.cmp(&b.reason)));
@@ -211,5 +312,45 @@ mod tests {
         }
         let lags: Vec<_> = sources.report().into_iter().map(|s| (s.name, s.lag_seconds)).collect();
         assert_eq!(lags, [("fresh".to_owned(), Some(1.0)), ("late".to_owned(), Some(3_600.0))]);
+    }
+    fn refused(source: &str, reason: &str, detail: &str, items: u64) -> Batch {
+        let refused = vec![ontology::Refused { reason: reason.to_owned(), detail: detail.to_owned(), items }];
+        Batch { source: source.to_owned(), refused, items, ..Batch::default() }
+    }
+
+    #[test]
+    fn examples_are_counted_each_and_the_one_not_met_for_longest_makes_room() {
+        let at = |s: i64| Time::EPOCH.plus_secs(s);
+        let mut sources = Sources::default();
+        sources.took(
+            &refused("otlp", "no key", "kept because it comes again", 2),
+            graph::Folded::default(),
+            at(1),
+        );
+        for i in 2..100 {
+            sources.took(
+                &refused("otlp", "no key", &format!("value {i}"), 1),
+                graph::Folded::default(),
+                at(i),
+            );
+            sources.took(
+                &refused("otlp", "no key", "kept because it comes again", 2),
+                graph::Folded::default(),
+                at(i),
+            );
+        }
+        sources.took(&refused("flags", "too odd", "x", 7), graph::Folded::default(), at(50));
+        let all = sources.examples(None, None);
+        assert_eq!(all.len(), EXAMPLES + 1);
+        let kept = all.iter().find(|e| e.detail.starts_with("kept")).unwrap();
+        assert_eq!((kept.items, kept.of_reason, kept.last.as_str()), (198, 296, "1970-01-01T00:01:39Z"));
+        assert!(all.iter().any(|e| e.detail == "value 99") && !all.iter().any(|e| e.detail == "value 2"));
+        assert_eq!(all.last().map(|e| e.source.as_str()), Some("flags"), "the latest comes first");
+        assert_eq!(sources.examples(Some("flags"), None).len(), 1);
+        assert_eq!(sources.examples(None, Some("NO K")).len(), EXAMPLES);
+        assert!(sources.examples(Some("otlp"), Some("odd")).is_empty());
+        let report = sources.report();
+        assert_eq!(report.iter().map(|s| s.refused).collect::<Vec<_>>(), [7, 296]);
+        assert!(sources.usage().iter().any(|u| u.name == "source_examples" && u.used == 5 && u.value == 5));
     }
 }

@@ -17,3 +17,9 @@ pub(crate) fn options(folder: &Path) -> Options {
 pub(crate) fn open(folder: &Path) -> Result<(Engine, Started), EngineError> {
     Engine::open(&options(folder), Arc::new(Ontology::builtin()), |_| {})
 }
+
+/// Logs a request and waits until it is safe.
+pub(crate) fn keep(engine: &Engine, understood: &crate::Understood) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(engine.keep(understood)).unwrap();
+}

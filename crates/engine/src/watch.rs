@@ -122,7 +122,7 @@ pub(crate) struct Watch {
     kept: Mutex<Kept>,
     listeners: Mutex<Vec<SyncSender<Event>>>,
     /// One tick at a time.
-    ticking: Mutex<()>,
+    pub(crate) ticking: Mutex<()>,
 }
 
 fn unreadable(what: &str, why: impl ToString) -> EngineError {
@@ -160,6 +160,14 @@ impl Watch {
             }
         }
         Ok((Watch { kept: Mutex::new(kept), ..Watch::default() }, unread))
+    }
+
+    /// Snapshots are read from the current graph at their moments from now on, as after a restart.
+    pub(crate) fn let_go_of_epochs(&self) {
+        let mut kept = lock(&self.kept);
+        kept.holding.clear();
+        kept.pins.values_mut().for_each(|pin| pin.1 = None);
+        kept.last = None;
     }
 
     /// The bounds, with what is used of them.
@@ -451,7 +459,7 @@ fn why(view: &View<'_>, r: &Regression) -> Result<Answer, autosre::Lacking> {
 mod tests {
     use super::*;
     use crate::testing::open;
-    use ingest::{Feed, Wire};
+    use ingest::Wire;
     use sim::{Plan, Scale, Scenario, World};
 
     /// Folds the requests of a world up to a share of them, looking now and then, as a server does.
@@ -465,10 +473,10 @@ mod tests {
                     sim::Wire::Traces => Wire::TracesProto,
                     sim::Wire::Metrics => Wire::MetricsProto,
                     sim::Wire::Logs => Wire::LogsProto,
-                    sim::Wire::Feed(name) => Wire::Feed(Feed::named(name).unwrap()),
+                    sim::Wire::Feed(name) => Wire::feed(name),
                 };
                 let at = Time::EPOCH.plus_nanos(payload.at_ns);
-                engine.take(&engine.normalise(wire, &payload.body, at).unwrap(), at);
+                engine.fold(&engine.read(wire, payload.body.clone().into(), at).unwrap());
             }
             ticks.push(engine.tick(false).unwrap());
         }

@@ -173,7 +173,7 @@ fn present(half: Half<'_>) -> BTreeMap<String, (ClassId, NodeId)> {
         .filter_map(|n| {
             let node = half.graph.node(n)?;
             let class = classes.get(node.class.index())?;
-            let life = (class.life_secs / 60).max(1);
+            let life = half.graph.life_minutes(n);
             let there = half
                 .graph
                 .members(n)

@@ -3,16 +3,17 @@
 //! Every bound here has a name in [`Limits`]; what happens at the bound is said there and counted in [`Totals`].
 
 use crate::conclude::Drawing;
-use crate::growing::Reading;
+use crate::growing::{Reading, Values};
+use crate::identity::key_id;
 use crate::series::{CohortId, Of, Series, SeriesId};
 use crate::topology::{Edge, EdgeId, Graph, Node, NodeId, Said};
 use crate::trace::{Joined, Traces, Waiting};
 use ontology::fact::{Batch, Draft, Fact, ItemId, Observation, Ref, Step};
 use ontology::model::{Grain, Holds, MeasureKind};
-use ontology::{AttrId, ClassId, MeasureId, Minute, Ontology, RelationId, Time, Value};
+use ontology::{AttrId, ClassId, MeasureId, Minute, Ontology, RelationId, StreamId, Time, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// How much is held, each with what happens beyond.
@@ -30,6 +31,8 @@ pub struct Limits {
     pub series: usize,
     /// Nodes of classes that are kept each. Beyond: further ones are not made, their facts are counted as left out.
     pub nodes: usize,
+    /// Nodes of each class whose nodes are made of what programs write. Beyond: the same.
+    pub open_nodes: usize,
     /// Ways in which kept conclusions follow, and what sampled nodes were seen to join. Beyond: no further ones are drawn, and
     /// what set them off is counted.
     pub conclusions: usize,
@@ -45,6 +48,8 @@ impl Default for Limits {
             remembered_items: 20_000_000,
             series: 2_000_000,
             nodes: 1_000_000,
+            // A few hundred services of some hundred statements each that log errors.
+            open_nodes: 50_000,
             conclusions: 4_000_000,
             hours: 24 * 14,
         }
@@ -68,6 +73,8 @@ pub struct Totals {
     pub traces_let_go: u64,
     /// Facts left out because the node limit was reached.
     pub left_out: u64,
+    /// The same because the limit of a class that is open was reached.
+    pub open_left_out: u64,
     /// Times that something was not concluded because the limit of conclusions was reached.
     pub conclusions_left_out: u64,
     /// Samples that went to the empty cohort because the series limit was reached.
@@ -93,6 +100,8 @@ pub struct Fold {
     pub(crate) edge_index: FxHashMap<(RelationId, NodeId, NodeId), EdgeId>,
     cohort_index: FxHashMap<Arc<[NodeId]>, CohortId>,
     series_index: FxHashMap<(Of, CohortId), SeriesId>,
+    /// Stand-ins and nodes, by the ids of their keys, that somebody said are not the same.
+    apart: BTreeSet<(u64, u64)>,
     /// Stand-ins by weaker key.
     weaker: FxHashMap<u128, NodeId>,
     source_index: BTreeMap<String, u32>,
@@ -135,6 +144,7 @@ impl Fold {
             edge_index: FxHashMap::default(),
             cohort_index: FxHashMap::default(),
             series_index: FxHashMap::default(),
+            apart: BTreeSet::new(),
             weaker: FxHashMap::default(),
             source_index: BTreeMap::new(),
             remembered: BTreeMap::new(),
@@ -145,6 +155,12 @@ impl Fold {
             totals: Totals::default(),
             forgotten_before: None,
         }
+    }
+
+    /// Never takes a stand-in for a node, each said by its own id (see [`Graph::own_id`]), whatever key they share. To be said before
+    /// anything is folded.
+    pub fn keep_apart(&mut self, apart: impl IntoIterator<Item = (u64, u64)>) {
+        self.apart.extend(apart);
     }
 
     /// The graph as it is now. Cheap: shares everything with the writer until the writer changes it.
@@ -158,15 +174,22 @@ impl Fold {
     }
 
     /// How much of each limit is used, in the order of [`Limits`]: name, used, limit.
-    pub fn usage(&self) -> [(&'static str, usize, usize); 6] {
+    pub fn usage(&self) -> [(&'static str, usize, usize); 7] {
         [
             ("sampled_nodes", self.sampled.len(), self.limits.sampled_nodes),
             ("open_traces", self.traces.len(), self.limits.open_traces),
             ("remembered_items", self.remembered_items, self.limits.remembered_items),
             ("series", self.graph.series.len(), self.limits.series),
             ("nodes", self.kept_nodes, self.limits.nodes),
+            ("open_nodes", self.most_open(), self.limits.open_nodes),
             ("conclusions", self.drawing.held, self.limits.conclusions),
         ]
+    }
+
+    /// Nodes of the open class that has most.
+    fn most_open(&self) -> usize {
+        let classes = (0..).map(ClassId).zip(&self.graph.ontology.classes).filter(|(_, c)| c.open);
+        classes.filter_map(|(id, _)| self.graph.by_class.get(&id)).map(imbl::Vector::len).max().unwrap_or(0)
     }
 
     /// Folds a batch that arrived at `recorded`.
@@ -350,18 +373,21 @@ impl Fold {
         let of = Of::Measure(measure, subject);
         let kind = self.graph.ontology.measures.get(measure.index()).map(|m| m.kind);
         match value {
-            Observation::Cumulative { start, value } => {
-                let id = self.series(of, cohort);
-                if let Some(s) = self.graph.series.get_mut(id.0 as usize) {
-                    Arc::make_mut(s).reading(at, *start, *value);
-                }
+            Observation::Cumulative { stream, start, value } => {
+                let reading = match kind {
+                    Some(MeasureKind::Rate) => Reading::Counter(*value),
+                    Some(MeasureKind::Gauge | MeasureKind::Ratio) => Reading::Speed(*value),
+                    Some(MeasureKind::Duration) | None => Reading::Amount(*value),
+                };
+                self.reading(of, cohort, *stream, at, *start, reading);
             }
-            Observation::Growing { start, values, sum } => {
-                let id = self.series(of, cohort);
-                let reading = Reading { values: values.clone(), sum: *sum };
-                if let Some(s) = self.graph.series.get_mut(id.0 as usize) {
-                    Arc::make_mut(s).distribution(at, *start, reading);
-                }
+            Observation::GrowingTries { stream, start, count, bad } => {
+                let reading = Reading::Tries { count: *count, bad: *bad };
+                self.reading(of, cohort, *stream, at, *start, reading);
+            }
+            Observation::Growing { stream, start, values, sum } => {
+                let values = Values { values: values.clone(), sum: *sum };
+                self.reading(of, cohort, *stream, at, *start, Reading::Values(Box::new(values)));
             }
             other => {
                 let cell = self.series_cell(of, cohort, at.minute());
@@ -378,9 +404,27 @@ impl Fold {
                             cell.correct_sum(exact - values.iter().map(|(v, n)| v * *n as f64).sum::<f64>());
                         }
                     }
-                    Observation::Cumulative { .. } | Observation::Growing { .. } => {}
+                    Observation::Tries { count, bad } => cell.add_count(*count, (*bad).min(*count)),
+                    Observation::Cumulative { .. }
+                    | Observation::GrowingTries { .. }
+                    | Observation::Growing { .. } => {}
                 }
             }
+        }
+    }
+
+    fn reading(
+        &mut self,
+        of: Of,
+        cohort: CohortId,
+        stream: StreamId,
+        at: Time,
+        start: Time,
+        reading: Reading,
+    ) {
+        let id = self.series(of, cohort);
+        if let Some(s) = self.graph.series.get_mut(id.0 as usize) {
+            Arc::make_mut(s).reading(stream, at, start, reading);
         }
     }
 
@@ -402,7 +446,8 @@ impl Fold {
                 Some(s) => s,
                 None => self.make(draft.class, *key, false)?,
             };
-            if self.graph.raw(stand_in).is_some_and(|s| !s.owners.contains(&node)) {
+            let apart = self.apart.contains(&(key_id(key.hash), key_id(strongest.hash)));
+            if !apart && self.graph.raw(stand_in).is_some_and(|s| !s.owners.contains(&node)) {
                 self.belongs(stand_in, node);
             }
         }
@@ -431,7 +476,13 @@ impl Fold {
     }
 
     fn make(&mut self, class: ClassId, key: ontology::Key, primary: bool) -> Option<NodeId> {
-        let sampled = self.graph.ontology.classes.get(class.index())?.grain == Grain::Sampled;
+        let (sampled, open) =
+            self.graph.ontology.classes.get(class.index()).map(|c| (c.grain == Grain::Sampled, c.open))?;
+        let of_class = || self.graph.by_class.get(&class).map_or(0, imbl::Vector::len);
+        if open && of_class() >= self.limits.open_nodes {
+            self.totals.open_left_out += 1;
+            return None;
+        }
         if !sampled && self.kept_nodes >= self.limits.nodes {
             self.totals.left_out += 1;
             return None;

@@ -5,11 +5,16 @@
 //! by itself. All of this is looked up when read, so the order in which records came does not matter.
 
 use crate::topology::{Graph, NodeId};
-use ontology::Value;
 use ontology::model::KeyPart;
+use ontology::{ClassId, Value};
 
 /// Weaker keys may lead to stand-ins of still weaker ones; no ontology needs more steps than this.
 const STEPS: usize = 6;
+
+/// The part of a key's hash that ids show: enough to tell apart all that a graph holds.
+pub(crate) fn key_id(hash: u128) -> u64 {
+    (hash >> 64) as u64
+}
 
 impl Graph {
     /// The node that a node stands for: itself, unless it was made for a weaker key that belongs to exactly one other node.
@@ -48,8 +53,43 @@ impl Graph {
 
     /// The node's stable id: the same in every graph that has the same facts.
     pub fn id(&self, node: NodeId) -> String {
-        self.raw(self.resolve(node))
-            .map_or_else(String::new, |n| format!("{:016x}", (n.key.hash >> 64) as u64))
+        self.raw(self.resolve(node)).map_or_else(String::new, |n| format!("{:016x}", key_id(n.key.hash)))
+    }
+
+    /// The id of the node itself, whatever it stands for.
+    pub fn own_id(&self, node: NodeId) -> String {
+        self.raw(node).map_or_else(String::new, |n| format!("{:016x}", key_id(n.key.hash)))
+    }
+
+    /// Every stand-in of a class (of all when not said) that somebody told of, with the nodes that its key was seen with: one for those that count as
+    /// it, several where the key identifies none.
+    pub fn stand_ins(&self, class: Option<ClassId>) -> Vec<(NodeId, Vec<NodeId>)> {
+        let of_class =
+            |n: &NodeId| class.is_none_or(|c| self.raw(*n).is_some_and(|f| self.ontology.is_a(f.class, c)));
+        let owned = |n: NodeId| {
+            let found = self.raw(n).filter(|f| f.sources != 0 && !f.owners.is_empty())?;
+            Some((n, found.owners.clone()))
+        };
+        (0..).map(NodeId).take(self.nodes.len()).filter(of_class).filter_map(owned).collect()
+    }
+
+    /// What the key of a node says: `namespace=shop name=ratings`.
+    pub fn key_text(&self, node: NodeId) -> String {
+        let Some(found) = self.raw(node) else { return String::new() };
+        let class = self.ontology.classes.get(found.class.index());
+        let key = class.and_then(|c| c.keys.get(usize::from(found.key.slot)));
+        let part = |p: &KeyPart| match p {
+            KeyPart::Attr(a) => {
+                let said = found.attrs.iter().find(|(b, _)| a == b).map(|(_, s)| self.shown(*a, &s.value))?;
+                let name = self.ontology.attrs.get(a.index()).map_or("", |a| a.name.as_str());
+                Some(format!("{name}={said}"))
+            }
+            KeyPart::Relation(r) => {
+                let name = self.ontology.relation_name(*r);
+                self.target(node, *r).map(|t| format!("{name}={}", self.name(t)))
+            }
+        };
+        key.into_iter().flatten().filter_map(part).collect::<Vec<_>>().join(" ")
     }
 
     /// The node with this stable id.

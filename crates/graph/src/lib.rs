@@ -8,6 +8,7 @@
 //!
 //! **Next door:** `ontology` and `stats` below; `query` above reads graphs, `engine` folds facts into them.
 
+mod census;
 mod compare;
 mod conclude;
 mod fold;
@@ -23,6 +24,7 @@ mod topology;
 mod trace;
 mod why;
 
+pub use census::{Census, Count, ENDS_PER_CLASS, End};
 pub use compare::{Change, Difference, EdgeChange, Half, Keep, Kind, MeasureChange, NodeChange, diff};
 pub use fold::{Fold, Folded, Limits, Totals};
 pub use read::{Agg, Cohort, Direction, Hop};

@@ -48,6 +48,11 @@ impl Graph {
         self.raw(self.resolve(node)).map(Arc::as_ref)
     }
 
+    /// A node as one key tells of it; [`Graph::members`] gives all that count as one.
+    pub fn member(&self, node: NodeId) -> Option<&Node> {
+        self.raw(node).map(Arc::as_ref)
+    }
+
     /// The value of an attribute: of all that was said under any of the node's keys, the most trusted, then the latest.
     pub fn attr(&self, node: NodeId, attr: AttrId) -> Option<&Value> {
         let mut best: Option<&crate::topology::Said> = None;
@@ -85,9 +90,7 @@ impl Graph {
         let mut found: Vec<NodeId> = Vec::new();
         for (c, nodes) in &self.by_class {
             if self.ontology.is_a(*c, class) {
-                found.extend(
-                    nodes.iter().copied().filter(|n| self.raw(*n).is_some() && self.resolve(*n) == *n),
-                );
+                found.extend(nodes.iter().copied().filter(|n| self.stands(*n)));
             }
         }
         let mut named: Vec<(String, u128, NodeId)> =
@@ -105,8 +108,14 @@ impl Graph {
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.nodes.iter().enumerate().filter_map(|(i, n)| {
             let id = NodeId(u32::try_from(i).ok()?);
-            (n.is_some() && self.resolve(id) == id).then_some(id)
+            (n.is_some() && self.stands(id)).then_some(id)
         })
+    }
+
+    /// Whether a node is a thing of its own: it counts as no other, and somebody told of it. A weaker key that several things
+    /// were told with is none of them, and no further one.
+    fn stands(&self, node: NodeId) -> bool {
+        self.raw(node).is_some_and(|n| n.owners.is_empty() || n.sources != 0) && self.resolve(node) == node
     }
 
     /// Where a one-target relation leads from a node (the last target seen).
@@ -131,6 +140,11 @@ impl Graph {
     pub fn holds(&self, id: EdgeId, at: Time) -> bool {
         let Some(edge) = self.edge(id) else { return false };
         self.told_to_hold(edge, at) || self.follows_at(id, at)
+    }
+
+    /// The same by what sources told, without conclusions.
+    pub fn told_at(&self, id: EdgeId, at: Time) -> bool {
+        self.edge(id).is_some_and(|edge| self.told_to_hold(edge, at))
     }
 
     fn told_to_hold(&self, edge: &Edge, at: Time) -> bool {
@@ -162,12 +176,20 @@ impl Graph {
         edge.seen.prolonged(life)
     }
 
-    fn life_minutes(&self, node: NodeId) -> i64 {
-        let life = self
-            .raw(node)
-            .and_then(|n| self.ontology.classes.get(n.class.index()))
-            .map_or(86_400, |c| c.life_secs);
-        (life / 60).max(1)
+    /// For how long a node is taken to be there after it was seen. A source that says how often it tells of it may miss one
+    /// telling: that is twice the interval, and a minute for the way.
+    pub(crate) fn life_minutes(&self, node: NodeId) -> i64 {
+        let Some(raw) = self.raw(node) else { return 86_400 / 60 };
+        let Some(class) = self.ontology.classes.get(raw.class.index()) else { return 86_400 / 60 };
+        let said = class.interval.filter(|_| !raw.attrs.is_empty()).and_then(|a| self.attr(node, a));
+        match said {
+            Some(Value::Float(secs)) if *secs > 0.0 => {
+                #[expect(clippy::cast_possible_truncation, reason = "bounded to a year of minutes")]
+                let minutes = (secs * 2.0 / 60.0).clamp(0.0, 525_600.0).ceil() as i64;
+                minutes + 1
+            }
+            _ => (class.life_secs / 60).max(1),
+        }
     }
 
     /// Whether the source of a one-target edge was seen with another target later than `since`, up to `minute`.
@@ -308,6 +330,11 @@ impl Graph {
         let bits =
             self.members(node).into_iter().filter_map(|m| self.raw(m)).fold(0, |acc, n| acc | n.sources);
         self.source_names(bits)
+    }
+
+    /// Names of the sources that told of a node by its own key.
+    pub fn told_by(&self, node: NodeId) -> Vec<&str> {
+        self.raw(node).map_or_else(Vec::new, |n| self.source_names(n.sources))
     }
 
     fn source_names(&self, bits: u64) -> Vec<&str> {

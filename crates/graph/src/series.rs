@@ -1,10 +1,9 @@
 //! Series: one thing that is measured, by one cohort, minute by minute.
 
-use crate::growing::{Growing, Reading};
+use crate::growing::{Growing, MICRO, Reading};
 use crate::stat::Stat;
 use crate::topology::{EdgeId, NodeId};
-use ontology::{MeasureId, Minute, Time};
-use std::collections::BTreeMap;
+use ontology::{MeasureId, Minute, StreamId, Time};
 
 /// A distinct set of components named together by records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,15 +32,15 @@ pub struct Series {
     /// By whom.
     pub cohort: CohortId,
     cells: Vec<(Minute, Stat)>,
-    /// Readings of a growing counter: when, since when it grows, and its value. One per moment.
-    readings: Vec<(Time, Time, f64)>,
-    /// Readings of a growing distribution; few series have one.
+    /// What counters grew by, in millionths.
+    grown: Vec<(Minute, i128)>,
+    /// Readings of what grows; few series have one.
     growing: Option<Box<Growing>>,
 }
 
 impl Series {
     pub(crate) fn new(of: Of, cohort: CohortId) -> Series {
-        Series { of, cohort, cells: Vec::new(), readings: Vec::new(), growing: None }
+        Series { of, cohort, cells: Vec::new(), grown: Vec::new(), growing: None }
     }
 
     pub(crate) fn cell(&mut self, minute: Minute) -> &mut Stat {
@@ -55,24 +54,25 @@ impl Series {
         &mut self.cells[at].1
     }
 
-    pub(crate) fn reading(&mut self, at: Time, start: Time, value: f64) {
-        let i = self.readings.partition_point(|r| (r.0, r.1) < (at, start));
-        match self.readings.get_mut(i) {
-            // Two readings of one moment: the larger, whichever came first.
-            Some(r) if r.0 == at && r.1 == start => r.2 = r.2.max(value),
-            _ => self.readings.insert(i, (at, start, value)),
-        }
-    }
-
-    /// A reading of a distribution that grows since `start`.
-    pub(crate) fn distribution(&mut self, at: Time, start: Time, reading: Reading) {
-        for change in self.growing.get_or_insert_default().read(at, start, reading) {
-            if change.more == Stat::default() && change.less == Stat::default() {
+    /// A reading of what grows since `start`.
+    pub(crate) fn reading(&mut self, stream: StreamId, at: Time, start: Time, reading: Reading) {
+        for change in self.growing.get_or_insert_default().read(stream, at, start, reading) {
+            let grown = change.more.micro - change.less.micro;
+            if grown != 0 {
+                let i = self.grown.partition_point(|g| g.0 < change.minute);
+                match self.grown.get_mut(i).filter(|g| g.0 == change.minute) {
+                    Some(g) => g.1 += grown,
+                    None => self.grown.insert(i, (change.minute, grown)),
+                }
+                self.grown.retain(|g| g.0 != change.minute || g.1 != 0);
+            }
+            let (more, less) = (change.more.stat, change.less.stat);
+            if more == Stat::default() && less == Stat::default() {
                 continue;
             }
             let cell = self.cell(change.minute);
-            cell.merge(&change.more);
-            cell.take(&change.less);
+            cell.merge(&more);
+            cell.take(&less);
             if *cell == Stat::default() {
                 self.cells.retain(|c| c.0 != change.minute);
             }
@@ -91,31 +91,19 @@ impl Series {
         Some((self.cells.first()?.0, self.cells.last()?.0))
     }
 
-    /// Growth of a counter in `from..to`, by the minute of the later reading. Readings of one process (one start) are
-    /// compared with one another. A process that started while the counter was watched counts from zero; the first reading
+    /// Growth of counters in `from..to`, by the minute of the later reading. Readings of one process (one stream, one start) are
+    /// compared with one another. A process that started while the series was watched counts from zero; the first reading
     /// of one that started before says nothing about when it grew.
     pub fn growth(&self, from: Minute, to: Minute) -> impl Iterator<Item = (Minute, f64)> + '_ {
-        let watched = self.readings.first().map(|r| r.0);
-        let mut last: BTreeMap<Time, f64> = BTreeMap::new();
-        self.readings.iter().filter_map(move |&(at, start, value)| {
-            let grown = match last.insert(start, value) {
-                Some(before) if before <= value => value - before,
-                Some(_) => value,
-                None if watched.is_some_and(|w| start >= w) => value,
-                None => return None,
-            };
-            let minute = at.minute();
-            (minute >= from && minute < to).then_some((minute, grown))
-        })
-    }
-
-    /// Whether it holds readings of a counter.
-    pub fn is_counter(&self) -> bool {
-        !self.readings.is_empty()
+        let within = self.grown.iter().filter(move |g| g.0 >= from && g.0 < to);
+        within.map(|(minute, micro)| (*minute, *micro as f64 / MICRO))
     }
 
     pub(crate) fn forget_before(&mut self, minute: Minute) {
         self.cells.retain(|c| c.0 >= minute);
-        self.readings.retain(|r| r.0.minute() >= minute);
+        self.grown.retain(|g| g.0 >= minute);
+        if let Some(growing) = &mut self.growing {
+            growing.forget_before(minute);
+        }
     }
 }

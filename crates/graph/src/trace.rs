@@ -78,7 +78,11 @@ impl Traces {
         }
         found.latest = latest;
         self.by_age.insert((latest, trace));
-        found.steps.push(step);
+        // Zipkin's two sides of a call may share an id: what comes after it hangs below the answering one.
+        let twin = (step.side == Side::Answering)
+            .then(|| found.steps.iter().position(|s| s.span == step.span))
+            .flatten();
+        found.steps.insert(twin.unwrap_or(found.steps.len()), step);
         let mut joined = Vec::new();
         for i in 0..found.steps.len() {
             let Some(step) = found.steps.get(i).filter(|s| !s.done && !s.upward.is_empty()) else { continue };

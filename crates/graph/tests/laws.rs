@@ -1,7 +1,7 @@
 //! Laws of folding: order, repetition and batching of facts change nothing; a thing compared with itself does not differ.
 
 use graph::{Fold, Graph, Half, Limits, NodeId, diff};
-use ontology::fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, Side, Step, Upward};
+use ontology::fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, Side, Step, StreamId, Upward};
 use ontology::{ClassId, Ontology, Stretch, Time, Value};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -79,7 +79,9 @@ fn statement(o: &Ontology, kind: u8, a: u8, b: u8, m: i64, value: f64) -> Batch 
             let value = if kind.is_multiple_of(2) {
                 Observation::One(value)
             } else {
-                Observation::Cumulative { start: minute(0), value: value.floor() }
+                // Some say since when they count, some do not.
+                let start = if b.is_multiple_of(2) { minute(0) } else { Time::EPOCH };
+                Observation::Cumulative { stream: StreamId(u64::from(b % 3)), start, value: value.floor() }
             };
             batch.facts = vec![Fact::Sample {
                 id,
@@ -297,4 +299,94 @@ fn beyond_the_limit_the_oldest_sampled_nodes_go_and_their_counts_stay() {
     let app = only(&graph, &o, "App")[0];
     let during = Stretch { from: minute(0), to: minute(5) };
     assert_eq!(graph.sum(graph.series(o.measure("view.ttr").unwrap(), app), during, |_| true).count, 5);
+}
+
+#[test]
+fn a_source_that_says_how_often_it_tells_decides_how_long_a_thing_is_there() {
+    let o = ontology();
+    let host = |interval: Option<f64>| {
+        let mut d = draft(&o, "Host", Some(1), None, "h1");
+        let said = o.attr(d.class, "report_interval").unwrap();
+        d.attrs.extend(interval.map(|secs| (said, Value::Float(secs))));
+        fold(&o, &[seen(&o, d, "otlp")])
+    };
+    let there = |graph: &Graph, from: i64| {
+        let before = Half { graph, during: Stretch { from: minute(1), to: minute(2) }, keep: None };
+        let after = Half { graph, during: Stretch { from: minute(from), to: minute(from + 1) }, keep: None };
+        diff(before, after, 0.0).nodes.is_empty()
+    };
+    // A host without a word on it is gone after ten minutes; one told of each half minute after two, one told of hourly is not.
+    for (interval, from, expected) in [
+        (None, 9, true),
+        (None, 13, false),
+        (Some(30.0), 2, true),
+        (Some(30.0), 5, false),
+        (Some(3600.0), 90, true),
+        (Some(3600.0), 130, false),
+    ] {
+        assert_eq!(there(&host(interval), from), expected, "{interval:?} {from}");
+    }
+}
+
+#[test]
+fn what_follows_two_sides_of_a_call_under_one_id_hangs_below_the_answering_one() {
+    let o = ontology();
+    let operation = |k: u128, name: &str| draft(&o, "Operation", Some(k), None, name);
+    let calls = o.relation("calls").unwrap();
+    let step = |id: u64, span: u64, parent: Option<u64>, side: Side, of: Option<(u128, &str)>| {
+        let drafts: Vec<Draft> = of.into_iter().map(|(k, name)| operation(k, name)).collect();
+        let here: Vec<Ref> = drafts.iter().map(|_| Ref(0)).collect();
+        let upward =
+            here.iter().map(|to| Upward { from: class(&o, "Operation"), relation: calls, to: *to }).collect();
+        let (from, to) = (minute(1), minute(1).plus_nanos(5));
+        let fact = Fact::Step(Step {
+            id: ItemId(id),
+            trace: 1,
+            span,
+            parent,
+            from,
+            to,
+            failed: false,
+            side,
+            here: here.into(),
+            upward,
+        });
+        Batch { source: "otlp".to_owned(), drafts, facts: vec![fact], ..Batch::default() }
+    };
+    let caller = step(1, 10, None, Side::Answering, Some((1, "caller")));
+    let asking = step(2, 20, Some(10), Side::Asking, None);
+    let answering = step(3, 20, Some(10), Side::Answering, Some((2, "callee")));
+    let behind = step(4, 30, Some(20), Side::Answering, Some((3, "behind")));
+    for order in [
+        [&caller, &asking, &answering, &behind],
+        [&behind, &answering, &caller, &asking],
+        [&answering, &asking, &caller, &behind],
+    ] {
+        let batches: Vec<Batch> = order.into_iter().cloned().collect();
+        let graph = fold(&o, &batches);
+        let mut calls: Vec<String> = only(&graph, &o, "Operation")
+            .into_iter()
+            .flat_map(|n| graph.hops(n).into_iter().map(move |h| (n, h)))
+            .filter(|(_, h)| h.direction == graph::Direction::Out)
+            .map(|(n, h)| format!("{} calls {}", graph.name(n), graph.name(h.node)))
+            .collect();
+        calls.sort();
+        assert_eq!(calls, ["callee calls behind", "caller calls callee"]);
+    }
+}
+
+#[test]
+fn kinds_of_errors_have_a_bound_of_their_own_and_leave_room_for_the_rest() {
+    let o = ontology();
+    let kind = class(&o, "ErrorKind");
+    let mut writer = Fold::new(Arc::clone(&o), Vec::new(), Limits { open_nodes: 3, ..Limits::default() });
+    for k in 0..10_u128 {
+        let d = Draft { class: kind, keys: vec![Key { slot: 0, hash: k + 1 }], attrs: Vec::new() };
+        writer.fold(&seen(&o, d, "otlp"), minute(2));
+        writer.fold(&seen(&o, draft(&o, "Host", Some(k), None, "h"), "otlp"), minute(2));
+    }
+    let graph = writer.graph();
+    assert_eq!((only(&graph, &o, "ErrorKind").len(), only(&graph, &o, "Host").len()), (3, 10));
+    assert_eq!((writer.totals().open_left_out, writer.totals().left_out), (7, 0));
+    assert!(writer.usage().contains(&("open_nodes", 3, 3)));
 }

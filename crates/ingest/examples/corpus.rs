@@ -69,7 +69,7 @@ fn main() -> Result<(), Failure> {
         let mut refused: BTreeMap<String, (u64, String)> = BTreeMap::new();
         let start = cpu();
         for request in &requests {
-            let batch = normaliser.normalise(wire, request, recorded)?;
+            let batch = normaliser.normalise(&wire, request, recorded)?;
             items += batch.items;
             facts += batch.facts.len();
             drafts += batch.drafts.len();
@@ -91,7 +91,7 @@ fn main() -> Result<(), Failure> {
                 // As receiving does, which leaves the bytes near.
                 received.clear();
                 received.extend_from_slice(request);
-                normaliser.normalise(wire, &received, recorded)?;
+                normaliser.normalise(&wire, &received, recorded)?;
             }
             rounds.push(cpu().saturating_sub(start) / items.max(1));
         }
@@ -104,12 +104,12 @@ fn main() -> Result<(), Failure> {
             let mut normaliser = new();
             let mut all = xxhash_rust::xxh3::Xxh3Default::new();
             for request in &requests {
-                all.update(describe(&normaliser.normalise(wire, request, recorded)?, &ontology).as_bytes());
+                all.update(describe(&normaliser.normalise(&wire, request, recorded)?, &ontology).as_bytes());
             }
             println!("    everything said: {:016x}", all.digest());
         }
         if let (Some(_), Some(first)) = (std::env::var_os("SHOW"), requests.first()) {
-            println!("{}", describe(&new().normalise(wire, first, recorded)?, &ontology));
+            println!("{}", describe(&new().normalise(&wire, first, recorded)?, &ontology));
         }
     }
     Ok(())
@@ -130,10 +130,10 @@ fn twins(
     let lines: Vec<&[u8]> = text.split(|b| *b == b'\n').filter(|l| !l.is_empty()).collect();
     for (line, message) in lines.iter().zip(messages(&body)) {
         let start = cpu();
-        let one = a.normalise(Wire::TracesJson, line, recorded)?;
+        let one = a.normalise(&Wire::TracesJson, line, recorded)?;
         ns += cpu().saturating_sub(start);
         items += one.items;
-        let two = b.normalise(Wire::TracesProto, message, recorded)?;
+        let two = b.normalise(&Wire::TracesProto, message, recorded)?;
         same += usize::from(describe(&one, ontology) == describe(&two, ontology));
     }
     let name = json.file_name().and_then(|n| n.to_str()).unwrap_or_default();

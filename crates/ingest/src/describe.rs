@@ -73,9 +73,13 @@ fn fact(batch: &Batch, o: &Ontology, fact: &Fact) -> String {
                 Observation::One(v) => format!("{v}"),
                 Observation::Flag(b) => format!("{b}"),
                 Observation::Count(n) => format!("{n}×"),
-                Observation::Cumulative { start, value } => format!("{value} since {start}"),
+                Observation::Tries { count, bad } => format!("{bad} of {count}"),
+                Observation::Cumulative { start, value, .. } => format!("{value} since {start}"),
+                Observation::GrowingTries { start, count, bad, .. } => {
+                    format!("{count}×{} since {start}", if *bad { " bad" } else { "" })
+                }
                 Observation::Many { values, sum } => format!("{values:?} sum {sum:?}"),
-                Observation::Growing { start, values, sum } => {
+                Observation::Growing { start, values, sum, .. } => {
                     format!("{values:?} sum {sum:?} since {start}")
                 }
             };

@@ -1,52 +1,69 @@
-//! JSON feeds: documents flattened to dotted names, one record per document or per element of the list a mapping names.
+//! Feeds: documents flattened to dotted names, one record per document or per element of the list a mapping names.
 
-use crate::Malformed;
 use crate::draw::Draw;
 use crate::observation::Part;
 use crate::recognise::{Found, Reader, Scratch};
 use crate::record::{Record, View};
-use crate::scene::Scenes;
+use crate::scene::{Scenes, Told};
 use crate::tell::{Origin, tell};
+use crate::{Delivery, Malformed, documents};
 use ontology::mapping::{Reads, Source};
 use ontology::scalar::Scalar;
-use ontology::{Time, Value as Known};
+use ontology::{StreamId, Time, Value as Known};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// See the same limit for OTLP.
 const AHEAD_SECS: i64 = 86_400;
 
+/// Elements of a list that an expression may name by their place.
+const PLACES: u32 = 4;
+
 type Object = Map<String, Value>;
 
 /// Reads a request of a feed.
-pub(crate) fn read(reader: &Reader<'_>, name: &str, body: &[u8], recorded: Time) -> Result<Draw, Malformed> {
-    let body: Value = parse(body)?;
-    let what = Reads::Feed(name.to_owned());
+pub(crate) fn read(
+    reader: &Reader<'_>,
+    delivery: &Delivery,
+    body: &[u8],
+    recorded: Time,
+) -> Result<Draw, Malformed> {
+    let mut documents = documents::read(delivery.form, body)?;
+    let feed = reader.ontology.mapping.feeds.get(&delivery.feed);
+    for map in feed.into_iter().flat_map(|f| &f.maps) {
+        documents.iter_mut().for_each(|d| documents::list_members(d, map));
+    }
+    let what = Reads::Feed(delivery.feed.clone());
     let sources: Vec<(usize, &Source)> =
         reader.ontology.mapping.sources.iter().enumerate().filter(|(_, s)| s.reads.contains(&what)).collect();
     let mut lists: Vec<Option<&str>> = sources.iter().map(|(_, s)| s.each.as_deref()).collect();
     lists.sort_unstable();
     lists.dedup();
+    if lists.is_empty() {
+        // No source reads this feed: every document is set aside.
+        lists.push(None);
+    }
+    let said = reader.ontology.mapping.feed(&delivery.feed).unwrap_or_default();
     let mut feed = Feed {
         reader,
         recorded,
+        delivery,
+        said: &said,
+        places: places(reader.ontology.mapping.fields.names()),
         draw: Draw::default(),
         scenes: Scenes::default(),
         scratch: Scratch::default(),
     };
-    let documents = match &body {
-        Value::Array(all) => all.iter().collect(),
-        one => vec![one],
-    };
-    for document in documents {
+    for document in &documents {
         let Value::Object(document) = document else {
             feed.draw.items += 1;
             feed.draw.refused.add("element that is not an object", || document.to_string());
             continue;
         };
-        let document = unwrapped(document);
+        let document = &Document::unwrapped(document, &said.unwrap);
         let mut items = 0;
         let mut mapped = false;
         for list in &lists {
@@ -58,40 +75,95 @@ pub(crate) fn read(reader: &Reader<'_>, name: &str, body: &[u8], recorded: Time)
         }
         feed.draw.items += items;
         if !mapped && items > 0 {
-            feed.draw
-                .refused
-                .not_mapped("document that no source reads", || Value::Object(document.clone()).to_string());
+            feed.draw.refused.not_mapped("document that no source reads", || {
+                Value::Object(document.inner.clone()).to_string()
+            });
         }
     }
     Ok(feed.draw)
 }
 
-/// JSON with a limit of 128 brackets inside one another.
-pub(crate) fn parse(body: &[u8]) -> Result<Value, Malformed> {
-    serde_json::from_slice(body).map_err(|e| Malformed {
-        message: if e.to_string().starts_with("recursion limit") {
-            format!(
-                "this JSON is nested more than 127 levels deep, at line {} column {}",
-                e.line(),
-                e.column()
-            )
-        } else {
-            format!("this is not JSON: {e}")
-        },
-    })
+/// A document, and what stands around it.
+struct Document<'d> {
+    inner: &'d Object,
+    /// Under which name it is seen, what it is, and the field that holds the document.
+    around: Vec<(&'d str, &'d Object, &'d str)>,
 }
 
-/// What a CloudEvent (structured mode) carries, else the document itself.
-fn unwrapped(document: &Object) -> &Object {
-    match (document.contains_key("specversion"), document.get("data")) {
-        (true, Some(Value::Object(data))) => data,
-        _ => document,
+impl<'d> Document<'d> {
+    /// What an envelope carries, else the document itself. Envelopes are those of the feed, and CloudEvents everywhere: their
+    /// attributes are seen as `ce.NAME`.
+    fn unwrapped(whole: &'d Object, wraps: &'d [(String, String)]) -> Document<'d> {
+        let mut document = Document { inner: whole, around: Vec::new() };
+        if whole.contains_key("specversion") {
+            document.around.push(("ce", whole, "data"));
+            if let Some(Value::Object(data)) = whole.get("data") {
+                document.inner = data;
+            }
+        }
+        for (field, name) in wraps {
+            if let Some(Value::Object(inner)) = document.inner.get(field) {
+                document.around.push((name, document.inner, field));
+                document.inner = inner;
+            }
+        }
+        document
+    }
+}
+
+/// Every place of a list that an expression names (`containers.0` of `containers.0.image`).
+fn places(fields: &[String]) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for field in fields {
+        let dots = field.match_indices('.').map(|(at, _)| at).chain([field.len()]);
+        for end in dots {
+            let Some(head) = field.get(..end) else { continue };
+            if head.rsplit_once('.').is_some_and(|(_, last)| last.parse::<u32>().is_ok()) {
+                all.insert(head.to_owned());
+            }
+        }
+    }
+    all
+}
+
+/// The fingerprint of named values, as Prometheus counts label sets: 64-bit FNV-1a over names and values in order of names,
+/// each ended by a byte of ones.
+fn fingerprint(of: &Object) -> String {
+    let mut sum: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut add = |text: &str| {
+        for byte in text.bytes().chain([0xff]) {
+            sum = (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    let sorted: BTreeMap<&String, &Value> = of.iter().collect();
+    for (name, value) in sorted {
+        add(name);
+        match value {
+            Value::String(text) => add(text),
+            other => add(&other.to_string()),
+        }
+    }
+    format!("{sum:016x}")
+}
+
+/// What a dotted path leads to.
+fn within<'o>(object: &'o Object, path: &str) -> Option<&'o Value> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(f, r)| (f, Some(r)));
+    match (object.get(first)?, rest) {
+        (found, None) => Some(found),
+        (Value::Object(inner), Some(rest)) => within(inner, rest),
+        _ => None,
     }
 }
 
 struct Feed<'n, 'r> {
     reader: &'r Reader<'n>,
     recorded: Time,
+    delivery: &'r Delivery,
+    /// What the mapping says of the feed.
+    said: &'r ontology::mapping::Feed,
+    /// Places of lists that have fields of their own.
+    places: BTreeSet<String>,
     draw: Draw,
     scenes: Scenes,
     scratch: Scratch,
@@ -101,21 +173,11 @@ impl Feed<'_, '_> {
     /// Reads one document for the sources that share a list; how many records it gave, and whether any said anything.
     fn document(
         &mut self,
-        document: &Object,
+        document: &Document<'_>,
         list: Option<&str>,
         sources: &[(usize, &Source)],
     ) -> (u64, bool) {
-        let elements: Option<&Vec<Value>> = list.and_then(|path| {
-            let mut at: Option<&Value> = None;
-            for part in path.split('.') {
-                at = match at {
-                    None => document.get(part),
-                    Some(v) => v.get(part),
-                };
-                at?;
-            }
-            at.and_then(Value::as_array)
-        });
+        let elements = list.and_then(|path| within(document.inner, path)).and_then(Value::as_array);
         let Some(elements) = elements else {
             return (1, self.record(document, None, list, sources));
         };
@@ -136,7 +198,7 @@ impl Feed<'_, '_> {
 
     fn record(
         &mut self,
-        document: &Object,
+        document: &Document<'_>,
         element: Option<&Object>,
         list: Option<&str>,
         sources: &[(usize, &Source)],
@@ -145,7 +207,13 @@ impl Feed<'_, '_> {
         let (mut outer, mut inner) = (Record::new(fields), Record::new(fields));
         let mut name = String::new();
         let left_out = element.and(list);
-        let mut dropped = self.flatten(document, &mut name, (0, 0), left_out, &mut outer);
+        let mut dropped = self.flatten(document.inner, &mut name, (0, 0), left_out, &mut outer);
+        for (prefix, envelope, field) in &document.around {
+            name.push_str(prefix);
+            let held = format!("{prefix}.{field}");
+            dropped += self.flatten(envelope, &mut name, (0, 0), Some(&held), &mut outer);
+            name.clear();
+        }
         if let Some(element) = element {
             dropped += self.flatten(element, &mut name, (0, 0), None, &mut inner);
         }
@@ -153,6 +221,18 @@ impl Feed<'_, '_> {
             self.draw
                 .refused
                 .in_part("more values of one field than are kept", || format!("{dropped} values"));
+        }
+        for path in &self.said.digest {
+            let digest = self.reader.ontology.mapping.fields.id(&format!("digest.{path}"));
+            let own = element.and_then(|e| within(e, path)).or_else(|| within(document.inner, path));
+            if let (Some(f), Some(Value::Object(values))) = (digest, own) {
+                outer.set(f, Scalar::Text(Cow::Owned(fingerprint(values))));
+            }
+        }
+        for (name, value) in &self.delivery.around {
+            if let Some(f) = self.reader.ontology.mapping.fields.id(name).filter(|f| !outer.has(*f)) {
+                outer.set(f, Scalar::Text(Cow::Borrowed(value)));
+            }
         }
         if let Some(f) = self.reader.plan.parts.observed_at.filter(|f| !outer.has(*f)) {
             outer.set(f, Scalar::Time(self.recorded));
@@ -180,22 +260,31 @@ impl Feed<'_, '_> {
         if found.is_empty() {
             return false;
         }
-        let Some((first, last)) = self.happened(&found) else { return true };
-        let text = element.unwrap_or(document);
+        let said = sources.iter().filter(|(n, _)| applied.contains(n)).find_map(|(_, s)| {
+            s.at.as_ref().and_then(|e| e.eval(&view, &self.reader.context)).and_then(|at| at.time())
+        });
+        let Some((first, last)) = self.happened(&found, said) else { return true };
+        let text = element.unwrap_or(document.inner);
         let id = serde_json::to_vec(text).map_or(0, |bytes| xxh3_64(&bytes)) ^ first.nanos().cast_unsigned();
         let number = self.scenes.number(self.reader.ontology, self.reader.plan, &found, &mut self.draw);
         for at in [first, last] {
             self.scenes.tell(number, at.minute(), &mut self.draw);
         }
+        let parts = [(Told::Lasting, self.said.present), (Told::Events, self.said.updates)];
+        for (part, _) in parts.into_iter().filter(|(_, said)| *said) {
+            let when = (self.recorded.minute(), part);
+            self.scenes.tell_now(number, when, self.reader.plan, &mut self.draw);
+        }
+        let now = self.said.present.then_some(self.recorded);
         let scene = (number, &mut self.scenes);
-        let origin = Origin { id, metric: None };
+        let origin = Origin { id, stream: StreamId(0), metric: None, now };
         tell(self.reader, &applied, &found, last, &origin, &mut view, scene, &mut self.draw);
         true
     }
 
     /// When what a record tells of began, and the last moment it tells of. Moments yet to come (a planned end) do not count.
     /// `None` when even the first is too far in the future to be meant.
-    fn happened(&mut self, found: &[Found]) -> Option<(Time, Time)> {
+    fn happened(&mut self, found: &[Found], said: Option<Time>) -> Option<(Time, Time)> {
         let mut times: Vec<Time> = Vec::new();
         for f in found {
             let own = self.reader.plan.happened.get(f.class.index()).map(Vec::as_slice).unwrap_or_default();
@@ -205,6 +294,9 @@ impl Feed<'_, '_> {
                 Known::Time(t) => Some(*t),
                 _ => None,
             }));
+        }
+        if times.is_empty() {
+            times.extend(said);
         }
         let Some(first) = times.iter().min().copied() else { return Some((self.recorded, self.recorded)) };
         let limit = self.recorded.plus_secs(AHEAD_SECS);
@@ -262,14 +354,28 @@ impl Feed<'_, '_> {
             },
             Value::Object(o) => return self.flatten(o, name, (index, of), left_out, into),
             Value::Array(all) => {
-                let places = (0..).zip(all);
                 let length = u32::try_from(all.len()).unwrap_or(u32::MAX);
-                return places.map(|(i, v)| self.value(v, name, (i, length), left_out, into)).sum();
+                let whole = name.len();
+                let mut dropped = 0;
+                for (i, v) in (0..).zip(all) {
+                    dropped += self.value(v, name, (i, length), left_out, into);
+                    if i >= PLACES {
+                        continue;
+                    }
+                    name.push_str(&format!(".{i}"));
+                    if self.places.contains(name.as_str()) {
+                        dropped += self.value(v, name, (0, 0), left_out, into);
+                    }
+                    name.truncate(whole);
+                }
+                return dropped;
             }
         };
         let Some(field) = self.reader.ontology.mapping.fields.id(name) else { return 0 };
+        // What is told under its old name gives way to the same under its new one.
+        let old = self.reader.ontology.mapping.fields.is_old(field, name);
         u32::from(!if of == 0 {
-            into.add(field, 0, false, scalar)
+            into.add(field, 0, old, scalar)
         } else {
             into.add_listed(field, index, of, scalar)
         })

@@ -1,15 +1,16 @@
 //! From the stream of resources, attributes and items that OTLP is to facts.
 
 use crate::draw::Draw;
+use crate::embedded;
 use crate::memory::{Kind, Memory, Standing};
 use crate::observation::Part;
 use crate::otlp::{Id, Level, LogHead, MetricHead, Point, Raw, Reading, Sink, SpanHead};
 use crate::recognise::Reader;
 use crate::record::{Record, View};
 use crate::resource::Resource;
-use crate::tell::{Origin, values};
+use crate::tell::{Origin, set_aside, values};
 use ontology::scalar::Scalar;
-use ontology::{Fact, FieldId, ItemId, Minute, Side, Step, Time};
+use ontology::{Fact, FieldId, ItemId, Minute, Side, Step, StreamId, Time};
 use rustc_hash::FxHashSet;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub(crate) struct Intake<'a, 'n> {
     reader: Reader<'n>,
     memory: &'n mut Memory,
     recorded: Time,
+    /// The name of the source, as the mapping may ask for it.
+    via: &'static str,
     pub draw: Draw,
     /// The number of the resource that items stand under.
     bound: usize,
@@ -35,6 +38,9 @@ pub(crate) struct Intake<'a, 'n> {
     item: Record<'a>,
     event: Record<'a>,
     content: u64,
+    /// The text of the log record being read, when it may be a JSON object.
+    body: Option<&'a [u8]>,
+    signal: Signal,
     /// Whether the identity of items is a hash of what they say.
     hashing: bool,
     /// The span whose events are being told: its id and its look.
@@ -58,6 +64,7 @@ impl<'a, 'n> Intake<'a, 'n> {
         memory: &'n mut Memory,
         recorded: Time,
         signal: Signal,
+        via: &'static str,
     ) -> Intake<'a, 'n> {
         let fields = reader.plan.fields;
         memory.begin();
@@ -65,6 +72,7 @@ impl<'a, 'n> Intake<'a, 'n> {
             reader,
             memory,
             recorded,
+            via,
             draw: Draw::default(),
             bound: 0,
             raw: None,
@@ -76,6 +84,8 @@ impl<'a, 'n> Intake<'a, 'n> {
             item: Record::new(fields),
             event: Record::new(fields),
             content: 0,
+            body: None,
+            signal,
             hashing: signal != Signal::Traces,
             span: (0, 0),
             points: Vec::new(),
@@ -123,6 +133,64 @@ impl<'a, 'n> Intake<'a, 'n> {
         });
     }
 
+    /// A value as it came; `None` when it is empty, or text that is not UTF-8, which is counted.
+    fn scalar(&mut self, value: Raw<'a>) -> Option<Scalar<'a>> {
+        Some(match value {
+            Raw::Text([]) => return None,
+            Raw::Text(bytes) => match simdutf8::basic::from_utf8(bytes) {
+                Ok(t) => Scalar::text(t),
+                Err(_) => {
+                    self.bad_text(bytes);
+                    return None;
+                }
+            },
+            Raw::Int(i) => Scalar::Int(i),
+            Raw::Float(f) => Scalar::Float(f),
+            Raw::Bool(b) => Scalar::Bool(b),
+        })
+    }
+
+    /// Gives a field its value. What is told under its old name gives way to the same under its new one: some sources tell
+    /// both for a while.
+    #[inline]
+    fn place(
+        &mut self,
+        level: Level,
+        key: &[u8],
+        (field, old): (FieldId, bool),
+        index: u32,
+        scalar: Scalar<'a>,
+    ) {
+        let room = match level {
+            Level::Resource => self.told.add(field, index, old, scalar),
+            Level::Scope => {
+                self.scope.push((field, index, scalar));
+                true
+            }
+            Level::Item => self.item.add(field, index, old, scalar),
+            Level::Event => self.event.add(field, index, old, scalar),
+        };
+        if !room {
+            let name = || String::from_utf8_lossy(key).into_owned();
+            self.draw.refused.in_part("more values of one attribute than are kept", name);
+        }
+    }
+
+    /// A part of the body of a log record: members of a body that is a map are fields of the record; what may be one as
+    /// text waits until the record is whole.
+    fn of_body(&mut self, key: &[u8], index: u32, value: Raw<'a>) {
+        match (key.strip_prefix(b"body."), value) {
+            (None, Raw::Text(text)) if key == b"body" && embedded::may_be(text) => self.body = Some(text),
+            (None, _) => {}
+            (Some(member), value) => {
+                let Some((field, _)) = self.reader.plan.names.find(member) else { return };
+                let Some(scalar) = self.scalar(value) else { return };
+                // What the record says outside of its body wins, and too many values are counted under the body's own name.
+                self.item.add(field, index, true, scalar);
+            }
+        }
+    }
+
     /// The number of what a record looks like; `None` for an event that no source reads.
     fn look(&mut self, kind: Kind) -> Option<usize> {
         let layers = if kind == Kind::Event {
@@ -162,6 +230,7 @@ impl<'a, 'n> Intake<'a, 'n> {
             });
             subjects = subjects.get(measured.subjects.len()..).unwrap_or_default();
         }
+        set_aside(&self.reader, &look.script, &mut view, refused);
     }
 
     fn resource_identity(&self) -> u64 {
@@ -237,6 +306,9 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
     }
 
     fn resource_done(&mut self) {
+        if let Some(via) = self.reader.plan.parts.via {
+            self.told.set(via, Scalar::text(self.via));
+        }
         let fields = self.told.clone().into_owned();
         let resource = self.memory.resources.keep(self.raw, fields, self.identity, self.not_utf8);
         self.bind(resource);
@@ -250,6 +322,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
     fn begin(&mut self) {
         self.item.clear();
         self.content = 0;
+        self.body = None;
         for (field, index, value) in &self.scope {
             self.item.add(*field, *index, true, value.clone());
         }
@@ -263,34 +336,31 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             Level::Item if self.hashing => self.content = self.content.wrapping_add(share(key, index, value)),
             Level::Item | Level::Event => {}
         }
-        let Some(field) = self.reader.plan.names.field(key) else { return };
-        let scalar = match value {
-            Raw::Text([]) => return,
-            Raw::Text(bytes) => match simdutf8::basic::from_utf8(bytes) {
-                Ok(t) => Scalar::Text(Cow::Borrowed(t)),
-                Err(_) if level == Level::Resource => {
-                    self.not_utf8 += 1;
-                    return;
-                }
-                Err(_) => return self.bad_text(bytes),
-            },
-            Raw::Int(i) => Scalar::Int(i),
-            Raw::Float(f) => Scalar::Float(f),
-            Raw::Bool(b) => Scalar::Bool(b),
-        };
-        let room = match level {
-            Level::Resource => self.told.add(field, index, false, scalar),
-            Level::Scope => {
-                self.scope.push((field, index, scalar));
-                true
-            }
-            Level::Item => self.item.add(field, index, false, scalar),
-            Level::Event => self.event.add(field, index, false, scalar),
-        };
-        if !room {
-            let name = || String::from_utf8_lossy(key).into_owned();
-            self.draw.refused.in_part("more values of one attribute than are kept", name);
+        if self.signal == Signal::Logs && level == Level::Item && key.starts_with(b"body") {
+            self.of_body(key, index, value);
         }
+        let Some((field, old)) = self.reader.plan.names.find(key) else { return };
+        if level == Level::Resource
+            && let Raw::Text(bytes) = value
+            && simdutf8::basic::from_utf8(bytes).is_err()
+        {
+            self.not_utf8 += 1;
+            return;
+        }
+        let Some(scalar) = self.scalar(value) else { return };
+        self.place(level, key, (field, old), index, scalar);
+    }
+
+    fn own_text(&mut self, level: Level, key: &[u8], index: u32, value: String) {
+        let share = share(key, index, Raw::Text(value.as_bytes()));
+        match level {
+            Level::Resource => self.identity = self.identity.wrapping_add(share),
+            Level::Scope => self.scope_identity = self.scope_identity.wrapping_add(share),
+            Level::Item if self.hashing => self.content = self.content.wrapping_add(share),
+            Level::Item | Level::Event => {}
+        }
+        let Some(known) = self.reader.plan.names.find(key).filter(|_| !value.is_empty()) else { return };
+        self.place(level, key, known, index, Scalar::Text(Cow::Owned(value)));
     }
 
     fn span(&mut self, head: &SpanHead<'a>) -> bool {
@@ -319,6 +389,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         #[expect(clippy::cast_possible_truncation, reason = "read from eight bytes")]
         let (span, parent) = (span as u64, if let Id::Is(p) = head.parent { p as u64 } else { 0 });
         let p = self.reader.plan.parts;
+        self.part(p.via, Scalar::text(self.via));
         self.part(p.time, Scalar::Time(from));
         self.text(p.span_name, head.name);
         self.part(p.span_kind, named(&KINDS, head.kind));
@@ -334,9 +405,9 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             self.part(p.span_parent_id, Scalar::Text(Cow::Owned(format!("{parent:016x}"))));
         }
         #[expect(clippy::cast_possible_truncation, reason = "the two halves of the id")]
-        let id = mixed([1, (trace >> 64) as u64, trace as u64, span]);
+        let id = mixed([if head.shared { 5 } else { 1 }, (trace >> 64) as u64, trace as u64, span]);
         let Some(look) = self.look(Kind::Span) else { return false };
-        self.tell(look, from, &Origin { id, metric: None }, Kind::Span);
+        self.tell(look, from, &Origin::of(id), Kind::Span);
         let Some(copy) = self.memory.look_at(look).map(|l| &l.copy) else { return false };
         self.draw.facts.push(Fact::Step(Step {
             id: ItemId(id),
@@ -375,9 +446,12 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         if let Some(field) = p.time {
             self.event.set(field, Scalar::Time(at));
         }
+        if let Some(field) = p.via {
+            self.event.set(field, Scalar::text(self.via));
+        }
         if let Some(look) = self.look(Kind::Event) {
             let id = mixed([2, self.span.0, time, xxh3_64(name)]);
-            self.tell(look, at, &Origin { id, metric: None }, Kind::Event);
+            self.tell(look, at, &Origin::of(id), Kind::Event);
         }
     }
 
@@ -390,7 +464,14 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
                 self.draw.refused.in_part(&reason, || detail);
             }
         }
+        if let Some(text) = self.body.take() {
+            let fields = &self.reader.ontology.mapping.fields;
+            if let Some(more) = embedded::read(text, fields, &mut self.item) {
+                self.draw.refused.in_part("JSON message with more than is read of one", || more);
+            }
+        }
         let p = self.reader.plan.parts;
+        self.part(p.via, Scalar::text(self.via));
         self.part(p.time, Scalar::Time(at));
         self.text(p.event_name, head.event_name);
         self.text(p.severity, head.severity_text);
@@ -427,7 +508,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
                 format!("event `{}`", String::from_utf8_lossy(head.event_name))
             });
         }
-        self.tell(look, at, &Origin { id, metric: None }, Kind::Log);
+        self.tell(look, at, &Origin::of(id), Kind::Log);
     }
 
     fn point(&mut self, metric: &MetricHead<'a>, point: &Point) {
@@ -444,9 +525,15 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             return;
         };
         let p = self.reader.plan.parts;
+        self.part(p.via, Scalar::text(self.via));
         self.part(p.time, Scalar::Time(at));
         self.text(p.metric_name, metric.name);
         self.text(p.metric_unit, metric.unit);
+        match point.reading {
+            Reading::Int(i) => self.part(p.metric_number, Scalar::Int(i)),
+            Reading::Float(f) => self.part(p.metric_number, Scalar::Float(f)),
+            _ => {}
+        }
         self.points.clear();
         let fields = &self.reader.ontology.mapping.fields;
         let mut named = false;
@@ -471,25 +558,28 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             Reading::Float(f) => f.to_bits(),
             other => xxh3_64(format!("{other:?}").as_bytes()),
         };
-        let id = mixed([
-            4,
-            self.resource_identity(),
-            self.scope_identity,
-            self.content,
-            xxh3_64(metric.name),
-            point.start,
-            point.time,
-            reading,
-        ]);
+        let series =
+            mixed([4, self.resource_identity(), self.scope_identity, self.content, xxh3_64(metric.name)]);
+        let id = mixed([series, point.start, point.time, reading]);
         let Some(look) = self.look(Kind::Point) else { return };
         if !named && !self.memory.applies(look) {
             self.draw.refused.not_mapped("metric that no source reads", || name.to_owned());
         }
-        self.tell(look, at, &Origin { id, metric: Some((metric, point)) }, Kind::Point);
+        let origin = Origin { id, stream: StreamId(series), metric: Some((metric, point)), now: None };
+        self.tell(look, at, &origin, Kind::Point);
+    }
+
+    fn in_part(&mut self, what: &'static str, detail: String) {
+        self.draw.refused.in_part(what, || detail);
     }
 
     fn unreadable(&mut self, detail: String) {
         self.draw.items += 1;
         self.draw.refused.add("item that cannot be read", || detail);
+    }
+
+    fn aside(&mut self, what: &str, detail: &str) {
+        self.draw.items += 1;
+        self.draw.refused.not_mapped(what, || detail.to_owned());
     }
 }

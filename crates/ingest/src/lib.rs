@@ -1,46 +1,64 @@
 //! From the bytes of a request to facts: decoders for OTLP and the JSON feeds, and one normaliser that knows only the mapping.
 //!
-//! Three layers. [`Wire`] forms are taken apart by `otlp` (protobuf in one pass over the bytes, JSON to the same calls) and
-//! `feed`; each item becomes a flat `record` of the fields that the mapping files name; `recognise`, `scene` and `tell` apply
-//! the mapping's tables to it, and `memory` does so once for all OTLP records that look alike. What does not fit is counted as
-//! [`Refused`](ontology::Refused) and never hides its neighbours; only a request that cannot be read at all is [`Malformed`].
+//! Three layers. Each [`Wire`] form is taken apart by a module of its own into one stream of calls (`otlp::Sink`): resources,
+//! attributes, spans, logs, points; feeds by `documents` and `feed`. Each item becomes a flat `record` of the fields that the
+//! mapping files name; `recognise`, `scene` and `tell` apply the mapping's tables to it, and `memory` does so once for all
+//! records of such a stream that look alike. What does not fit is counted as [`Refused`](ontology::Refused) and never hides its
+//! neighbours; only a request that cannot be read at all is [`Malformed`].
 //!
 //! **Not here:** sockets, files, clocks, decompression (`server`); what was known before (`graph`); the name of any attribute
 //! (`ontology/default/mapping.yaml`).
 //!
 //! **Next door:** `ontology` below, which says what everything means; `engine` above, which logs the same bytes and folds the facts.
 
+mod atlas;
 mod describe;
+mod documents;
 mod draw;
+mod elastic;
+mod embedded;
+mod exposition;
 mod feed;
+mod hash;
 mod intake;
+mod jaeger;
+mod loki;
 mod memory;
 mod names;
 mod observation;
 mod otlp;
 mod plan;
+mod prometheus;
 mod proto;
 mod recognise;
 mod record;
 mod refusal;
+mod remote_write;
 mod resource;
 mod scene;
+mod scrub;
+mod statsd;
+mod syslog;
 mod tell;
 mod wire;
+mod zipkin;
+mod zipkin_proto;
 
 pub use describe::describe;
+pub use elastic::{BulkItem, bulk_items};
 pub use refusal::{IN_PART, NOT_MAPPED, is_senders_fault};
-pub use wire::{Feed, Wire};
+pub use remote_write::{Written, written};
+pub use scrub::Scrub;
+pub use wire::{Delivery, Form, Wire};
 
+use hash::Keyed;
 use intake::{Intake, Signal};
 use memory::{Memory, Most};
-use ontology::expr::{Context, Hasher};
+use ontology::expr::Context;
 use ontology::{Batch, Ontology, Time};
 use plan::Plan;
 use recognise::Reader;
 use resource::Resources;
-use rustc_hash::FxHashMap;
-use std::cell::RefCell;
 use std::sync::Arc;
 
 /// A request that cannot be read as what it was announced to be. Nothing of it is kept; sending it again will not help.
@@ -109,7 +127,7 @@ impl Normaliser {
         Normaliser {
             plan: Plan::new(&ontology),
             ontology,
-            hasher: Keyed { key: options.hash_key, most: limits.hashes, known: RefCell::default() },
+            hasher: Keyed::new(options.hash_key, limits.hashes),
             memory: Memory::new(
                 Resources::new(limits.resources, limits.resource_bytes),
                 Most { looks: limits.looks, bytes: limits.look_bytes },
@@ -122,18 +140,19 @@ impl Normaliser {
     ///
     /// # Errors
     /// When the request as a whole cannot be read.
-    pub fn normalise(&mut self, wire: Wire, body: &[u8], recorded: Time) -> Result<Batch, Malformed> {
+    pub fn normalise(&mut self, wire: &Wire, body: &[u8], recorded: Time) -> Result<Batch, Malformed> {
         let reader = Reader {
             ontology: &self.ontology,
             plan: &self.plan,
             context: Context { lookups: &self.ontology.mapping.lookups, hasher: &self.hasher },
             longest_text: self.limits.text_bytes,
         };
+        let via = wire.via();
         let draw = match wire {
-            Wire::Feed(feed) => feed::read(&reader, feed.name(), body, recorded)?,
+            Wire::Feed(delivery) => feed::read(&reader, delivery, body, recorded)?,
             Wire::TracesProto | Wire::TracesJson => {
-                let json = if wire == Wire::TracesJson { Some(feed::parse(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Traces);
+                let json = if *wire == Wire::TracesJson { Some(documents::json(body)?) } else { None };
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Traces, via);
                 match &json {
                     Some(json) => otlp::json::traces(json, &mut intake)?,
                     None => otlp::traces::read(body, &mut intake)?,
@@ -141,8 +160,8 @@ impl Normaliser {
                 intake.draw
             }
             Wire::MetricsProto | Wire::MetricsJson => {
-                let json = if wire == Wire::MetricsJson { Some(feed::parse(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Metrics);
+                let json = if *wire == Wire::MetricsJson { Some(documents::json(body)?) } else { None };
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Metrics, via);
                 match &json {
                     Some(json) => otlp::json::metrics(json, &mut intake)?,
                     None => otlp::metrics::read(body, &mut intake)?,
@@ -150,39 +169,75 @@ impl Normaliser {
                 intake.draw
             }
             Wire::LogsProto | Wire::LogsJson => {
-                let json = if wire == Wire::LogsJson { Some(feed::parse(body)?) } else { None };
-                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Logs);
+                let json = if *wire == Wire::LogsJson { Some(documents::json(body)?) } else { None };
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Logs, via);
                 match &json {
                     Some(json) => otlp::json::logs(json, &mut intake)?,
                     None => otlp::logs::read(body, &mut intake)?,
                 }
                 intake.draw
             }
+            Wire::PrometheusWrite1 | Wire::PrometheusWrite2 => {
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Metrics, via);
+                match wire {
+                    Wire::PrometheusWrite1 => remote_write::read_1(body, &mut intake)?,
+                    _ => remote_write::read_2(body, &mut intake)?,
+                }
+                intake.draw
+            }
+            Wire::PrometheusText => {
+                let page = exposition::parse(body)?;
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Metrics, via);
+                exposition::tell(&page, recorded, &mut intake);
+                intake.draw
+            }
+            Wire::AtlasJson | Wire::AtlasSmile => {
+                let smile = *wire == Wire::AtlasSmile;
+                let payload = if smile { atlas::parse_smile(body)? } else { atlas::parse_json(body)? };
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Metrics, via);
+                atlas::tell(&payload, &mut intake);
+                intake.draw
+            }
+            Wire::StatsD => {
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Metrics, via);
+                statsd::read(body, recorded, &mut intake)?;
+                intake.draw
+            }
+            Wire::ZipkinJson => {
+                let json = documents::json(body)?;
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Traces, via);
+                zipkin::read(&json, &mut intake)?;
+                intake.draw
+            }
+            Wire::ZipkinProto | Wire::Jaeger => {
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Traces, via);
+                match wire {
+                    Wire::Jaeger => jaeger::read(body, &mut intake)?,
+                    _ => zipkin_proto::read(body, &mut intake)?,
+                }
+                intake.draw
+            }
+            Wire::LokiJson => {
+                let json = documents::json(body)?;
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Logs, via);
+                loki::json(&json, &mut intake)?;
+                intake.draw
+            }
+            Wire::LokiProto | Wire::Syslog => {
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Logs, via);
+                match wire {
+                    Wire::Syslog => syslog::read(body, recorded, &mut intake)?,
+                    _ => loki::proto(body, &mut intake)?,
+                }
+                intake.draw
+            }
+            Wire::ElasticBulk => {
+                let lines = elastic::parse(body)?;
+                let mut intake = Intake::new(reader, &mut self.memory, recorded, Signal::Logs, via);
+                elastic::read(&lines, recorded, &mut intake);
+                intake.draw
+            }
         };
         Ok(draw.finish(wire.source()))
-    }
-}
-
-/// Keyed BLAKE3, 128 bits of it in hexadecimal: without the key nobody can tell who it was, nor try all names there are.
-#[derive(Debug)]
-struct Keyed {
-    key: [u8; 32],
-    most: usize,
-    known: RefCell<FxHashMap<Box<str>, Box<str>>>,
-}
-
-impl Hasher for Keyed {
-    fn hash(&self, text: &str) -> String {
-        let mut known = self.known.borrow_mut();
-        if let Some(hash) = known.get(text) {
-            return hash.to_string();
-        }
-        let hex = blake3::keyed_hash(&self.key, text.as_bytes()).to_hex();
-        let hash = hex.get(..32).unwrap_or_default();
-        if known.len() >= self.most {
-            known.clear();
-        }
-        known.insert(text.into(), hash.into());
-        hash.to_owned()
     }
 }

@@ -18,6 +18,7 @@ use crate::refusal::Refusals;
 use crate::resource::{Resource, Resources};
 use crate::scene::{Scenes, source};
 use crate::tell::{Script, script};
+use ontology::expr::Record as _;
 use ontology::fact::Upward;
 use ontology::{FieldId, Minute, Ref, Refused};
 use rustc_hash::FxHashMap;
@@ -39,7 +40,7 @@ impl Kind {
             Kind::Span => &plan.span,
             Kind::Event => &plan.span_event,
             Kind::Log => &plan.log,
-            Kind::Point => &plan.metric,
+            Kind::Point => &plan.point,
         }
     }
 }
@@ -161,7 +162,9 @@ pub(crate) struct Memory {
     /// The picture: every thing met, and every scene.
     draw: Draw,
     scenes: Scenes,
-    bounds: Vec<Bound>,
+    /// By number; numbers are not used again.
+    bounds: FxHashMap<usize, Bound>,
+    bound_before: usize,
     by_resource: FxHashMap<u64, usize>,
     guises: Table<()>,
     routes: Table<Route>,
@@ -180,6 +183,9 @@ pub(crate) struct Memory {
 /// things with thirty edges.
 const LOOK_BYTES: usize = 2048;
 
+/// Resources held at once, each with all its fields: a request may have one per series of a metric.
+const BOUND: usize = 4096;
+
 impl Memory {
     pub(crate) fn new(resources: Resources, most: Most) -> Memory {
         Memory {
@@ -187,7 +193,8 @@ impl Memory {
             most,
             draw: picture(),
             scenes: Scenes::default(),
-            bounds: Vec::new(),
+            bounds: FxHashMap::default(),
+            bound_before: 0,
             by_resource: FxHashMap::default(),
             guises: Table::new(),
             routes: Table::new(),
@@ -226,7 +233,7 @@ impl Memory {
         };
         let new = self
             .bounds
-            .get_mut(number)
+            .get_mut(&number)
             .is_some_and(|b| std::mem::replace(&mut b.batch, self.batch) != self.batch);
         (number, new)
     }
@@ -251,16 +258,24 @@ impl Memory {
                 reader.table(which, place, &mut view, &mut found, &mut self.draw, &mut self.scratch);
             }
         }
-        let number = self.bounds.len();
+        // Forgetting them costs work only: one that comes again is recognised again. The looks that stood under them stay,
+        // because this batch may hold their numbers.
+        if self.bounds.len() >= BOUND {
+            self.bounds.clear();
+            self.by_resource.clear();
+        }
+        let number = self.bound_before;
+        self.bound_before += 1;
         self.by_resource.insert(resource.number, number);
         self.bytes += LOOK_BYTES + resource.bytes;
         let refused = self.draw.refused.take();
-        self.bounds.push(Bound { resource, found, applied, refused, guises: [None; 4], batch: 0 });
+        let bound = Bound { resource, found, applied, refused, guises: [None; 4], batch: 0 };
+        self.bounds.insert(number, bound);
         number
     }
 
     pub(crate) fn bound(&self, number: usize) -> Option<&Bound> {
-        self.bounds.get(number)
+        self.bounds.get(&number)
     }
 
     pub(crate) fn look_at(&mut self, number: usize) -> Option<&mut Look> {
@@ -269,12 +284,12 @@ impl Memory {
 
     /// What one look needs beside what it says: the resource of its records.
     pub(crate) fn look_under(&mut self, look: usize, bound: usize) -> Option<(&mut Look, &Resource)> {
-        Some((self.looks.get_mut(look)?, &self.bounds.get(bound)?.resource))
+        Some((self.looks.get_mut(look)?, &self.bounds.get(&bound)?.resource))
     }
 
     /// Whether a record of a look says no more than its resource did.
     pub(crate) fn adds_nothing(&self, plan: &Plan, look: usize, bound: usize) -> bool {
-        let (Some(look), Some(bound)) = (self.looks.get(look), self.bounds.get(bound)) else { return false };
+        let (Some(look), Some(bound)) = (self.looks.get(look), self.bounds.get(&bound)) else { return false };
         let mut applied = self.routes.get(look.route).into_iter().flat_map(|r| &r.applied);
         look.found.len() == bound.found.len()
             && applied.all(|a| plan.sources.get(*a).is_none_or(|s| s.also_resource))
@@ -305,7 +320,7 @@ impl Memory {
         write_conditions(reading, &record, &mut key);
         let route = match self.routes.find(&key) {
             Some(known) => known,
-            None => self.route(reader, reading, bound, layers, &key)?,
+            None => self.route(reader, standing.kind, bound, layers, &key)?,
         };
         let Route { applied, fields, fleeting } = self.routes.get(route)?;
         let mut look = None;
@@ -324,7 +339,7 @@ impl Memory {
     /// What conditions and recognition see of a resource.
     #[inline]
     fn guise(&mut self, bound: usize, kind: Kind, reading: &Reading) -> Option<u32> {
-        let b = self.bounds.get_mut(bound)?;
+        let b = self.bounds.get_mut(&bound)?;
         let place = b.guises.get_mut(kind as usize)?;
         if let Some(known) = place {
             return Some(*known);
@@ -345,15 +360,21 @@ impl Memory {
     fn route(
         &mut self,
         reader: &Reader<'_>,
-        reading: &Reading,
+        kind: Kind,
         bound: usize,
         layers: [Option<&Record<'_>>; 2],
         key: &[u8],
     ) -> Option<usize> {
         let (o, plan) = (reader.ontology, reader.plan);
-        let view = View::new(layers, Some(&self.bounds.get(bound)?.resource.fields), &[]);
+        let reading = kind.reading(plan);
+        let view = View::new(layers, Some(&self.bounds.get(&bound)?.resource.fields), &[]);
         let applies = |n: &usize| source(o, *n).is_some_and(|s| reader.applies(s, &view));
-        let applied: Vec<usize> = reading.sources.iter().copied().filter(applies).collect();
+        // The name of a metric is among what the key has when any condition compares it.
+        let sources = match plan.parts.metric_name.filter(|_| kind == Kind::Point) {
+            Some(name) => plan.metric(&view.get(name).map(|n| n.to_text().into_owned()).unwrap_or_default()),
+            None => &reading.sources,
+        };
+        let applied: Vec<usize> = sources.iter().copied().filter(applies).collect();
         let read = applied.iter().filter_map(|n| plan.sources.get(*n)).flat_map(|s| &s.reads).copied();
         let mut fields: Vec<FieldId> = read.filter(|f| view.near(*f)).collect();
         fields.sort_unstable();
@@ -374,7 +395,7 @@ impl Memory {
         key: &[u8],
     ) -> Option<usize> {
         let (o, plan) = (reader.ontology, reader.plan);
-        let bound = self.bounds.get(bound)?;
+        let bound = self.bounds.get(&bound)?;
         let mut view = View { resource: Some(&bound.resource.fields), ..record };
         let Route { applied, fleeting, .. } = self.routes.get(route)?;
         let mut found = match standing.span {
@@ -396,7 +417,7 @@ impl Memory {
         }
         let refused = self.draw.refused.take();
         let scene = self.scenes.number(o, plan, &found, &mut self.draw);
-        let script = script(reader, applied, &found, &view);
+        let script = script(reader, applied, &found, &mut view, &self.draw);
         let key = (!fleeting && self.most.looks > 0).then_some(key);
         self.bytes += LOOK_BYTES + key.map_or(0, <[u8]>::len);
         Some(self.looks.add(key, Look { found, route, scene, script, refused, copy: Copy::default() }))
@@ -419,7 +440,7 @@ impl Memory {
 
     /// Mentions everything that a resource is recognised as, and what was set aside of it.
     pub(crate) fn mention_bound(&mut self, number: usize, into: &mut Draw) {
-        let Some(bound) = self.bounds.get(number) else { return };
+        let Some(bound) = self.bounds.get(&number) else { return };
         into.refused.repeat(&bound.refused);
         for f in &bound.found {
             Self::mention(&self.draw, &mut self.mentions, self.batch, f.node, into);
@@ -444,11 +465,11 @@ impl Memory {
             scenes.here(look.scene).iter().map(|r| Self::mention(draw, mentions, *batch, *r, into)).collect();
         let here = into.list(here);
         let mut subjects = Vec::new();
-        for (subject, _) in look.script.measures.iter().flat_map(|m| &m.subjects) {
-            let cohort = scenes.cohort(look.scene, *subject, draw);
+        for subject in look.script.measures.iter().flat_map(|m| &m.subjects) {
+            let cohort = scenes.cohort(look.scene, subject.node, draw);
             let others: Vec<Ref> =
                 cohort.iter().map(|r| Self::mention(draw, mentions, *batch, *r, into)).collect();
-            let subject = Self::mention(draw, mentions, *batch, *subject, into);
+            let subject = Self::mention(draw, mentions, *batch, subject.node, into);
             subjects.push((subject, into.list(others)));
         }
         let mut call = |r: Ref| Self::mention(draw, mentions, *batch, r, into);
@@ -467,9 +488,10 @@ impl Memory {
             let entity = call(*r, into);
             into.see(entity, minute);
         }
-        for (relation, from, to) in related.iter().chain(&look.script.related) {
-            let (from, to) = (call(*from, into), call(*to, into));
-            into.relate(*relation, from, to, minute);
+        let written = look.script.related.iter().map(|r| (r.relation, r.from, r.to));
+        for (relation, from, to) in related.iter().copied().chain(written) {
+            let (from, to) = (call(from, into), call(to, into));
+            into.relate(relation, from, to, minute);
         }
     }
 }

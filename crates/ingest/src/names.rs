@@ -10,7 +10,8 @@ pub(crate) struct Names {
     /// Part of the mix, and one more than the place of the name; 0 for none. A power of two, at least twice as many as there
     /// are names, so that a run of names always ends.
     places: Vec<(u32, u32)>,
-    names: Vec<(Box<[u8]>, FieldId)>,
+    /// Each with its field, and whether it is an old name of it.
+    names: Vec<(Box<[u8]>, FieldId, bool)>,
 }
 
 /// Attribute names share their beginnings (`http.request.…`) and their endings (`….name`), seldom both and the length.
@@ -20,9 +21,11 @@ fn mix(key: &[u8]) -> u64 {
         (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
         _ => (key.iter().fold(0, |all, b| all << 8 | u64::from(*b)), 0),
     };
-    // Middles count too when a name is long: `k8s.deployment.uid`, `k8s.replicaset.uid`.
-    let middle = key.get(key.len() / 2).copied().map_or(0, u64::from);
-    let all = (first ^ last.rotate_left(29)).wrapping_add(middle << 8 ^ key.len() as u64);
+    // Middles count too when a name is long: `k8s.deployment.uid`, `k8s.replicaset.uid`. Turned by another amount than the end,
+    // which a middle may overlap, so that no byte cancels itself.
+    let middle = key.get((key.len() / 2).saturating_sub(4)..).and_then(<[u8]>::first_chunk);
+    let middle = middle.map_or(0, |m| u64::from_le_bytes(*m)).rotate_left(17);
+    let all = (first ^ last.rotate_left(29)).wrapping_add(middle ^ key.len() as u64);
     all.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
@@ -34,11 +37,12 @@ const fn parts(mix: u64) -> (usize, u32) {
 
 impl Names {
     pub(crate) fn new(fields: &Fields) -> Names {
-        let names: Vec<(Box<[u8]>, FieldId)> =
-            fields.known().into_iter().map(|(name, field)| (name.as_bytes().into(), field)).collect();
+        let known = fields.known().into_iter();
+        let names: Vec<(Box<[u8]>, FieldId, bool)> =
+            known.map(|(name, field)| (name.as_bytes().into(), field, fields.is_old(field, name))).collect();
         let mut places = vec![(0, 0); (names.len() * 2 + 1).next_power_of_two()];
         let mask = places.len() - 1;
-        for (number, (name, _)) in (1..).zip(&names) {
+        for (number, (name, ..)) in (1..).zip(&names) {
             let (start, part) = parts(mix(name));
             let free = (start..start + places.len()).map(|at| at & mask);
             let free = free.into_iter().find(|at| places.get(*at).is_some_and(|p| p.1 == 0));
@@ -49,19 +53,19 @@ impl Names {
         Names { places, names }
     }
 
-    /// The field with this name; `None` when nothing reads it.
+    /// The field with this name, and whether the name is an old one of it; `None` when nothing reads it.
     #[inline]
-    pub(crate) fn field(&self, key: &[u8]) -> Option<FieldId> {
+    pub(crate) fn find(&self, key: &[u8]) -> Option<(FieldId, bool)> {
         let mask = self.places.len().wrapping_sub(1);
         let (mut at, part) = parts(mix(key));
         loop {
             let (known, number) = *self.places.get(at & mask)?;
             let place = usize::try_from(number).ok()?.checked_sub(1)?;
             if known == part
-                && let Some((name, field)) = self.names.get(place)
+                && let Some((name, field, old)) = self.names.get(place)
                 && **name == *key
             {
-                return Some(*field);
+                return Some((*field, *old));
             }
             at += 1;
         }
@@ -81,13 +85,17 @@ mod tests {
         let names = Names::new(&o.mapping.fields);
         let known = o.mapping.fields.known();
         for (name, field) in &known {
-            assert_eq!(names.field(name.as_bytes()), Some(*field), "{name}");
+            assert_eq!(
+                names.find(name.as_bytes()),
+                Some((*field, o.mapping.fields.is_old(*field, name))),
+                "{name}"
+            );
         }
         let mut mixes: Vec<u64> = known.iter().map(|(name, _)| mix(name.as_bytes())).collect();
         mixes.sort_unstable();
         mixes.dedup();
         assert_eq!(mixes.len(), known.len());
-        assert_eq!(Names::new(&Fields::default()).field(b"http.route"), None);
+        assert_eq!(Names::new(&Fields::default()).find(b"http.route"), None);
     }
 
     static ONTOLOGY: LazyLock<Ontology> = LazyLock::new(Ontology::builtin);
@@ -97,10 +105,10 @@ mod tests {
         fn any_key_is_what_the_mapping_says(key in "[a-z.]{0,12}", cut in 0_usize..40) {
             let o = &*ONTOLOGY;
             let names = Names::new(&o.mapping.fields);
-            prop_assert_eq!(names.field(key.as_bytes()), o.mapping.fields.id(&key));
+            prop_assert_eq!(names.find(key.as_bytes()).map(|f| f.0), o.mapping.fields.id(&key));
             for name in o.mapping.fields.names() {
                 let part = name.get(..cut).unwrap_or(name);
-                prop_assert_eq!(names.field(part.as_bytes()), o.mapping.fields.id(part));
+                prop_assert_eq!(names.find(part.as_bytes()).map(|f| f.0), o.mapping.fields.id(part));
             }
         }
     }

@@ -6,7 +6,8 @@
 
 use crate::otlp::{MetricHead, Point, Reading, Temporality};
 use ontology::model::{Measure, MeasureKind};
-use ontology::{Observation, Time, unit};
+use ontology::unit::{self, Dimension};
+use ontology::{Observation, StreamId, Time};
 
 /// Which part of a point a mapping asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +29,18 @@ pub(crate) fn observe(
     metric: &MetricHead<'_>,
     part: Part,
     measure: &Measure,
+    stream: StreamId,
 ) -> Result<Option<Observation>, Why> {
     let told = std::str::from_utf8(metric.unit).unwrap_or_default();
-    let scale = match unit::factor(told, &measure.unit) {
+    let cumulative = metric.temporality == Temporality::Cumulative;
+    let level = matches!(measure.kind, MeasureKind::Gauge | MeasureKind::Ratio);
+    let number_read = matches!(point.reading, Reading::Int(_) | Reading::Float(_));
+    let factor = if cumulative && metric.monotonic && level && number_read {
+        speed(told, &measure.unit)
+    } else {
+        unit::factor(told, &measure.unit)
+    };
+    let scale = match factor {
         Some(f) => f,
         // What is counted needs no unit: requests become requests per time when they are counted over time.
         None if measure.kind == MeasureKind::Rate || part == Part::Count => 1.0,
@@ -42,31 +52,31 @@ pub(crate) fn observe(
             ));
         }
     };
-    let cumulative = metric.temporality == Temporality::Cumulative;
     match (&point.reading, part) {
         (Reading::Nothing, _) => Ok(None),
-        (Reading::Int(i), _) => number(*i as f64, scale, cumulative, point, metric, measure),
-        (Reading::Float(f), _) => number(*f, scale, cumulative, point, metric, measure),
+        (Reading::Int(i), _) => number(*i as f64, scale, cumulative, point, metric, measure, stream),
+        (Reading::Float(f), _) => number(*f, scale, cumulative, point, metric, measure, stream),
         (Reading::Histogram { count, .. } | Reading::Exponential { count, .. }, Part::Count) => {
-            Ok(Some(counted(*count, cumulative, point)))
+            Ok(Some(counted(*count, cumulative, point, stream)))
         }
-        (Reading::Summary { count, .. }, Part::Count) => Ok(Some(counted(*count, true, point))),
+        (Reading::Summary { count, .. }, Part::Count) => Ok(Some(counted(*count, true, point, stream))),
         (Reading::Histogram { sum, .. } | Reading::Exponential { sum, .. }, Part::Sum) => match sum {
             Some(sum) => {
-                number(*sum, scale, cumulative, point, &MetricHead { monotonic: true, ..*metric }, measure)
+                let metric = MetricHead { monotonic: true, ..*metric };
+                number(*sum, scale, cumulative, point, &metric, measure, stream)
             }
             None => Ok(None),
         },
         (Reading::Summary { sum, .. }, Part::Sum) => {
-            number(*sum, scale, true, point, &MetricHead { monotonic: true, ..*metric }, measure)
+            number(*sum, scale, true, point, &MetricHead { monotonic: true, ..*metric }, measure, stream)
         }
         (Reading::Histogram { count, .. } | Reading::Exponential { count, .. }, Part::Whole)
             if measure.kind == MeasureKind::Rate =>
         {
-            Ok(Some(counted(*count, cumulative, point)))
+            Ok(Some(counted(*count, cumulative, point, stream)))
         }
         (Reading::Summary { count, .. }, Part::Whole) if measure.kind == MeasureKind::Rate => {
-            Ok(Some(counted(*count, true, point)))
+            Ok(Some(counted(*count, true, point, stream)))
         }
         (Reading::Summary { .. }, Part::Whole) => Err((
             "summary whose quantiles cannot be added up",
@@ -75,7 +85,7 @@ pub(crate) fn observe(
         (Reading::Histogram { count, sum, counts, bounds, min, max }, Part::Whole) => {
             let extremes = if cumulative { (None, None) } else { (*min, *max) };
             let read = explicit(*count, *sum, counts, bounds, extremes, scale)?;
-            Ok(read.map(|r| if cumulative { growing(r, point) } else { r }))
+            Ok(read.map(|r| if cumulative { growing(r, point, stream) } else { r }))
         }
         (
             Reading::Exponential { sum, scale: steps, zeros, positive, negative, min, max, .. },
@@ -83,22 +93,73 @@ pub(crate) fn observe(
         ) => {
             let extremes = if cumulative { (None, None) } else { (*min, *max) };
             let read = exponential(*sum, *steps, *zeros, positive, negative, extremes, scale)?;
-            Ok(read.map(|r| if cumulative { growing(r, point) } else { r }))
+            Ok(read.map(|r| if cumulative { growing(r, point, stream) } else { r }))
         }
     }
 }
 
+/// What a reading of a counter is multiplied with so that its growth in a second is in `wanted`: seconds of work per second are
+/// a plain number, bytes per second a throughput.
+fn speed(told: &str, wanted: &str) -> Option<f64> {
+    match unit::dimension(told) {
+        _ if told.is_empty() => Some(1.0),
+        Some(Dimension::Time) => unit::factor(told, "s").zip(unit::factor("1", wanted)).map(|(a, b)| a * b),
+        Some(Dimension::Data) => {
+            unit::factor(told, "By").zip(unit::factor("By/s", wanted)).map(|(a, b)| a * b)
+        }
+        _ => unit::factor(told, wanted),
+    }
+}
+
 /// A distribution as one reading of many. Its buckets must be the same each time, so the extremes, which move, have no say.
-fn growing(read: Observation, point: &Point) -> Observation {
+fn growing(read: Observation, point: &Point, stream: StreamId) -> Observation {
     match read {
-        Observation::Many { values, sum } => Observation::Growing { start: since(point), values, sum },
+        Observation::Many { values, sum } => {
+            Observation::Growing { stream, start: since(point), values, sum }
+        }
         other => other,
     }
 }
 
-fn counted(count: u64, cumulative: bool, point: &Point) -> Observation {
+/// The observation of a ratio that a point is: as many tries as it counts, all of them bad or none.
+pub(crate) fn tries(
+    point: &Point,
+    metric: &MetricHead<'_>,
+    bad: bool,
+    measure: &Measure,
+    stream: StreamId,
+) -> Result<Option<Observation>, Why> {
+    if measure.kind != MeasureKind::Ratio {
+        return Err((
+            "tries of a measure that is no ratio",
+            format!("{} is a {:?}; only ratios count tries", measure.name, measure.kind),
+        ));
+    }
+    let cumulative = metric.temporality == Temporality::Cumulative;
+    let (count, grows) = match &point.reading {
+        Reading::Nothing => return Ok(None),
+        Reading::Int(i) => (u64::try_from(*i).map_err(|_| negative(i))?, cumulative && metric.monotonic),
+        Reading::Float(f) if !f.is_finite() => return Err(not_finite()),
+        Reading::Float(f) if *f < 0.0 => return Err(negative(f)),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped first")]
+        Reading::Float(f) => (f.min(9.0e15).round() as u64, cumulative && metric.monotonic),
+        Reading::Histogram { count, .. } | Reading::Exponential { count, .. } => (*count, cumulative),
+        Reading::Summary { count, .. } => (*count, true),
+    };
+    Ok(Some(if grows {
+        Observation::GrowingTries { stream, start: since(point), count, bad }
+    } else {
+        Observation::Tries { count, bad: if bad { count } else { 0 } }
+    }))
+}
+
+fn negative(value: &dyn std::fmt::Display) -> Why {
+    ("negative number of tries", format!("{value} things cannot have been tried"))
+}
+
+fn counted(count: u64, cumulative: bool, point: &Point, stream: StreamId) -> Observation {
     if cumulative {
-        Observation::Cumulative { start: since(point), value: count as f64 }
+        Observation::Cumulative { stream, start: since(point), value: count as f64 }
     } else {
         Observation::Count(count)
     }
@@ -115,13 +176,14 @@ fn number(
     point: &Point,
     metric: &MetricHead<'_>,
     measure: &Measure,
+    stream: StreamId,
 ) -> Result<Option<Observation>, Why> {
     let value = value * scale;
     if !value.is_finite() {
         return Err(not_finite());
     }
     Ok(Some(if cumulative && metric.monotonic {
-        Observation::Cumulative { start: since(point), value }
+        Observation::Cumulative { stream, start: since(point), value }
     } else if measure.kind == MeasureKind::Rate && metric.temporality == Temporality::Delta && value >= 0.0 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped first")]
         let count = value.clamp(0.0, 9.0e15).round() as u64;
@@ -212,6 +274,8 @@ fn finish(values: Vec<(f64, u64)>, sum: Option<f64>) -> Result<Option<Observatio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const STREAM: StreamId = StreamId(9);
     use ontology::model::{AspectId, Better, ClassId, Show};
 
     fn measure(kind: MeasureKind, unit: &str) -> Measure {
@@ -253,7 +317,7 @@ mod tests {
     fn buckets_become_values_in_the_unit_of_the_measure() {
         let p = point(histogram(vec![1, 2, 0, 1], vec![0.5, 1.0, 2.0]));
         let ms = measure(MeasureKind::Duration, "ms");
-        let got = observe(&p, &head("s", Temporality::Delta, false), Part::Whole, &ms);
+        let got = observe(&p, &head("s", Temporality::Delta, false), Part::Whole, &ms, STREAM);
         let values = vec![(250.0, 1), (750.0, 2), (3000.0, 1)];
         assert_eq!(got, Ok(Some(Observation::Many { values, sum: Some(1000.0) })));
     }
@@ -265,12 +329,12 @@ mod tests {
         let ms = measure(MeasureKind::Duration, "ms");
         let start = Time::from_nanos(5).unwrap();
         let values = vec![(250.0, 1), (500.0, 2)];
-        let whole = Observation::Growing { start, values, sum: Some(1000.0) };
-        assert_eq!(observe(&p, &cumulative, Part::Whole, &ms), Ok(Some(whole)));
+        let whole = Observation::Growing { stream: STREAM, start, values, sum: Some(1000.0) };
+        assert_eq!(observe(&p, &cumulative, Part::Whole, &ms, STREAM), Ok(Some(whole)));
         let rate = measure(MeasureKind::Rate, "/s");
-        let read = |value| Ok(Some(Observation::Cumulative { start, value }));
-        assert_eq!(observe(&p, &cumulative, Part::Count, &rate), read(3.0));
-        assert_eq!(observe(&p, &cumulative, Part::Sum, &ms), read(1000.0));
+        let read = |value| Ok(Some(Observation::Cumulative { stream: STREAM, start, value }));
+        assert_eq!(observe(&p, &cumulative, Part::Count, &rate, STREAM), read(3.0));
+        assert_eq!(observe(&p, &cumulative, Part::Sum, &ms, STREAM), read(1000.0));
     }
 
     #[test]
@@ -286,7 +350,7 @@ mod tests {
             max: None,
         });
         let ms = measure(MeasureKind::Duration, "ms");
-        let got = observe(&p, &head("ms", Temporality::Delta, false), Part::Whole, &ms);
+        let got = observe(&p, &head("ms", Temporality::Delta, false), Part::Whole, &ms, STREAM);
         let Ok(Some(Observation::Many { values, .. })) = got else { panic!("{got:?}") };
         // Bucket 2 of scale 1 is (2, 2.83].
         assert!(
@@ -300,14 +364,45 @@ mod tests {
         let p = point(Reading::Int(5));
         let ms = measure(MeasureKind::Duration, "ms");
         assert!(
-            observe(&p, &head("By", Temporality::None, false), Part::Whole, &ms)
+            observe(&p, &head("By", Temporality::None, false), Part::Whole, &ms, STREAM)
                 .unwrap_err()
                 .1
                 .contains("`By`")
         );
         let share = measure(MeasureKind::Ratio, "1");
-        let got = observe(&p, &head("%", Temporality::None, false), Part::Whole, &share);
+        let got = observe(&p, &head("%", Temporality::None, false), Part::Whole, &share, STREAM);
         assert_eq!(got, Ok(Some(Observation::One(0.05))));
+    }
+
+    #[test]
+    fn a_counter_of_one_outcome_is_tries_of_a_ratio_and_of_nothing_else() {
+        let share = measure(MeasureKind::Ratio, "1");
+        let growing = head("", Temporality::Cumulative, true);
+        let start = Time::from_nanos(5).unwrap();
+        let got = tries(&point(Reading::Float(7.0)), &growing, true, &share, STREAM);
+        assert_eq!(got, Ok(Some(Observation::GrowingTries { stream: STREAM, start, count: 7, bad: true })));
+        let level = head("", Temporality::None, false);
+        let got = tries(&point(Reading::Int(3)), &level, true, &share, STREAM);
+        assert_eq!(got, Ok(Some(Observation::Tries { count: 3, bad: 3 })));
+        assert!(tries(&point(Reading::Int(-3)), &level, true, &share, STREAM).is_err());
+        assert!(tries(&point(Reading::Float(f64::NAN)), &level, true, &share, STREAM).is_err());
+        assert!(
+            tries(&point(Reading::Int(3)), &level, true, &measure(MeasureKind::Rate, "/s"), STREAM).is_err()
+        );
+    }
+
+    #[test]
+    fn a_counter_asked_for_as_a_level_is_told_by_its_speed() {
+        let (p, busy) = (point(Reading::Float(1500.0)), measure(MeasureKind::Gauge, "1"));
+        let read = |unit, m: &Measure| {
+            observe(&p, &head(unit, Temporality::Cumulative, true), Part::Whole, m, STREAM).map(|o| match o {
+                Some(Observation::Cumulative { value, .. }) => value,
+                other => panic!("{other:?}"),
+            })
+        };
+        assert_eq!(read("ms", &busy), Ok(1.5));
+        assert_eq!(read("By", &measure(MeasureKind::Gauge, "kbit/s")), Ok(12.0));
+        assert!(read("By", &measure(MeasureKind::Gauge, "By")).is_err());
     }
 
     #[test]
@@ -324,8 +419,8 @@ mod tests {
         };
         let ms = measure(MeasureKind::Duration, "ms");
         let delta = head("ms", Temporality::Delta, false);
-        assert!(observe(&point(extreme(i32::MIN)), &delta, Part::Whole, &ms).is_err());
+        assert!(observe(&point(extreme(i32::MIN)), &delta, Part::Whole, &ms, STREAM).is_err());
         let unsorted = histogram(vec![1, 1, 1], vec![2.0, f64::NAN]);
-        assert!(observe(&point(unsorted), &delta, Part::Whole, &ms).is_err());
+        assert!(observe(&point(unsorted), &delta, Part::Whole, &ms, STREAM).is_err());
     }
 }

@@ -3,14 +3,17 @@
 
 use crate::names::Names;
 use crate::record::FieldSet;
-use ontology::expr::{Expr, FieldId};
+use ontology::expr::{Expr, FieldId, Test};
 use ontology::mapping::{KeyPlan, PartPlan, Reads, Source};
 use ontology::model::{Grain, Type};
 use ontology::{AttrId, ClassId, Ontology, RelationId};
+use rustc_hash::FxHashMap;
 
 /// The names under which a record's own parts, as OTLP defines them, are told to the mapping.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Parts {
+    /// The name of the source whose form it came in.
+    pub via: Option<FieldId>,
     pub time: Option<FieldId>,
     pub observed_at: Option<FieldId>,
     pub span_id: Option<FieldId>,
@@ -26,6 +29,7 @@ pub(crate) struct Parts {
     pub metric_name: Option<FieldId>,
     pub metric_unit: Option<FieldId>,
     pub metric_value: Option<FieldId>,
+    pub metric_number: Option<FieldId>,
     pub metric_count: Option<FieldId>,
     pub metric_sum: Option<FieldId>,
 }
@@ -34,6 +38,7 @@ impl Parts {
     fn of(o: &Ontology) -> Parts {
         let f = |name: &str| o.mapping.fields.id(name);
         Parts {
+            via: f("via"),
             time: f("time"),
             observed_at: f("observed_at"),
             span_id: f("span.id"),
@@ -49,6 +54,7 @@ impl Parts {
             metric_name: f("metric.name"),
             metric_unit: f("metric.unit"),
             metric_value: f("metric.value"),
+            metric_number: f("metric.number"),
             metric_count: f("metric.count"),
             metric_sum: f("metric.sum"),
         }
@@ -56,12 +62,14 @@ impl Parts {
 
     /// Whether a field is different in nearly every record, so that no two records look alike in it.
     pub(crate) fn is_fleeting(&self, field: FieldId) -> bool {
-        let own = [self.time, self.span_id, self.span_parent_id, self.span_duration, self.trace_id];
-        own.into_iter().flatten().any(|f| f == field)
+        let ids = [self.span_id, self.span_parent_id, self.trace_id];
+        let values = [self.time, self.span_duration, self.metric_number];
+        ids.into_iter().chain(values).flatten().any(|f| f == field)
     }
 
     fn all(&self) -> impl Iterator<Item = FieldId> {
         [
+            self.via,
             self.time,
             self.observed_at,
             self.span_id,
@@ -77,6 +85,7 @@ impl Parts {
             self.metric_name,
             self.metric_unit,
             self.metric_value,
+            self.metric_number,
             self.metric_count,
             self.metric_sum,
         ]
@@ -130,7 +139,11 @@ pub(crate) struct Plan {
     pub span: Reading,
     pub span_event: Reading,
     pub log: Reading,
-    pub metric: Reading,
+    pub point: Reading,
+    /// Those that may apply to a metric of this name; most say by name which they read.
+    by_metric: FxHashMap<Box<str>, Vec<usize>>,
+    /// Those that may apply to a metric of any other name.
+    metric: Vec<usize>,
     /// By [`ClassId`]: whether a node of it is a dimension of cohorts.
     pub dimension: Vec<bool>,
     /// By [`ClassId`]: the times that say when a node of it happened.
@@ -150,6 +163,7 @@ impl Plan {
             all.filter(|(_, s)| s.reads.contains(what)).map(|(i, _)| i).collect()
         };
         let reading = |what: &Reads| reading(o, &sources, places(what), fields);
+        let (by_metric, metric) = by_name(o, &parts, &places(&Reads::Metric));
         let ids: Vec<ClassId> = (0..).map(ClassId).take(o.classes.len()).collect();
         let auto = ids
             .iter()
@@ -163,13 +177,20 @@ impl Plan {
             span: reading(&Reads::Span),
             span_event: reading(&Reads::SpanEvent),
             log: reading(&Reads::Log),
-            metric: reading(&Reads::Metric),
+            point: reading(&Reads::Metric),
+            by_metric,
+            metric,
             sources,
             dimension: ids.iter().map(|c| dimension(o, *c)).collect(),
             happened: ids.iter().map(|c| happened(o, *c)).collect(),
             auto,
             classes: ids.len(),
         }
+    }
+
+    /// The sources that may apply to a metric of this name, in their order.
+    pub(crate) fn metric(&self, name: &str) -> &[usize] {
+        self.by_metric.get(name).unwrap_or(&self.metric)
     }
 
     /// Relations implied by one record naming a node of both classes.
@@ -217,6 +238,34 @@ fn questions(e: &Expr, asked: &mut Vec<FieldId>, compared: &mut Vec<FieldId>) {
             questions(&both.1, asked, compared);
         }
         other => other.fields(compared),
+    }
+}
+
+/// Most metrics that others send are read by no source; they need not be tried on all of them.
+fn by_name(o: &Ontology, parts: &Parts, sources: &[usize]) -> (FxHashMap<Box<str>, Vec<usize>>, Vec<usize>) {
+    let names: Vec<(usize, Option<Vec<&str>>)> = sources
+        .iter()
+        .map(|i| (*i, o.mapping.sources.get(*i).and_then(|s| names(s.when.as_ref()?, parts.metric_name?))))
+        .collect();
+    let any = names.iter().filter(|n| n.1.is_none()).map(|n| n.0).collect();
+    let mut by_name: FxHashMap<Box<str>, Vec<usize>> = FxHashMap::default();
+    for name in names.iter().filter_map(|n| n.1.as_ref()).flatten() {
+        let reads = |n: &&(usize, Option<Vec<&str>>)| n.1.as_ref().is_none_or(|all| all.contains(name));
+        by_name.entry((*name).into()).or_insert_with(|| names.iter().filter(reads).map(|n| n.0).collect());
+    }
+    (by_name, any)
+}
+
+/// The only values of a field with which a condition can hold; `None` when others may do.
+fn names(when: &Expr, field: FieldId) -> Option<Vec<&str>> {
+    match when {
+        Expr::And(all) => all.iter().find_map(|e| names(e, field)),
+        Expr::Is(of, test) if **of == Expr::Field(field) => match test {
+            Test::Equal(word) => Some(vec![&*word.text]),
+            Test::In(words) => Some(words.iter().map(|w| &*w.text).collect()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -286,4 +335,24 @@ fn happened(o: &Ontology, class: ClassId) -> Vec<AttrId> {
     let of_event =
         |a: &&AttrId| o.attrs.get(a.index()).is_some_and(|a| a.class == event && a.ty == Type::Time);
     attrs.iter().filter(of_event).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_tried_on_the_sources_that_may_read_it_and_on_no_other() {
+        let o = Ontology::builtin();
+        let plan = Plan::new(&o);
+        let tried = |name: &str| -> Vec<&str> {
+            plan.metric(name).iter().map(|i| o.mapping.sources[*i].name.as_str()).collect()
+        };
+        let (up, other) = (tried("up"), tried("some_other_metric"));
+        assert!(up.contains(&"prometheus.up") && !up.contains(&"prometheus.host"), "{up:?}");
+        // A source that asks for the end of a name may read any.
+        assert!(other.contains(&"statsd.request") && !other.contains(&"prometheus.up"), "{other:?}");
+        let all: Vec<&str> = o.mapping.reading(&Reads::Metric).map(|s| s.name.as_str()).collect();
+        assert!(up.len() < all.len() && up.is_sorted_by_key(|n| all.iter().position(|a| a == n)), "{up:?}");
+    }
 }

@@ -125,6 +125,11 @@ impl<'a> Reader<'a> {
         Ok(Some((number, value)))
     }
 
+    /// How many bytes are left.
+    pub(crate) const fn left(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether nothing is left.
     pub(crate) const fn is_empty(&self) -> bool {
         self.bytes.is_empty()

@@ -90,6 +90,7 @@ fn borrowed<'v>(s: &'v Scalar<'_>) -> Scalar<'v> {
         Scalar::Bool(b) => Scalar::Bool(*b),
         Scalar::Time(t) => Scalar::Time(*t),
         Scalar::Point => Scalar::Point,
+        Scalar::Tries(bad) => Scalar::Tries(*bad),
     }
 }
 
@@ -101,6 +102,7 @@ fn owned(s: Scalar<'_>) -> Scalar<'static> {
         Scalar::Bool(b) => Scalar::Bool(b),
         Scalar::Time(t) => Scalar::Time(t),
         Scalar::Point => Scalar::Point,
+        Scalar::Tries(bad) => Scalar::Tries(bad),
     }
 }
 
@@ -127,6 +129,7 @@ fn write(value: &Scalar<'_>, into: &mut Vec<u8>) {
             into.extend_from_slice(&t.nanos().to_le_bytes());
         }
         Scalar::Point => into.push(b'p'),
+        Scalar::Tries(bad) => into.extend_from_slice(&[b'r', u8::from(*bad)]),
     }
 }
 

@@ -27,6 +27,15 @@ pub(crate) struct Scene {
     told: Option<Minute>,
 }
 
+/// A part of a scene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// What is no event.
+    Lasting,
+    /// Events.
+    Events,
+}
+
 /// The scenes of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Scenes {
@@ -78,6 +87,31 @@ impl Scenes {
     /// Everyone in a scene, in a role or not, and their edges.
     pub(crate) fn all_of(&self, number: usize) -> (&[Ref], &[(RelationId, Ref, Ref)]) {
         self.all.get(number).map_or((&[], &[]), |s| (s.everyone.as_slice(), s.related.as_slice()))
+    }
+
+    /// Tells that a part of a scene is there and holds in the minute it is told in: what lasts of it, or its events.
+    pub(crate) fn tell_now(
+        &mut self,
+        number: usize,
+        (minute, part): (Minute, Told),
+        plan: &Plan,
+        draw: &mut Draw,
+    ) {
+        let Some(scene) = self.all.get(number) else { return };
+        let event = |r: Ref, draw: &Draw| {
+            let class = draw.drafts.get(r.0 as usize).map(|d| d.class.index());
+            class.and_then(|c| plan.happened.get(c)).is_some_and(|times| !times.is_empty())
+        };
+        for r in &scene.everyone {
+            if event(*r, draw) == (part == Told::Events) {
+                draw.see(*r, minute);
+            }
+        }
+        for (relation, from, to) in &scene.related {
+            if part == Told::Lasting && !event(*from, draw) && !event(*to, draw) {
+                draw.relate(*relation, *from, *to, minute);
+            }
+        }
     }
 
     /// Everything in a scene.

@@ -2,17 +2,18 @@
 //! the same for all records that look alike, and only the values differ.
 
 use crate::draw::Draw;
-use crate::observation::observe;
+use crate::observation::{observe, tries};
 use crate::otlp::{MetricHead, Point};
 use crate::recognise::{Found, Reader};
 use crate::record::View;
 use crate::refusal::Refusals;
 use crate::scene::{Scenes, picked, source};
+use ontology::expr::Record as _;
 use ontology::fact::Upward;
-use ontology::mapping::{EdgeRule, MeasureRule, Pick, Start};
+use ontology::mapping::{Aside, EdgeRule, MeasureRule, Pick, Start};
 use ontology::model::{Measure, MeasureKind};
 use ontology::scalar::Scalar;
-use ontology::{Fact, ItemId, MeasureId, Observation, Ref, RelationId, Time};
+use ontology::{Fact, ItemId, MeasureId, Observation, Ref, RelationId, StreamId, Time};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Where a record comes from.
@@ -20,8 +21,19 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub(crate) struct Origin<'p> {
     /// The same whenever the record arrives.
     pub id: u64,
+    /// The same for all points of one series; of metric points only.
+    pub stream: StreamId,
     /// The metric point, when it is one.
     pub metric: Option<(&'p MetricHead<'p>, &'p Point)>,
+    /// When what it measures and ends was so, where that is another moment than that of its events.
+    pub now: Option<Time>,
+}
+
+impl Origin<'_> {
+    /// Of a record that is no metric point and tells of one moment.
+    pub(crate) const fn of(id: u64) -> Self {
+        Origin { id, stream: StreamId(0), metric: None, now: None }
+    }
 }
 
 /// What a record says, its moment and its values left out.
@@ -30,10 +42,22 @@ pub(crate) struct Script {
     /// Edges from ancestors; only steps of traces have some.
     pub upward: Vec<Upward>,
     /// Edges from one thing of the record to another.
-    pub related: Vec<(RelationId, Ref, Ref)>,
+    pub related: Vec<Related>,
     /// What ends.
     pub ended: Vec<Ref>,
     pub measures: Vec<Measured>,
+    /// What may have no place here, which values decide: place of the source in the mapping, and of the rule in the source.
+    pub asides: Vec<(usize, usize)>,
+}
+
+/// An edge that is written in a mapping.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Related {
+    pub relation: RelationId,
+    pub from: Ref,
+    pub to: Ref,
+    /// Whether one of its ends is an event, so that it holds when that happened.
+    pub of_event: bool,
 }
 
 /// A measure and what it is measured on.
@@ -41,12 +65,29 @@ pub(crate) struct Script {
 pub(crate) struct Measured {
     /// Place of the source in the mapping, and of the rule in the source.
     pub rule: (usize, usize),
-    /// Each with its index in the record. None: the record may still have a value, which is then set aside.
-    pub subjects: Vec<(Ref, u16)>,
+    /// None: the record may still have a value, which is then set aside.
+    pub subjects: Vec<Subject>,
 }
 
-/// What the applied sources read from records whose things have been found, as far as values do not matter.
-pub(crate) fn script(reader: &Reader<'_>, applied: &[usize], found: &[Found], view: &View<'_, '_>) -> Script {
+/// What a value is measured on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject {
+    pub node: Ref,
+    /// Its index in the record.
+    pub index: u16,
+    /// Half of the hash of its first key.
+    pub key: u64,
+}
+
+/// What the applied sources read from a record whose things have been found, as far as values do not matter: it follows from
+/// what was found and from [`crate::plan::SourcePlan::reads`].
+pub(crate) fn script(
+    reader: &Reader<'_>,
+    applied: &[usize],
+    found: &[Found],
+    view: &mut View<'_, '_>,
+    draw: &Draw,
+) -> Script {
     let o = reader.ontology;
     let mut script = Script::default();
     for place in applied {
@@ -66,16 +107,28 @@ pub(crate) fn script(reader: &Reader<'_>, applied: &[usize], found: &[Found], vi
         }
         for (number, rule) in source.measures.iter().enumerate() {
             let on = [Pick { class: rule.of, role: None }];
-            let subjects = picked(o, *place, &on, found).map(|f| (f.node, f.index)).collect();
+            let subjects = picked(o, *place, &on, found).map(|f| subject(f, draw)).collect();
             script.measures.push(Measured { rule: (*place, number), subjects });
         }
+        script.asides.extend((0..source.asides.len()).map(|number| (*place, number)));
         for closing in &source.closes {
-            if closing.when.holds(view, &reader.context) {
-                script.ended.extend(picked(o, *place, &[closing.node], found).map(|f| f.node));
+            for f in picked(o, *place, &[closing.node], found) {
+                view.index = u32::from(f.index);
+                if closing.when.holds(view, &reader.context) {
+                    script.ended.push(f.node);
+                }
             }
+            view.index = 0;
         }
     }
     script
+}
+
+fn subject(f: &Found, draw: &Draw) -> Subject {
+    let key = draw.drafts.get(f.node.0 as usize).and_then(|d| d.keys.first()).map_or(0, |k| k.hash);
+    #[expect(clippy::cast_possible_truncation, reason = "half of a hash is one too")]
+    let key = key as u64;
+    Subject { node: f.node, index: f.index, key }
 }
 
 fn written(
@@ -84,14 +137,17 @@ fn written(
     rule: &EdgeRule,
     from: &[Pick],
     found: &[Found],
-    related: &mut Vec<(RelationId, Ref, Ref)>,
+    related: &mut Vec<Related>,
 ) {
-    let count = |picks: &[Pick]| picked(reader.ontology, place, picks, found).count();
-    let side_by_side = count(from) > 1 && count(&rule.to) > 1;
+    // Tables that give a thing per element are read side by side, also where only some elements gave one.
+    let repeats = |picks: &[Pick]| picked(reader.ontology, place, picks, found).any(|f| f.repeats);
+    let side_by_side = repeats(from) && repeats(&rule.to);
+    let event = |f: &Found| reader.plan.happened.get(f.class.index()).is_some_and(|times| !times.is_empty());
     for a in picked(reader.ontology, place, from, found) {
         for b in picked(reader.ontology, place, &rule.to, found) {
             if a.node != b.node && (!side_by_side || a.index == b.index) {
-                related.push((rule.relation, a.node, b.node));
+                let of_event = event(a) || event(b);
+                related.push(Related { relation: rule.relation, from: a.node, to: b.node, of_event });
             }
         }
     }
@@ -112,22 +168,56 @@ pub(crate) fn tell(
     (number, scenes): (usize, &mut Scenes),
     draw: &mut Draw,
 ) {
-    let script = script(reader, applied, found, view);
-    for (relation, from, to) in &script.related {
-        draw.relate(*relation, *from, *to, at.minute());
+    let script = script(reader, applied, found, view, draw);
+    for r in &script.related {
+        let at = origin.now.filter(|_| !r.of_event).unwrap_or(at);
+        draw.relate(r.relation, r.from, r.to, at.minute());
     }
-    draw.facts.extend(script.ended.iter().map(|entity| Fact::Ended { entity: *entity, at }));
+    let now = origin.now.unwrap_or(at);
     for measured in &script.measures {
         let mut samples = Vec::new();
         values(reader, measured, origin, view, &mut draw.refused, |subject, id, measure, value| {
-            let subject = measured.subjects.get(subject).map(|s| s.0);
+            let subject = measured.subjects.get(subject).map(|s| s.node);
             samples.extend(subject.map(|s| (s, id, measure, value)));
         });
         for (subject, id, measure, value) in samples {
             let cohort = scenes.cohort(number, subject, draw);
-            draw.facts.push(Fact::Sample { id, measure, subject, cohort, at, value });
+            draw.facts.push(Fact::Sample { id, measure, subject, cohort, at: now, value });
         }
     }
+    set_aside(reader, &script, view, &mut draw.refused);
+    draw.facts.extend(script.ended.iter().map(|entity| Fact::Ended { entity: *entity, at: now }));
+}
+
+/// Counts what a record says that has no place here.
+pub(crate) fn set_aside(
+    reader: &Reader<'_>,
+    script: &Script,
+    view: &mut View<'_, '_>,
+    refused: &mut Refusals,
+) {
+    for (place, number) in &script.asides {
+        let rule = source(reader.ontology, *place).and_then(|s| s.asides.get(*number));
+        rule.into_iter().for_each(|aside| check(reader, aside, view, refused));
+    }
+}
+
+/// Counts one kind of such, for each element of a list.
+fn check(reader: &Reader<'_>, aside: &Aside, view: &mut View<'_, '_>, refused: &mut Refusals) {
+    let width = aside.fields.iter().map(|f| view.width(*f)).max().unwrap_or(0).max(1);
+    for index in 0..width {
+        view.index = index;
+        if aside.when.holds(view, &reader.context) {
+            refused.not_mapped(&aside.reason, || {
+                let said = aside.fields.iter().filter_map(|f| {
+                    let name = reader.ontology.mapping.fields.name(*f);
+                    view.get(*f).map(|value| format!("{name}={}", value.to_text()))
+                });
+                said.collect::<Vec<_>>().join(" ")
+            });
+        }
+    }
+    view.index = 0;
 }
 
 /// Reads the values of a measure from a record; `each` is told which subject has which.
@@ -150,16 +240,20 @@ pub(crate) fn values(
         }
         return;
     }
-    for (place, (_, index)) in measured.subjects.iter().enumerate() {
-        view.index = u32::from(*index);
+    for (place, subject) in measured.subjects.iter().enumerate() {
+        view.index = u32::from(subject.index);
         let Some(value) = rule.value.eval(view, &reader.context) else { continue };
         let observed = match (&value, origin.metric) {
-            (Scalar::Point, Some((metric, point))) => observe(point, metric, view.part.get(), measure),
+            (Scalar::Point, Some((metric, point))) => {
+                observe(point, metric, view.part.get(), measure, origin.stream)
+            }
+            (Scalar::Tries(bad), Some((metric, point))) => tries(point, metric, *bad, measure, origin.stream),
             _ => scalar(&value, measure),
         };
         match observed {
             Ok(Some(value)) => {
-                let seed = origin.id ^ u64::from(*index);
+                // One record may tell a measure of several things, and one list may name a thing twice.
+                let seed = origin.id ^ u64::from(subject.index) ^ subject.key;
                 let id = ItemId(xxh3_64_with_seed(measure.name.as_bytes(), seed));
                 each(place, id, rule.measure, value);
             }

@@ -5,7 +5,7 @@
     reason = "clippy takes the helpers of an integration test for code outside of tests"
 )]
 
-use ingest::{Feed, Limits, Normaliser, Options, Wire, describe, is_senders_fault};
+use ingest::{Delivery, Form, Limits, Normaliser, Options, Wire, describe, is_senders_fault};
 use ontology::{Batch, Ontology, Time};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -32,7 +32,7 @@ fn normaliser() -> Normaliser {
 }
 
 fn read(wire: Wire, body: &[u8]) -> Batch {
-    normaliser().normalise(wire, body, Time::from_secs(NOW + 60)).unwrap()
+    normaliser().normalise(&wire, body, Time::from_secs(NOW + 60)).unwrap()
 }
 
 fn said(batch: &Batch) -> String {
@@ -278,11 +278,11 @@ fn text_that_is_not_utf8_costs_that_attribute_only() {
 #[test]
 fn what_cannot_be_read_at_all_is_one_clear_error() {
     let whole =
-        |wire, body: &[u8]| normaliser().normalise(wire, body, Time::from_secs(NOW)).unwrap_err().message;
+        |wire, body: &[u8]| normaliser().normalise(&wire, body, Time::from_secs(NOW)).unwrap_err().message;
     assert!(whole(Wire::TracesProto, b"hello, I am not protobuf").contains("not the protobuf"));
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     assert!(whole(Wire::TracesJson, deep.as_bytes()).contains("nested more than"));
-    assert!(whole(Wire::Feed(Feed::Changes), deep.as_bytes()).contains("nested more than"));
+    assert!(whole(Wire::feed("changes"), deep.as_bytes()).contains("nested more than"));
     assert!(whole(Wire::LogsJson, b"{\"resourceLogs\": 3}").contains("not a list"));
     let mut value = text("deep");
     for _ in 0..40 {
@@ -321,7 +321,7 @@ fn an_alert_is_opened_and_closed_and_stands_on_what_it_is_about() {
         "startsAt":"2026-11-24T12:00:00Z","endsAt":"2026-11-24T12:04:30Z"},
         {"status":"firing","fingerprint":"f2","labels":{"alertname":"Odd"},
         "startsAt":"2026-11-24T12:01:00Z","endsAt":"0001-01-01T00:00:00Z"}]}"#;
-    let batch = read(Wire::Feed(Feed::Alertmanager), body.as_bytes());
+    let batch = read(Wire::feed("alertmanager"), body.as_bytes());
     has(&batch, "ended Alert(f1 2026-11-24T12:00:00Z) at 2026-11-24T12:04:30Z");
     has(&batch, "-about-> Service(shop cart)");
     has(&batch, "Service(shop cart) -owned_by-> Team(buy)");
@@ -335,7 +335,7 @@ fn an_experiment_has_its_cells_with_their_shares() {
     let body = r#"{"experiment":{"name":"new_rows","state":"running","owner":"home"},
         "cell":[{"name":"A","is_default":true,"share":0.5},{"name":"B","share":0.5}],
         "change":{"id":"c1","by":"home","old":"draft","new":"running","at":"2026-11-24T12:00:00Z"}}"#;
-    let batch = read(Wire::Feed(Feed::Experiments), body.as_bytes());
+    let batch = read(Wire::feed("experiments"), body.as_bytes());
     has(&batch, "draft Cell(A) {name: A, control: true, share: 0.5}");
     has(&batch, "draft Cell(B) {name: B, share: 0.5}");
     has(&batch, "Cell(B) -option_of-> Experiment(new_rows)");
@@ -349,14 +349,12 @@ fn a_deployment_is_read_bare_and_inside_a_cloud_event() {
         "artifactId":"pkg:oci/cart@1.5?tag=x"}}}"#;
     let inside =
         format!(r#"{{"specversion":"1.0","type":"dev.cdevents.service.deployed.0.2.0","data":{bare}}}"#);
-    let (a, b) = (
-        read(Wire::Feed(Feed::CdEvents), bare.as_bytes()),
-        read(Wire::Feed(Feed::CdEvents), inside.as_bytes()),
-    );
+    let (a, b) =
+        (read(Wire::feed("cdevents"), bare.as_bytes()), read(Wire::feed("cdevents"), inside.as_bytes()));
     has(&a, "Deployment(e1) -deploys-> ServiceVersion(cart 1.5)");
     assert_eq!(said(&a), said(&b));
     let other =
-        read(Wire::Feed(Feed::CdEvents), br#"[{"context":{"type":"dev.cdevents.build.queued.0.1.0"}}, 5]"#);
+        read(Wire::feed("cdevents"), br#"[{"context":{"type":"dev.cdevents.build.queued.0.1.0"}}, 5]"#);
     refuses(&other, "not mapped: document that no source reads", 1);
     refuses(&other, "element that is not an object", 1);
 }
@@ -422,7 +420,7 @@ proptest! {
         let mut one_by_one = normaliser();
         let parts: Vec<Batch> = spans.iter().rev().map(|(tv, s)| {
             let body = traces(of(*tv), vec![s.clone()]).encode_to_vec();
-            one_by_one.normalise(Wire::TracesProto, &body, Time::from_secs(NOW + 60)).unwrap()
+            one_by_one.normalise(&Wire::TracesProto, &body, Time::from_secs(NOW + 60)).unwrap()
         }).collect();
         prop_assert_eq!(facts(&[whole]), facts(&parts));
     }
@@ -444,7 +442,7 @@ proptest! {
                 request.resource_spans.extend(traces(if *tv { TV } else { CART }, vec![s.clone()]).resource_spans);
             }
             let body = request.encode_to_vec();
-            let read = |n: &mut Normaliser| n.normalise(Wire::TracesProto, &body, Time::from_secs(NOW + 60)).unwrap();
+            let read = |n: &mut Normaliser| n.normalise(&Wire::TracesProto, &body, Time::from_secs(NOW + 60)).unwrap();
             let (a, b, fresh) = (read(&mut small), read(&mut whole), read(&mut new(limits(0, 0, 0))));
             prop_assert_eq!(said(&a), said(&fresh));
             prop_assert_eq!(said(&b), said(&fresh));
@@ -461,8 +459,12 @@ proptest! {
 
     #[test]
     fn bytes_at_random_never_panic(body in proptest::collection::vec(any::<u8>(), 0..200), code in 0_u8..40) {
-        if let Some(wire) = Wire::from_code(code) {
-            let _ = normaliser().normalise(wire, &body, Time::from_secs(NOW));
+        if let Some((wire, body)) = Wire::from_log(code, &body) {
+            let _ = normaliser().normalise(&wire, body, Time::from_secs(NOW));
+        }
+        for form in [Form::Json, Form::Lines, Form::Yaml, Form::Csv, Form::Text] {
+            let delivery = Delivery { feed: "changes".to_owned(), form, around: Default::default() };
+            let _ = normaliser().normalise(&Wire::Feed(Arc::new(delivery)), &body, Time::from_secs(NOW));
         }
     }
 
@@ -471,7 +473,7 @@ proptest! {
         let mut body = traces(CART, vec![server_span(3), server_span(4)]).encode_to_vec();
         let at = flip % body.len();
         body[at] = to;
-        let ours = normaliser().normalise(Wire::TracesProto, &body, Time::from_secs(NOW + 60));
+        let ours = normaliser().normalise(&Wire::TracesProto, &body, Time::from_secs(NOW + 60));
         // What prost accepts we accept; we may accept more, because an unread string need not be UTF-8.
         if let Ok(theirs) = ExportTraceServiceRequest::decode(body.as_slice()) {
             let spans = theirs.resource_spans.iter().flat_map(|r| &r.scope_spans).map(|s| s.spans.len()).sum::<usize>();

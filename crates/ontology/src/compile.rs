@@ -1,17 +1,18 @@
 //! Compiles the mapping files: expressions, tables in key order, edges, and everything a receiver would otherwise work out
 //! per record.
 
-use crate::expr::{Expr, Lookup};
+use crate::expr::{Expr, Hashed, Lookup};
 use crate::load::{Gathered, scalar};
 use crate::mapping::{
-    AutoEdge, Closing, EdgeRule, KeyPlan, Mapping, MeasureRule, PartPlan, Pick, Reads, RoleId, Source, Start,
-    Table,
+    Aside, AutoEdge, Closing, EdgeRule, Feed, KeyPlan, Mapping, MeasureRule, PartPlan, Pick, Proof, Reads,
+    RoleId, Signed, Source, Start, Table,
 };
 use crate::model::{AttrId, Auto, ClassId, KeyPart, Ontology, RelationId, Type};
 use crate::problems::{At, Report, meant, nearest};
 use crate::resolve;
 use crate::syntax;
 use crate::yaml::{Node, OneOrMany, Spot, Word, read};
+use std::collections::BTreeMap;
 
 /// Compiles what was gathered into `o.mapping`.
 pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
@@ -36,9 +37,87 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
             report.add(t.at, &t.value, "no source has this name", meant(&t.value, names()));
         }
     }
+    m.feeds = feeds(all, &m, report);
+    m.hashed = hashed(&m);
+    m.personal = all.personal.iter().map(|w| w.value.clone()).collect();
     measured_where_recognised(all, o, &m, report);
     record_auto(o, &mut m);
     o.mapping = m;
+}
+
+/// Names of attributes that some expression hashes.
+fn hashed(m: &Mapping) -> Vec<String> {
+    let mut hashed = Hashed::default();
+    for source in &m.sources {
+        let attrs = source.tables.iter().flat_map(|t| &t.attrs).map(|(_, e)| e);
+        for e in attrs.chain(source.measures.iter().map(|r| &r.value)) {
+            // What hashes something else was reported where it is written.
+            let _ = e.hashed(&mut hashed);
+        }
+    }
+    let mut names: Vec<String> =
+        hashed.fields.iter().flat_map(|f| m.fields.all_names(*f)).map(str::to_owned).collect();
+    names.extend(hashed.members.iter().map(|key| key.to_string()));
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// What is said of feeds beside their sources.
+fn feeds(all: &Gathered, m: &Mapping, report: &mut Report) -> BTreeMap<String, Feed> {
+    const PROOFS: [(&str, Proof); 2] = [("hmac_sha256", Proof::HmacSha256), ("token", Proof::Token)];
+    let mut feeds = BTreeMap::new();
+    for (name, raw) in &all.feeds {
+        let read = m.feed_names();
+        if !read.contains(&name.value.as_str()) {
+            report.add(name.at, &name.value, "no source reads this feed", meant(&name.value, read));
+        }
+        let signed = raw.signed.as_ref().and_then(|s| {
+            let proof = PROOFS.iter().find(|(n, _)| *n == s.by.value).map(|(_, p)| *p);
+            if proof.is_none() {
+                let hint = meant(&s.by.value, PROOFS.map(|(n, _)| n));
+                report.add(s.by.at, &s.by.value, "nothing proves a sender like this", hint);
+            }
+            let prefix = s.prefix.as_ref().map(|w| w.value.clone()).unwrap_or_default();
+            let header = s.header.value.to_ascii_lowercase();
+            Some(Signed { header, by: proof?, prefix, optional: s.optional })
+        });
+        let feed = Feed {
+            doc: raw.doc.clone(),
+            headers: raw.headers.0.iter().map(|h| h.value.to_ascii_lowercase()).collect(),
+            pages: raw.pages,
+            personal: raw.personal.iter().map(|w| w.value.clone()).collect(),
+            signed,
+            unwrap: raw.unwrap.0.iter().map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
+            digest: raw.digest.0.iter().map(|d| d.value.clone()).collect(),
+            paths: paths(raw, &feeds, report),
+            beneath: raw.beneath,
+            maps: raw.maps.0.iter().map(|m| m.value.clone()).collect(),
+            present: raw.present,
+            updates: raw.updates,
+        };
+        feeds.insert(name.value.clone(), feed);
+    }
+    feeds
+}
+
+/// Addresses of a feed beside its own: none that is another feed's or could hide one of this program's.
+fn paths(raw: &crate::raw::Feed, known: &BTreeMap<String, Feed>, report: &mut Report) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for path in &raw.paths.0 {
+        let text = path.value.as_str();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./".contains(&b);
+        let ours = text.starts_with("/api/v1/") || text.trim_matches('/').is_empty();
+        if !text.starts_with('/') || ours || text.contains("//") || !text.bytes().all(plain) {
+            let hint = "write it like /api/v2/alerts; what begins with /api/v1/ is this program's";
+            report.add(path.at, text, "a feed cannot be taken at this address", hint);
+        } else if all.contains(&path.value) || known.values().any(|f| f.paths.contains(&path.value)) {
+            report.add(path.at, text, "this address is already a feed's", "leave it out");
+        } else {
+            all.push(path.value.clone());
+        }
+    }
+    all
 }
 
 struct Compiler<'a> {
@@ -65,7 +144,13 @@ impl Compiler<'_> {
     fn compile(&mut self, text: &str, at: At) -> Option<Expr> {
         let tables: Vec<&str> = self.m.lookups.iter().map(|l| l.name.as_str()).collect();
         match syntax::compile(text, &mut self.m.fields, &tables) {
-            Ok(e) => Some(e),
+            Ok(e) => {
+                if e.hashed(&mut Hashed::default()).is_err() {
+                    let hint = "write `field | hash` or `field // other | hash`: kept requests hold the hash in the place of the field";
+                    self.report.add(at, text, "only fields as they came can be hashed", hint);
+                }
+                Some(e)
+            }
             Err(m) => {
                 self.report.add(at.plus(m.offset), &m.text, m.message, m.hint);
                 None
@@ -79,11 +164,13 @@ impl Compiler<'_> {
             reads: Vec::new(),
             each: None,
             when: None,
+            at: None,
             tables: Vec::new(),
             auto: Vec::new(),
             edges: Vec::new(),
             measures: Vec::new(),
             closes: Vec::new(),
+            asides: Vec::new(),
             rank: self.m.rank(&name.value),
         };
         let mut drafts: Vec<Draft> = Vec::new();
@@ -93,12 +180,14 @@ impl Compiler<'_> {
                 "reads" => source.reads = self.reads(value),
                 "each" => source.each = scalar(value, self.report).map(|(s, _)| s.to_owned()),
                 "when" => source.when = self.expr(value),
-                "doc" | "edges" | "measures" | "closes" => {}
+                "at" => source.at = self.expr(value),
+                "doc" | "edges" | "measures" | "closes" | "aside" => {}
                 other if other.starts_with(|c: char| c.is_ascii_uppercase()) => {
                     self.table(key, value, &mut drafts)
                 }
                 other => {
-                    let known = ["reads", "each", "when", "edges", "measures", "closes", "doc"];
+                    let known =
+                        ["reads", "each", "when", "at", "edges", "measures", "closes", "aside", "doc"];
                     let hint = match nearest(other, known) {
                         Some(k) => format!("did you mean `{k}`?"),
                         None => format!("write a class, or one of: {}", known.join(", ")),
@@ -117,6 +206,7 @@ impl Compiler<'_> {
                 "edges" => source.edges = self.edges(value, &source.tables),
                 "measures" => source.measures = self.measures(value),
                 "closes" => source.closes = self.closes(value, &source.tables),
+                "aside" => source.asides = self.asides(value),
                 _ => {}
             }
         }
@@ -458,6 +548,19 @@ impl Compiler<'_> {
             let Some(picks) = self.ends(name.text(), name.at, tables) else { continue };
             let Some(when) = self.expr(&value) else { continue };
             all.extend(picks.into_iter().map(|node| Closing { node, when: when.clone() }));
+        }
+        all
+    }
+
+    fn asides(&mut self, node: &Node) -> Vec<Aside> {
+        let mut all = Vec::new();
+        for (reason, value) in node.entries(self.report).to_vec() {
+            let Some(when) = self.expr(&value) else { continue };
+            let mut fields = Vec::new();
+            when.fields(&mut fields);
+            fields.sort_unstable();
+            fields.dedup();
+            all.push(Aside { reason: reason.text().to_owned(), when, fields });
         }
         all
     }

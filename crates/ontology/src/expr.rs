@@ -1,5 +1,6 @@
 //! Expressions of the mapping language, compiled: fields are numbers, so evaluating one hashes no string.
 
+use crate::dictionary;
 use crate::functions::{self, Func};
 use crate::scalar::Scalar;
 use rustc_hash::FxHashMap;
@@ -29,6 +30,11 @@ impl Fields {
         self.by_name.get(name).copied()
     }
 
+    /// Whether a name that stands for a field is an old one of it.
+    pub fn is_old(&self, id: FieldId, name: &str) -> bool {
+        self.name(id) != name
+    }
+
     /// How many there are: the length of a flat record.
     pub fn len(&self) -> usize {
         self.names.len()
@@ -49,6 +55,11 @@ impl Fields {
         let mut all: Vec<_> = self.by_name.iter().map(|(name, id)| (name.as_str(), *id)).collect();
         all.sort_unstable();
         all
+    }
+
+    /// Every name of a field, old ones too.
+    pub(crate) fn all_names(&self, id: FieldId) -> impl Iterator<Item = &str> {
+        self.by_name.iter().filter(move |(_, i)| **i == id).map(|(n, _)| n.as_str())
     }
 
     /// All names, by id.
@@ -72,6 +83,15 @@ impl Fields {
         let id = self.intern(new);
         self.by_name.entry(old.to_owned()).or_insert(id);
     }
+}
+
+/// What expressions hash.
+#[derive(Debug, Default)]
+pub(crate) struct Hashed {
+    /// Fields.
+    pub(crate) fields: Vec<FieldId>,
+    /// Keys of dictionaries that stand in a text.
+    pub(crate) members: Vec<Arc<str>>,
 }
 
 /// A flat record.
@@ -182,10 +202,18 @@ pub enum Expr {
     Table(u16, Box<Expr>),
     /// A piece between separators, from the end when negative.
     Split(Box<Expr>, Arc<str>, i32),
-    /// The parts joined by `/`; absent when one is.
-    Id(Vec<Expr>),
+    /// The value of a key in a dictionary of structured fields.
+    Member(Box<Expr>, Arc<str>),
+    /// The parts joined by `/` (`id`) or by a space (`words`); absent when one is.
+    Join(&'static str, Vec<Expr>),
     /// Whether two values are equal; absent when one is.
     Same(Box<(Expr, Expr)>),
+    /// The metric point as a number of tries; whether they are what a ratio counts.
+    Tries(Box<(Expr, Expr)>),
+    /// Whether one moment is before another; absent when one is.
+    Before(Box<(Expr, Expr)>),
+    /// A text without its ending and the separator before that; absent when it does not end so.
+    Stem(Box<(Expr, Expr)>),
 }
 
 impl Expr {
@@ -213,12 +241,13 @@ impl Expr {
                 found.map(|s| Scalar::text(s))
             }
             Expr::Split(e, sep, n) => functions::split(e.eval(record, cx)?, sep, *n),
-            Expr::Id(parts) => {
+            Expr::Member(e, key) => dictionary::member(&e.eval(record, cx)?.to_text(), key),
+            Expr::Join(between, parts) => {
                 let mut id = String::new();
                 for part in parts {
                     let value = part.eval(record, cx)?;
                     if !id.is_empty() {
-                        id.push('/');
+                        id.push_str(between);
                     }
                     id.push_str(&value.to_text());
                 }
@@ -228,6 +257,15 @@ impl Expr {
                 let (a, b) = (both.0.eval(record, cx)?, both.1.eval(record, cx)?);
                 Some(Scalar::Bool(a == b || a.to_text() == b.to_text()))
             }
+            Expr::Tries(both) => {
+                let point = both.0.eval(record, cx)? == Scalar::Point;
+                point.then(|| Scalar::Tries(both.1.holds(record, cx)))
+            }
+            Expr::Before(both) => {
+                let (a, b) = (both.0.eval(record, cx)?, both.1.eval(record, cx)?);
+                Some(Scalar::Bool(a.time()? < b.time()?))
+            }
+            Expr::Stem(both) => functions::stem(&both.0.eval(record, cx)?, &both.1.eval(record, cx)?),
         }
     }
 
@@ -241,16 +279,56 @@ impl Expr {
         match self {
             Expr::Field(f) => to.push(*f),
             Expr::Text(_) | Expr::Int(_) | Expr::Float(_) | Expr::Bool(_) => {}
-            Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Id(all) => {
+            Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Join(_, all) => {
                 all.iter().for_each(|e| e.fields(to));
             }
-            Expr::If(both) | Expr::Same(both) => {
+            Expr::If(both) | Expr::Same(both) | Expr::Tries(both) | Expr::Before(both) | Expr::Stem(both) => {
                 both.0.fields(to);
                 both.1.fields(to);
             }
             Expr::Is(e, _) | Expr::Not(e) | Expr::Call(_, e) | Expr::Table(_, e) | Expr::Split(e, ..) => {
                 e.fields(to)
             }
+            Expr::Member(e, _) => e.fields(to),
+        }
+    }
+
+    /// Everything that it hashes; `Err` when it hashes something else than fields, or members of them, as they came. In kept
+    /// requests those are replaced by their hashes, so what is made of them first would be another text then.
+    pub(crate) fn hashed(&self, to: &mut Hashed) -> Result<(), ()> {
+        match self {
+            Expr::Field(_) | Expr::Text(_) | Expr::Int(_) | Expr::Float(_) | Expr::Bool(_) => Ok(()),
+            Expr::First(all) | Expr::And(all) | Expr::Or(all) | Expr::Join(_, all) => {
+                all.iter().try_for_each(|e| e.hashed(to))
+            }
+            Expr::If(both) | Expr::Same(both) | Expr::Tries(both) | Expr::Before(both) | Expr::Stem(both) => {
+                both.0.hashed(to).and_then(|()| both.1.hashed(to))
+            }
+            Expr::Call(Func::Hash, e) => e.as_it_came(to),
+            Expr::Is(e, _)
+            | Expr::Not(e)
+            | Expr::Call(_, e)
+            | Expr::Table(_, e)
+            | Expr::Split(e, ..)
+            | Expr::Member(e, _) => e.hashed(to),
+        }
+    }
+
+    fn as_it_came(&self, to: &mut Hashed) -> Result<(), ()> {
+        match self {
+            Expr::Field(f) => {
+                to.fields.push(*f);
+                Ok(())
+            }
+            Expr::Member(_, key) => {
+                to.members.push(Arc::clone(key));
+                Ok(())
+            }
+            Expr::First(all) => all.iter().try_for_each(|e| e.as_it_came(to)),
+            Expr::If(both) => both.1.as_it_came(to),
+            // An id of several parts: those that are personal are so where they stand alone, for that they may be read alone.
+            Expr::Join(..) => Ok(()),
+            _ => Err(()),
         }
     }
 

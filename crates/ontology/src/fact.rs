@@ -18,6 +18,11 @@ pub struct Ref(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ItemId(pub u64);
 
+/// Identifies what successive readings of one growing number are readings of: a hash of everything that names it (resource,
+/// metric, attributes). Several of them may land on one subject; each grows, and starts again, by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
 /// One complete key of an entity: which key of its class, and a hash of class, key number and canonical values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -47,12 +52,32 @@ pub enum Observation {
     Flag(bool),
     /// Something happened this often (rates).
     Count(u64),
+    /// So many tries of a ratio at once, and how many of them are what the ratio counts.
+    Tries {
+        /// All of them.
+        count: u64,
+        /// Those that the ratio counts.
+        bad: u64,
+    },
     /// A reading of a counter that grows since `start`; what counts is the growth between readings.
     Cumulative {
-        /// When the counter was last zero.
+        /// Whose reading it is.
+        stream: StreamId,
+        /// When the counter was last zero; [`Time::EPOCH`] when the source does not say. Then a fall tells of a new start.
         start: Time,
         /// Its reading, in the measure's unit.
         value: f64,
+    },
+    /// A reading of a counter of tries, all of one outcome.
+    GrowingTries {
+        /// Whose reading it is.
+        stream: StreamId,
+        /// As in [`Observation::Cumulative`].
+        start: Time,
+        /// How many so far.
+        count: u64,
+        /// Whether they are what the ratio counts.
+        bad: bool,
     },
     /// Many values at once (histograms, summaries): representative value and how many, ascending.
     Many {
@@ -63,7 +88,9 @@ pub enum Observation {
     },
     /// A reading of a distribution that grows since `start`; what counts is what came between readings.
     Growing {
-        /// When it was last empty.
+        /// Whose reading it is.
+        stream: StreamId,
+        /// When it was last empty; as in [`Observation::Cumulative`].
         start: Time,
         /// Values in the measure's unit with their counts, ascending; the same value stands for the same bucket each time.
         values: Vec<(f64, u64)>,

@@ -1,7 +1,10 @@
 //! The functions of the mapping language: small, total, and bounded in what they return.
 
+use crate::dictionary;
 use crate::expr::Context;
 use crate::scalar::Scalar;
+use crate::template::template;
+use crate::time::Time;
 use std::borrow::Cow;
 
 /// A function of one value.
@@ -15,8 +18,14 @@ pub enum Func {
     Millis,
     /// A time, unless it is one of the "never" values (year 1, 1970, empty).
     RealTime,
+    /// A time without what is smaller than a millisecond: one source tells it, another does not.
+    WholeMillis,
     /// The host of a URL.
     Host,
+    /// The path of a URL.
+    UrlPath,
+    /// The CMCD (CTA-5004) in a URL or a line of a log.
+    Cmcd,
     /// The shape of an error text or stack: what stays the same when it happens again.
     ErrorShape,
     /// The tag of an image name.
@@ -29,6 +38,18 @@ pub enum Func {
     PathShape,
     /// What is left of 1: `1 - x`.
     Rest,
+    /// The first UUID in a text, in its usual spelling, whether it was written with `-` or `_`.
+    Uuid,
+    /// Seconds to milliseconds.
+    SecondsMillis,
+    /// Milliseconds to seconds.
+    MillisSeconds,
+    /// A line of a log with what differs from one to the next replaced by `<*>`.
+    Template,
+    /// Of a hundred: `x / 100`.
+    Percent,
+    /// The name of the workload in the name of a pod: what stands before its hash and its five random characters.
+    PodWorkload,
 }
 
 /// Names as written in mapping files.
@@ -37,18 +58,36 @@ pub(crate) const NAMES: &[(&str, Func)] = &[
     ("lower", Func::Lower),
     ("millis", Func::Millis),
     ("real_time", Func::RealTime),
+    ("whole_millis", Func::WholeMillis),
     ("host", Func::Host),
+    ("url_path", Func::UrlPath),
+    ("cmcd", Func::Cmcd),
     ("error_shape", Func::ErrorShape),
     ("image_tag", Func::ImageTag),
     ("image_purl", Func::ImagePurl),
     ("purl_version", Func::PurlVersion),
     ("path_shape", Func::PathShape),
     ("rest", Func::Rest),
+    ("uuid", Func::Uuid),
+    ("seconds_millis", Func::SecondsMillis),
+    ("millis_seconds", Func::MillisSeconds),
+    ("template", Func::Template),
+    ("percent", Func::Percent),
+    ("pod_workload", Func::PodWorkload),
 ];
 
 /// Functions with more than one argument, and how they are written.
-pub(crate) const MORE: &[(&str, &str)] =
-    &[("split", "split('/', -1)"), ("table", "table(severity)"), ("id", "id(a, b)"), ("same", "same(a, b)")];
+pub(crate) const MORE: &[(&str, &str)] = &[
+    ("split", "split('/', -1)"),
+    ("member", "member('br')"),
+    ("table", "table(severity)"),
+    ("id", "id(a, b)"),
+    ("words", "words(a, b)"),
+    ("same", "same(a, b)"),
+    ("tries", "tries(metric.value, code starts 5)"),
+    ("before", "before(a, b)"),
+    ("stem", "stem(a, b)"),
+];
 
 /// Error shapes keep this many lines of a stack: deeper frames are the framework's.
 const SHAPE_LINES: usize = 4;
@@ -67,13 +106,23 @@ pub(crate) fn apply<'v>(f: Func, s: Scalar<'v>, cx: &Context<'v>) -> Option<Scal
         Func::Lower => Scalar::Text(s.to_text().to_lowercase().into()),
         Func::Millis => Scalar::Float(s.number()? / 1e6),
         Func::RealTime => Scalar::Time(s.time().filter(|t| t.secs() >= FIRST_REAL_SECS)?),
+        Func::WholeMillis => Scalar::Time(Time::from_millis(s.time()?.nanos().div_euclid(1_000_000))),
         Func::Host => narrowed(s, host)?,
+        Func::UrlPath => narrowed(s, url_path)?,
+        Func::Cmcd => Scalar::Text(dictionary::cmcd(&s.to_text()).into_owned().into()),
         Func::ErrorShape => Scalar::Text(error_shape(&s.to_text()).into()),
         Func::ImageTag => narrowed(s, image_tag)?,
         Func::ImagePurl => Scalar::Text(image_purl(&s.to_text())?.into()),
         Func::PurlVersion => narrowed(s, purl_version)?,
         Func::PathShape => Scalar::Text(path_shape(&s.to_text()).into()),
         Func::Rest => Scalar::Float(1.0 - s.number()?),
+        Func::Uuid => Scalar::Text(uuid(&s.to_text())?.into()),
+        Func::SecondsMillis => Scalar::Float(s.number()? * 1e3),
+        Func::MillisSeconds => Scalar::Float(s.number()? / 1e3),
+        Func::Template => Scalar::Text(Some(template(&s.to_text())).filter(|t| !t.is_empty())?.into()),
+        // Divided as people would: 99.9 is 0.999, not 0.9990000000000001.
+        Func::Percent => Scalar::Float(s.number()? / 100.0),
+        Func::PodWorkload => narrowed(s, pod_workload)?,
     })
 }
 
@@ -102,6 +151,16 @@ fn host(url: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
+/// Of a path it is the path; of a URL without one, `/`.
+fn url_path(url: &str) -> Option<&str> {
+    let whole = url.split(['?', '#']).next()?;
+    let path = match whole.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("/", |at| rest.get(at..).unwrap_or("/")),
+        None => whole,
+    };
+    (!path.is_empty()).then_some(path)
+}
+
 fn image_tag(image: &str) -> Option<&str> {
     let name = image.split('@').next()?;
     let last = name.rsplit('/').next()?;
@@ -118,6 +177,38 @@ fn image_purl(digest: &str) -> Option<String> {
 fn purl_version(purl: &str) -> Option<&str> {
     let version = purl.strip_prefix("pkg:")?.rsplit_once('@')?.1;
     version.split(['?', '#']).next().filter(|v| !v.is_empty())
+}
+
+fn uuid(text: &str) -> Option<String> {
+    /// Where the dashes of its 36 characters are.
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+    let fits = |piece: &[u8]| {
+        piece.iter().enumerate().all(|(i, b)| match DASHES.contains(&i) {
+            true => matches!(b, b'-' | b'_'),
+            false => b.is_ascii_hexdigit(),
+        })
+    };
+    let found = text.as_bytes().windows(36).find(|w| fits(w))?;
+    Some(found.iter().map(|b| if *b == b'_' { '-' } else { char::from(b.to_ascii_lowercase()) }).collect())
+}
+
+/// What is left of a text without an ending and the separator before it.
+pub(crate) fn stem<'v>(s: &Scalar<'v>, ending: &Scalar<'_>) -> Option<Scalar<'v>> {
+    let (text, ending) = (s.to_text(), ending.to_text());
+    let rest = text.strip_suffix(ending.as_ref()).filter(|_| !ending.is_empty())?;
+    let rest = rest.strip_suffix(['-', '_', '.', '/']).filter(|r| !r.is_empty())?;
+    Some(Scalar::Text(rest.to_owned().into()))
+}
+
+/// The characters of what Kubernetes makes up: no vowels, so that no words come about.
+fn made_up(piece: &str) -> bool {
+    piece.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
+}
+
+fn pod_workload(pod: &str) -> Option<&str> {
+    let (set, _) = pod.rsplit_once('-').filter(|(_, r)| r.len() == 5 && made_up(r))?;
+    let (workload, _) = set.rsplit_once('-').filter(|(_, h)| (6..=10).contains(&h.len()) && made_up(h))?;
+    (!workload.is_empty()).then_some(workload)
 }
 
 fn is_id(piece: &str) -> bool {
@@ -181,11 +272,38 @@ mod tests {
     fn names_are_taken_out_of_urls_images_and_packages() {
         assert_eq!(host("https://user@cdn-7.example.net:443/a?b"), Some("cdn-7.example.net"));
         assert_eq!(host("[2001:db8::1]:80"), Some("2001:db8::1"));
+        assert_eq!(url_path("https://shop.example/a/b?c=/d#e"), Some("/a/b"));
+        assert_eq!(url_path("https://shop.example?c"), Some("/"));
+        assert_eq!(url_path("/a?b"), Some("/a"));
+        assert_eq!(url_path("?b"), None);
         assert_eq!(image_tag("registry:5000/shop/cart:1.4.2@sha256:ab"), Some("1.4.2"));
         assert_eq!(image_tag("registry:5000/shop/cart"), None);
         assert_eq!(purl_version("pkg:oci/cart@sha256:ab?tag=1"), Some("sha256:ab"));
         let purl = "pkg:oci/cart@sha256:ab?repository_url=ghcr.io/shop/cart";
         assert_eq!(image_purl("ghcr.io/Shop/cart@sha256:AB").as_deref(), Some(purl));
+    }
+
+    #[test]
+    fn a_uuid_is_found_inside_the_name_of_a_control_group() {
+        let slice =
+            "/kubepods.slice/kubepods-pod5b0c1a2e_9f3d_4c6b_8a7e_0123456789AB.slice/cri-containerd-ab.scope";
+        assert_eq!(uuid(slice).as_deref(), Some("5b0c1a2e-9f3d-4c6b-8a7e-0123456789ab"));
+        assert_eq!(uuid("/system.slice/cron.service"), None);
+    }
+
+    #[test]
+    fn a_workload_is_taken_out_of_the_names_made_from_it() {
+        assert_eq!(pod_workload("cart-api-7d5c9f8b6d-x2x4z"), Some("cart-api"));
+        for other in ["postgres-0", "cart-x2x4z", "daily-report-x2x4z", "7d5c9f8b6d-x2x4z", ""] {
+            assert_eq!(pod_workload(other), None, "{other}");
+        }
+        let of = |a: &'static str, b: &'static str| {
+            stem(&Scalar::text(a), &Scalar::text(b)).map(|s| s.to_text().into_owned())
+        };
+        assert_eq!(of("cart-7d5c9", "7d5c9").as_deref(), Some("cart"));
+        assert_eq!(of("cart7d5c9", "7d5c9"), None);
+        assert_eq!(of("cart-7d5c9", "other"), None);
+        assert_eq!(of("cart", ""), None);
     }
 
     #[test]

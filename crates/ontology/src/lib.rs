@@ -6,10 +6,14 @@
 //! **Next door:** nobody below; every other room reads this one.
 
 pub mod actions;
+mod alignments;
 mod compile;
+mod dictionary;
+pub mod export;
 pub mod expr;
 pub mod fact;
 mod functions;
+mod gives;
 pub mod lexicon;
 mod load;
 pub mod mapping;
@@ -23,14 +27,16 @@ pub mod rules;
 pub mod scalar;
 mod schema;
 mod syntax;
+pub mod template;
 pub mod time;
 pub mod unit;
 pub mod value;
 mod yaml;
 
 pub use expr::{Context, Expr, FieldId, Fields, Hasher, Record};
-pub use fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, Refused, Side, Step};
+pub use fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, Refused, Side, Step, StreamId};
 pub use functions::Func;
+pub use gives::Gives;
 pub use load::{Kind, load};
 pub use mapping::{Mapping, Reads};
 pub use model::{AttrId, ClassId, MeasureId, Ontology, RelationId};

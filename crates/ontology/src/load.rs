@@ -4,7 +4,8 @@ use crate::model::Ontology;
 use crate::problems::{At, Problems, Report, SourceFile, meant};
 use crate::raw;
 use crate::yaml::{Entries, Node, Spot, Tree, Word, parse, read, read_entries};
-use crate::{actions, lexicon, mapping, resolve, rules};
+use crate::{actions, alignments, lexicon, mapping, resolve, rules};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The ontology that comes with the program.
 const BUILTIN: &[(&str, &str)] = &[
@@ -14,8 +15,42 @@ const BUILTIN: &[(&str, &str)] = &[
     ("core/rules.yaml", include_str!("../default/rules.yaml")),
     ("core/actions.yaml", include_str!("../default/actions.yaml")),
     ("core/lexicon.yaml", include_str!("../default/lexicon.yaml")),
+    // Before the mapping of spans, whose operations need the service that it names.
+    ("core/zipkin.mapping.yaml", include_str!("../default/zipkin.mapping.yaml")),
     ("core/mapping.yaml", include_str!("../default/mapping.yaml")),
     ("core/feeds.mapping.yaml", include_str!("../default/feeds.mapping.yaml")),
+    ("core/alertmanager.mapping.yaml", include_str!("../default/alertmanager.mapping.yaml")),
+    ("core/argocd.mapping.yaml", include_str!("../default/argocd.mapping.yaml")),
+    ("core/catalog.mapping.yaml", include_str!("../default/catalog.mapping.yaml")),
+    ("core/cdevents.mapping.yaml", include_str!("../default/cdevents.mapping.yaml")),
+    ("core/codeowners.mapping.yaml", include_str!("../default/codeowners.mapping.yaml")),
+    ("core/github.mapping.yaml", include_str!("../default/github.mapping.yaml")),
+    ("core/gitlab.mapping.yaml", include_str!("../default/gitlab.mapping.yaml")),
+    ("core/grafana.mapping.yaml", include_str!("../default/grafana.mapping.yaml")),
+    ("core/jenkins.mapping.yaml", include_str!("../default/jenkins.mapping.yaml")),
+    ("core/kubernetes.mapping.yaml", include_str!("../default/kubernetes.mapping.yaml")),
+    ("core/openslo.mapping.yaml", include_str!("../default/openslo.mapping.yaml")),
+    ("core/opsgenie.mapping.yaml", include_str!("../default/opsgenie.mapping.yaml")),
+    ("core/pagerduty.mapping.yaml", include_str!("../default/pagerduty.mapping.yaml")),
+    ("core/spinnaker.mapping.yaml", include_str!("../default/spinnaker.mapping.yaml")),
+    ("core/atlas.mapping.yaml", include_str!("../default/atlas.mapping.yaml")),
+    ("core/statsd.mapping.yaml", include_str!("../default/statsd.mapping.yaml")),
+    ("core/prometheus.mapping.yaml", include_str!("../default/prometheus.mapping.yaml")),
+    ("core/loki.mapping.yaml", include_str!("../default/loki.mapping.yaml")),
+    ("core/elasticsearch.mapping.yaml", include_str!("../default/elasticsearch.mapping.yaml")),
+    ("core/syslog.mapping.yaml", include_str!("../default/syslog.mapping.yaml")),
+    ("core/access-log.mapping.yaml", include_str!("../default/access-log.mapping.yaml")),
+    ("core/logs.mapping.yaml", include_str!("../default/logs.mapping.yaml")),
+    ("core/entities.mapping.yaml", include_str!("../default/entities.mapping.yaml")),
+    ("core/web-vitals.mapping.yaml", include_str!("../default/web-vitals.mapping.yaml")),
+    ("core/reports.mapping.yaml", include_str!("../default/reports.mapping.yaml")),
+    ("core/cmcd.mapping.yaml", include_str!("../default/cmcd.mapping.yaml")),
+    ("core/unleash.mapping.yaml", include_str!("../default/unleash.mapping.yaml")),
+    ("core/launchdarkly.mapping.yaml", include_str!("../default/launchdarkly.mapping.yaml")),
+    ("core/statsig.mapping.yaml", include_str!("../default/statsig.mapping.yaml")),
+    ("core/growthbook.mapping.yaml", include_str!("../default/growthbook.mapping.yaml")),
+    ("core/flagd.mapping.yaml", include_str!("../default/flagd.mapping.yaml")),
+    ("core/exposures.mapping.yaml", include_str!("../default/exposures.mapping.yaml")),
     ("core/questions.yaml", include_str!("../default/questions.yaml")),
     ("core/alignments.yaml", include_str!("../default/alignments.yaml")),
 ];
@@ -83,6 +118,8 @@ pub(crate) struct Gathered {
     pub(crate) picks: Vec<(Word, raw::Pick)>,
     pub(crate) intents: Vec<(Word, raw::Intent)>,
     pub(crate) trust: Vec<Word>,
+    pub(crate) feeds: Vec<(Word, raw::Feed)>,
+    pub(crate) personal: Vec<Word>,
     pub(crate) renamed: Vec<(Word, Word)>,
     pub(crate) lookups: Vec<(Word, Entries<Word>)>,
     pub(crate) sources: Vec<(Word, Node)>,
@@ -92,6 +129,11 @@ pub(crate) struct Gathered {
 }
 
 impl Ontology {
+    /// Name, version and fingerprint in one word: what an answer was made under.
+    pub fn stamp(&self) -> String {
+        format!("{} {}+{:08x}", self.name, self.version, self.fingerprint >> 32)
+    }
+
     /// The ontology that comes with the program. (A test holds that it loads.)
     pub fn builtin() -> Ontology {
         load(&[]).unwrap_or_default()
@@ -116,7 +158,10 @@ pub(crate) fn load_only<'a>(
     let mut report = Report::default();
     let mut all = Gathered::default();
     let mut nodes = Vec::new();
+    let mut fingerprint = 0_u64;
     for (index, (name, text)) in (0u16..).zip(files) {
+        // Added up, for the order of the files does not matter.
+        fingerprint = xxh3_64(text.as_bytes()).wrapping_add(fingerprint);
         let at = At { file: index, line: 1, column: 1 };
         report.files.push(name.clone());
         let Some(kind) = Kind::of_file(&name) else {
@@ -134,13 +179,13 @@ pub(crate) fn load_only<'a>(
     for (kind, node) in &nodes {
         gather(*kind, node, &mut all, &mut report);
     }
-    let mut ontology = Ontology::default();
+    let mut ontology = Ontology { fingerprint, ..Ontology::default() };
     resolve::words(&all, &mut ontology, &mut report);
     rules::resolve(&all, &mut ontology, &mut report);
     actions::resolve(&all, &mut ontology, &mut report);
     lexicon::resolve(&all, &mut ontology, &mut report);
     mapping::resolve(&all, &mut ontology, &mut report);
-    resolve::alignments(&all, &mut ontology, &mut report);
+    alignments::resolve(&all, &mut ontology, &mut report);
     if report.found.is_empty() { Ok(ontology) } else { Err(report.finish()) }
 }
 
@@ -190,9 +235,11 @@ fn gather(kind: Kind, node: &Node, all: &mut Gathered, report: &mut Report) {
             });
         }
         Kind::Mapping => {
-            let names = &["trust", "renamed", "tables", "sources"];
+            let names = &["trust", "renamed", "tables", "personal", "feeds", "sources"];
             sections(node, report, names, |name, value, report| match name {
                 "trust" => all.trust.extend(read::<Vec<Word>>(value, report).unwrap_or_default()),
+                "personal" => all.personal.extend(read::<Vec<Word>>(value, report).unwrap_or_default()),
+                "feeds" => add_all(value, &mut all.feeds, "feed", report),
                 "renamed" => add_all(value, &mut all.renamed, "old name", report),
                 "tables" => {
                     for (name, more) in read_entries::<Entries<Word>>(value, report) {

@@ -151,6 +151,8 @@ pub struct Source {
     pub each: Option<String>,
     /// Only records for which this holds.
     pub when: Option<Expr>,
+    /// For feeds: when the record happened, where no event that it names says so.
+    pub at: Option<Expr>,
     /// The nodes, in an order in which every key finds its relations already recognised.
     pub tables: Vec<Table>,
     /// Edges implied by two of its tables ([`crate::model::Auto::Table`]).
@@ -161,8 +163,74 @@ pub struct Source {
     pub measures: Vec<MeasureRule>,
     /// What it ends.
     pub closes: Vec<Closing>,
+    /// What it sets aside.
+    pub asides: Vec<Aside>,
     /// Position in the `trust` list; smaller wins.
     pub rank: u16,
+}
+
+/// How requests of a feed come in. A feed that some source reads and no file says more of is plain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Feed {
+    /// What sends it.
+    pub doc: String,
+    /// HTTP headers, in lower case, that its records see as `header.NAME`.
+    pub headers: Vec<String>,
+    /// Dotted names of objects whose member names are data: each is read as a list of its members, with the name as `key`, and
+    /// with `value` when the member is no object.
+    pub maps: Vec<String>,
+    /// Whether web pages may send it.
+    pub pages: bool,
+    /// Further names of attributes that are never kept in clear.
+    pub personal: Vec<String>,
+    /// Whether its senders add a path of their own to the address, which its records see as `request.path`.
+    pub beneath: bool,
+    /// How a sender proves who it is.
+    pub signed: Option<Signed>,
+    /// Fields that hold the document proper, and the name under which its records see what stands around it.
+    pub unwrap: Vec<(String, String)>,
+    /// Fields with named values whose fingerprint its records see as `digest.NAME`.
+    pub digest: Vec<String>,
+    /// Other addresses at which it is taken, for senders that choose their own.
+    pub paths: Vec<String>,
+    /// Whether its documents say what is there as they are sent: things in them are seen then, whatever times the events
+    /// beside them have.
+    pub present: bool,
+    /// Whether its documents tell of events again while they go on: what they say of them is of the moment they are sent.
+    pub updates: bool,
+}
+
+/// How the sender of a feed proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The HTTP header that holds the proof, in lower case.
+    pub header: String,
+    /// What the proof is.
+    pub by: Proof,
+    /// What stands before it.
+    pub prefix: String,
+    /// Whether requests are also taken without a proof as long as no secret is set.
+    pub optional: bool,
+}
+
+/// What proves who sent a request. Either needs a secret that both sides know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// HMAC-SHA256 of the body as sent, in hexadecimal.
+    HmacSha256,
+    /// The secret itself.
+    Token,
+}
+
+/// What a record says that has no place here.
+#[derive(Clone, Debug)]
+pub struct Aside {
+    /// Why it is set aside, for people.
+    pub reason: String,
+    /// If this holds; looked at for each element of the fields that hold lists.
+    pub when: Expr,
+    /// The fields it reads.
+    pub fields: Vec<FieldId>,
 }
 
 /// All mapping files, compiled.
@@ -174,6 +242,12 @@ pub struct Mapping {
     pub lookups: Vec<Lookup>,
     /// Every field that is read.
     pub fields: Fields,
+    /// What is said of feeds beside their sources, by name.
+    pub feeds: BTreeMap<String, Feed>,
+    /// Names of attributes that some expression hashes, old names too; sorted.
+    pub hashed: Vec<String>,
+    /// Further names of attributes of telemetry that are never kept in clear.
+    pub personal: Vec<String>,
     /// The sources, in file order: the order in which they are applied to a record.
     pub sources: Vec<Source>,
     /// Names of roles, by [`RoleId`].
@@ -193,8 +267,15 @@ impl Mapping {
         self.sources.iter().filter(move |s| s.reads.contains(what))
     }
 
-    /// The names of all feeds, in order, each once.
-    pub fn feeds(&self) -> Vec<&str> {
+    /// How requests of a feed come in; `None` when no source reads it.
+    pub fn feed(&self, name: &str) -> Option<Feed> {
+        let read =
+            self.sources.iter().flat_map(|s| &s.reads).any(|r| matches!(r, Reads::Feed(n) if n == name));
+        read.then(|| self.feeds.get(name).cloned().unwrap_or_default())
+    }
+
+    /// The names of all feeds that some source reads, in order, each once.
+    pub fn feed_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for read in self.sources.iter().flat_map(|s| &s.reads) {
             if let Reads::Feed(name) = read

@@ -6,7 +6,7 @@ use crate::actions::Action;
 use crate::lexicon::Lexicon;
 use crate::mapping::Mapping;
 use crate::rules::{Question, Rules};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -107,8 +107,12 @@ pub struct Class {
     pub attrs: Vec<AttrId>,
     /// How many of its nodes are kept.
     pub grain: Grain,
+    /// Its nodes are made of what programs write: there is no end to them, so they have a bound of their own.
+    pub open: bool,
     /// An entity not seen for this many seconds is gone.
     pub life_secs: i64,
+    /// The attribute in which a source says how often it tells of an entity, in seconds; it wins over `life_secs`.
+    pub interval: Option<AttrId>,
     /// Other words for it.
     pub names: Vec<String>,
     /// What it is.
@@ -180,6 +184,8 @@ pub struct Relation {
     pub derived: bool,
     /// How trouble travels along it.
     pub faults: Vec<Fault>,
+    /// What it says.
+    pub doc: String,
 }
 
 /// Which way a measure is bad.
@@ -253,6 +259,17 @@ pub struct Aspect {
     pub becomes: Vec<(AspectId, f64)>,
 }
 
+/// Where one of our words meets other people's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alignment {
+    /// Whose words: `prov`.
+    pub vocabulary: String,
+    /// The class, relation or attribute of ours.
+    pub ours: String,
+    /// Words of theirs that mean nearly the same.
+    pub theirs: Vec<String>,
+}
+
 /// The whole ontology, loaded and checked.
 #[derive(Clone, Debug, Default)]
 pub struct Ontology {
@@ -260,6 +277,8 @@ pub struct Ontology {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// What tells this text of it from any other: a hash of all its files.
+    pub fingerprint: u64,
     /// Base IRI of its terms.
     pub iri: String,
     /// Indexed by [`ClassId`].
@@ -282,8 +301,10 @@ pub struct Ontology {
     pub lexicon: Lexicon,
     /// What it must be able to answer.
     pub questions: Vec<Question>,
-    /// Where our words meet other people's: (vocabulary, our word, their words).
-    pub alignments: Vec<(String, String, Vec<String>)>,
+    /// Where our words meet other people's.
+    pub alignments: Vec<Alignment>,
+    /// Other people's vocabularies that have IRIs: name and what their words begin with.
+    pub vocabularies: BTreeMap<String, String>,
     /// Name to id.
     pub(crate) class_by_name: BTreeMap<String, ClassId>,
     /// Name to id.
@@ -336,6 +357,18 @@ impl Ontology {
             .zip(&self.classes)
             .filter(move |(id, c)| !c.is_abstract && self.is_a(*id, general))
             .map(|(id, _)| id)
+    }
+
+    /// The relations in the keys of a class and of what is below it: those who share their targets are siblings.
+    pub fn key_relations(&self, class: ClassId) -> BTreeSet<RelationId> {
+        let keys =
+            self.kinds_of(class).filter_map(|c| self.classes.get(c.index())).filter_map(|c| c.keys.first());
+        keys.flatten()
+            .filter_map(|part| match part {
+                KeyPart::Relation(r) => Some(*r),
+                KeyPart::Attr(_) => None,
+            })
+            .collect()
     }
 
     /// Whether a relation may lead from one class to another.

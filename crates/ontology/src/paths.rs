@@ -46,6 +46,39 @@ pub struct Path {
     pub nodes: Vec<PathNode>,
     /// The hops between them.
     pub hops: Vec<Hop>,
+    /// As written.
+    pub text: String,
+}
+
+/// What narrows a node of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Narrow {
+    /// `[name = lolomo]`: an attribute has this value, as it is printed.
+    Is(String, String),
+    /// `[latest]`: none of its siblings (nodes with the same relations in their key) was first seen later.
+    Latest,
+    /// `[started within 2h before a]`: it began at most so many seconds before another node of the path did.
+    Before(i64, String),
+    /// `[version = X]`, `[during D]`: something that whoever asks fills in; narrows nothing by itself.
+    Open,
+}
+
+impl PathNode {
+    /// What narrows it.
+    pub fn narrow(&self) -> Option<Narrow> {
+        let words: Vec<&str> = self.only.as_deref()?.split_whitespace().collect();
+        let open = |word: &str| word.len() == 1 && word.chars().all(|c| c.is_ascii_uppercase());
+        Some(match words.as_slice() {
+            ["latest"] => Narrow::Latest,
+            ["started", "within", within, "before", other] => {
+                Narrow::Before(resolve::seconds(within).unwrap_or(0), (*other).to_owned())
+            }
+            [attr, "=", value] if *attr != "id" && !open(value) => {
+                Narrow::Is((*attr).to_owned(), (*value).to_owned())
+            }
+            _ => Narrow::Open,
+        })
+    }
 }
 
 type Pairs = BTreeSet<(ClassId, ClassId)>;
@@ -110,7 +143,7 @@ pub(crate) fn parse(
 ) -> Option<Path> {
     let text = word.value.as_str();
     let mut rest = text;
-    let mut path = Path::default();
+    let mut path = Path { text: text.to_owned(), ..Path::default() };
     let mut possible: BTreeSet<ClassId> = BTreeSet::new();
     let mut reachable = Reachable::new(o);
     loop {

@@ -32,6 +32,8 @@ pub(crate) struct Class {
     pub(crate) attrs: Entries<Word>,
     /// `each` or `sampled`.
     pub(crate) grain: Option<Word>,
+    /// Its nodes are made of what programs write, so there is no end to them.
+    pub(crate) open: bool,
     /// An entity not seen for this long is gone.
     pub(crate) life: Option<Word>,
     /// What people call it.
@@ -191,6 +193,51 @@ pub(crate) struct Verify {
     pub(crate) stops_growing_within: Option<Word>,
     /// `undo` or `hand_to_owner`.
     pub(crate) otherwise: Word,
+}
+
+/// How requests of a feed come in.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct Feed {
+    /// What sends it.
+    pub(crate) doc: String,
+    /// HTTP headers that records see as `header.name`.
+    pub(crate) headers: OneOrMany<Word>,
+    /// Objects whose member names are data (`bucket.toggles`): each is read as a list of its members, with the name as `key`.
+    pub(crate) maps: OneOrMany<Word>,
+    /// `yes` when web pages may send it.
+    pub(crate) pages: bool,
+    /// Fields that are never kept in clear, beside those that are hashed.
+    pub(crate) personal: Vec<Word>,
+    /// `yes` when its senders add a path of their own to the address; records see it as `request.path`.
+    pub(crate) beneath: bool,
+    /// How a sender proves who it is.
+    pub(crate) signed: Option<Signed>,
+    /// Fields that hold the document proper, and the name under which its records see what stands around it.
+    pub(crate) unwrap: Entries<Word>,
+    /// Fields with named values whose fingerprint records see as `digest.name`.
+    pub(crate) digest: OneOrMany<Word>,
+    /// Other addresses at which it is taken.
+    pub(crate) paths: OneOrMany<Word>,
+    /// Whether its documents say what is there as they are sent.
+    pub(crate) present: bool,
+    /// Whether its documents tell of events again while they go on.
+    pub(crate) updates: bool,
+}
+
+/// How a sender proves who it is.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct Signed {
+    /// The HTTP header that holds the proof.
+    pub(crate) header: Word,
+    /// `hmac_sha256` (of the body, in hexadecimal) or `token` (the secret itself).
+    pub(crate) by: Word,
+    /// What stands before the proof.
+    #[serde(default)]
+    pub(crate) prefix: Option<Word>,
+    /// Whether it is also taken without a proof as long as no secret is set.
+    #[serde(default)]
+    pub(crate) optional: bool,
 }
 
 /// A phrase that names a class or a node.

@@ -12,6 +12,8 @@ use crate::yaml::Word;
 
 /// An entity not seen for a day is gone, unless its class says otherwise.
 const LIFE_SECS: i64 = 86_400;
+/// Name of the attribute in which a source says how often it tells of an entity.
+const INTERVAL: &str = "report_interval";
 /// Ids are 16 bits wide.
 const MOST: usize = u16::MAX as usize;
 
@@ -58,7 +60,9 @@ fn class_names(all: &Gathered, o: &mut Ontology, report: &mut Report) {
             near_secs: 0,
             attrs: Vec::new(),
             grain: Grain::Each,
+            open: raw.open,
             life_secs: LIFE_SECS,
+            interval: None,
             names: raw.names.iter().map(|w| w.value.clone()).collect(),
             doc: raw.doc.clone(),
         });
@@ -275,8 +279,11 @@ fn class_bodies(all: &Gathered, o: &mut Ontology, report: &mut Report) {
         let own_grain = raw.grain.as_ref().and_then(|w| choice(w, &grains, report));
         raw.life.as_ref().map(|w| length(w, report));
         let inherited = grain.and_then(|w| grains.iter().find(|(n, _)| *n == w.value)).map(|(_, g)| *g);
+        let is_interval = |a: &AttrId| o.attrs.get(a.index()).is_some_and(|a| a.name == INTERVAL);
+        let interval = attrs.iter().copied().find(is_interval);
         if let Some(c) = o.classes.get_mut(index) {
             c.attrs = attrs;
+            c.interval = interval;
             c.life_secs = life.unwrap_or(LIFE_SECS);
             c.grain = own_grain.or(inherited).unwrap_or(Grain::Each);
         }
@@ -421,6 +428,7 @@ fn relation_bodies(all: &Gathered, o: &mut Ontology, report: &mut Report) {
             is,
             derived: raw.derived,
             faults,
+            doc: raw.doc.clone(),
         });
     }
     for (name, raw) in &all.relations {
@@ -592,17 +600,5 @@ fn one_measure(o: &Ontology, name: &Word, raw: &raw::Measure, report: &mut Repor
         care_samples: raw.care.samples,
         parts: Vec::new(),
         doc: raw.doc.clone(),
-    }
-}
-
-/// Alignments name our classes, relations and attributes; theirs are taken as written.
-pub(crate) fn alignments(all: &Gathered, o: &mut Ontology, report: &mut Report) {
-    for (vocabulary, ours, theirs) in &all.alignments {
-        if o.class(&ours.value).is_none() && o.relation(&ours.value).is_none() {
-            let known = o.class_by_name.keys().chain(o.relation_by_name.keys()).map(String::as_str);
-            report.add(ours.at, &ours.value, "no class or relation has this name", meant(&ours.value, known));
-        }
-        let theirs = theirs.iter().map(|w| w.value.clone()).collect();
-        o.alignments.push((vocabulary.value.clone(), ours.value.clone(), theirs));
     }
 }

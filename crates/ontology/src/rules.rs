@@ -63,6 +63,22 @@ pub struct Rule {
     pub doc: String,
 }
 
+impl Rule {
+    /// The relation it concludes, if it concludes one.
+    pub fn concludes(&self) -> Option<RelationId> {
+        match self.head {
+            Conclusion::Relation(relation, ..) => Some(relation),
+            Conclusion::Predicate(..) => None,
+        }
+    }
+
+    /// Whether it only joins: edges, classes, difference, order in time.
+    pub fn only_joins(&self) -> bool {
+        let joins = |p: &Premise| !matches!(p, Premise::Not(_) | Premise::During(..) | Premise::Attr { .. });
+        self.body.iter().all(joins)
+    }
+}
+
 /// A competency question.
 #[derive(Clone, Debug)]
 pub struct Question {

@@ -23,6 +23,8 @@ pub enum Scalar<'a> {
     Time(Time),
     /// The record's own metric point, whatever its shape (histogram, counter): the receiver knows it, expressions only choose it.
     Point,
+    /// The same as a number of tries of a ratio; whether they are what the ratio counts.
+    Tries(bool),
 }
 
 impl<'a> Scalar<'a> {
@@ -39,7 +41,7 @@ impl<'a> Scalar<'a> {
             Scalar::Float(x) => Cow::Owned(x.to_string()),
             Scalar::Bool(b) => Cow::Borrowed(if *b { "true" } else { "false" }),
             Scalar::Time(t) => Cow::Owned(t.to_string()),
-            Scalar::Point => Cow::Borrowed(""),
+            Scalar::Point | Scalar::Tries(_) => Cow::Borrowed(""),
         }
     }
 
@@ -50,7 +52,7 @@ impl<'a> Scalar<'a> {
             Scalar::Int(i) => Some(*i as f64),
             Scalar::Float(x) => Some(*x),
             Scalar::Bool(b) => Some(f64::from(u8::from(*b))),
-            Scalar::Time(_) | Scalar::Point => None,
+            Scalar::Time(_) | Scalar::Point | Scalar::Tries(_) => None,
         }
     }
 
@@ -70,7 +72,7 @@ impl<'a> Scalar<'a> {
             Scalar::Int(i) => epoch(*i as f64),
             Scalar::Float(x) => epoch(*x),
             Scalar::Text(s) => Time::parse(s).ok().or_else(|| s.trim().parse().ok().and_then(epoch)),
-            Scalar::Bool(_) | Scalar::Point => None,
+            Scalar::Bool(_) | Scalar::Point | Scalar::Tries(_) => None,
         }
     }
 }
@@ -98,7 +100,7 @@ impl Type {
         let text = || Value::Text(Arc::from(scalar.to_text().as_ref()));
         Ok(match self {
             Type::Text | Type::Version | Type::Url | Type::Hash => match scalar {
-                Scalar::Point => return Err(none()),
+                Scalar::Point | Scalar::Tries(_) => return Err(none()),
                 _ => text(),
             },
             Type::Int => match scalar {

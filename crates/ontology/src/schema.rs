@@ -42,6 +42,8 @@ pub fn json_schema(kind: &str) -> Option<Value> {
             sections.push(("trust", of::<Vec<Word>>(&mut g)));
             sections.push(("renamed", of::<Entries<Word>>(&mut g)));
             sections.push(("tables", of::<Entries<Entries<Word>>>(&mut g)));
+            sections.push(("personal", of::<Vec<Word>>(&mut g)));
+            sections.push(("feeds", of::<Entries<raw::Feed>>(&mut g)));
             // What may stand in a source depends on the classes there are, so the check knows and a schema cannot.
             sections.push((
                 "sources",

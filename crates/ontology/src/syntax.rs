@@ -359,8 +359,16 @@ impl Reader<'_> {
             .map_or_else(|| format!("x | {name}"), |(_, f)| (*f).to_owned());
         let built = match (simple, name.as_str(), args.len()) {
             (Some(f), _, 1) => args.pop().map(|e| Expr::Call(f, Box::new(e))),
-            (None, "id", 1..) => Some(Expr::Id(args)),
+            (None, "id", 1..) => Some(Expr::Join("/", args)),
+            (None, "words", 1..) => Some(Expr::Join(" ", args)),
             (None, "same", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Same(Box::new((a, b)))),
+            (None, "tries", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Tries(Box::new((a, b)))),
+            (None, "before", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Before(Box::new((a, b)))),
+            (None, "stem", 2) => args.pop().zip(args.pop()).map(|(b, a)| Expr::Stem(Box::new((a, b)))),
+            (None, "member", 2) => match (args.pop(), args.pop()) {
+                (Some(Expr::Text(key)), Some(e)) => Some(Expr::Member(Box::new(e), key)),
+                _ => None,
+            },
             (None, "split", 3) => match (args.pop(), args.pop(), args.pop()) {
                 (Some(Expr::Int(n)), Some(Expr::Text(sep)), Some(e)) if !sep.is_empty() => {
                     Some(Expr::Split(Box::new(e), sep, i32::try_from(n).unwrap_or(i32::MAX)))
@@ -479,6 +487,17 @@ mod tests {
             eval("t starts dev.cdevents.service", &[("t", t("dev.cdevents.service.deployed.0.2.0"))]),
             "true"
         );
+    }
+
+    #[test]
+    fn moments_are_compared_and_endings_cut() {
+        let at = |s: &'static str| [("a", t(s)), ("b", t("2026-11-24T12:00:00Z"))];
+        assert_eq!(eval("before(a | real_time, b)", &at("2026-11-24T11:59:59Z")), "true");
+        assert_eq!(eval("before(a, b)", &at("2026-11-24T12:00:00Z")), "false");
+        assert_eq!(eval("before(a | real_time, b)", &at("0001-01-01T00:00:00Z")), "absent");
+        assert_eq!(eval("a | whole_millis", &at("2026-11-24T12:00:00.499273Z")), "2026-11-24T12:00:00.499Z");
+        assert_eq!(eval("stem(a, 'x9') // a", &[("a", t("cart-x9"))]), "cart");
+        assert_eq!(eval("a | percent", &[("a", t("99.9"))]), "0.9990000000000001");
     }
 
     #[test]

@@ -61,14 +61,20 @@ impl Time {
         Minute(self.0.div_euclid(60_000_000_000))
     }
 
-    /// Parses RFC 3339 (`2026-11-24T12:05:00Z`, any offset, fraction optional).
+    /// Parses RFC 3339 (`2026-11-24T12:05:00Z`, any offset, fraction optional), also with the offset after a space, as GitLab
+    /// writes it (`2026-11-24 12:05:00 +0200`, `… UTC`).
     ///
     /// # Errors
     /// Says what was expected when the text is not such a time.
     pub fn parse(text: &str) -> Result<Time, NotATime> {
-        let parsed: Result<jiff::Timestamp, _> = text.trim().parse();
+        let apart = |text: &str| {
+            let (time, offset) = text.rsplit_once(' ')?;
+            let offset = if offset == "UTC" { "Z" } else { offset };
+            let whole = offset.starts_with(['Z', '+', '-']).then(|| format!("{time}{offset}"))?;
+            whole.parse::<jiff::Timestamp>().ok()
+        };
+        let parsed: Option<jiff::Timestamp> = text.trim().parse().ok().or_else(|| apart(text.trim()));
         parsed
-            .ok()
             .and_then(|t| i64::try_from(t.as_nanosecond()).ok())
             .map(Time)
             .ok_or_else(|| NotATime(text.to_owned()))

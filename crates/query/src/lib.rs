@@ -7,6 +7,10 @@
 
 pub mod cohort;
 pub mod map;
+pub mod moment;
+pub mod picture;
+pub mod question;
+pub mod rdf;
 pub mod rules;
 pub mod run;
 pub mod text;
@@ -14,6 +18,7 @@ pub mod view;
 pub mod walk;
 
 pub use cohort::{Dim, Filter};
+pub use moment::Moment;
 pub use rules::{Reach, What};
 pub use run::{Output, QueryError};
 pub use text::{NodeName, Query, Show, Term};

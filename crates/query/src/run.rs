@@ -1,8 +1,10 @@
 //! Answering a question in text form: a number, a table or lines.
 
 mod follows;
+mod merges;
 
 use crate::cohort::{Dim, Filter};
+use crate::question::{NoAnswer, Walk};
 use crate::text::{Between, By, NodeName, Query, Show, Term};
 use crate::view::View;
 use crate::walk::{Along, Bounds};
@@ -53,10 +55,23 @@ pub enum QueryError {
     /// The text is not a question.
     #[error(transparent)]
     Text(#[from] crate::text::ParseError),
+    /// A question of the ontology has no answer.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
+    /// A question of the ontology has fewer lines.
+    #[error("question {name} has {lines} lines; there is no line {line}")]
+    NoLine {
+        /// Name of the question.
+        name: String,
+        /// What was written.
+        line: usize,
+        /// How many there are.
+        lines: usize,
+    },
     /// A name that the ontology does not know.
     #[error("there is no {kind} `{name}`{}", near(.nearest))]
     Unknown {
-        /// class, relation or measure.
+        /// class, relation, measure or question.
         kind: &'static str,
         /// What was written.
         name: String,
@@ -135,6 +150,7 @@ pub fn run(view: &View<'_>, query: &Query) -> Result<Output, QueryError> {
         Query::Show { node, at } => r.show(node, *at)?,
         Query::Neighbours { node, hops, at, limit } => r.neighbours(node, *hops, *at, *limit)?,
         Query::Path { from, to, at } => r.path(from, to, *at)?,
+        Query::Merges { class, limit } => r.merges(class.as_deref(), *limit)?,
         Query::Follows { what, from, to, at, limit } => {
             r.follows(what, from.as_ref(), to.as_ref(), *at, *limit)?
         }
@@ -158,6 +174,7 @@ pub fn run(view: &View<'_>, query: &Query) -> Result<Output, QueryError> {
             let touching = touching.as_ref().map(|n| r.node(n)).transpose()?;
             r.changes(between, touching)?
         }
+        Query::Question { name, line, at, limit } => r.question(name, *line, *at, *limit)?,
     };
     out.query = query.to_string();
     if out.rows.len() > MAX_ROWS {
@@ -292,6 +309,52 @@ impl Runner<'_> {
         let limit = limit.unwrap_or(MAX_ROWS);
         let mut out = table(&["class", "name", "id"], all.iter().take(limit).map(|n| self.row(*n)).collect());
         out.hidden = all.len().saturating_sub(limit);
+        Ok(out)
+    }
+
+    /// The rows of a question: of one line under the names of its nodes, of all lines with the line's number before.
+    fn question(
+        &self,
+        name: &str,
+        line: Option<usize>,
+        at: Option<Time>,
+        limit: Option<usize>,
+    ) -> Result<Output, QueryError> {
+        let o = self.view.ontology();
+        let question = o.questions.iter().find(|q| q.name == name);
+        let question =
+            question.ok_or_else(|| Self::unknown("question", name, o.questions.iter().map(|q| &q.name)))?;
+        let lines = question.paths.len();
+        if let Some(line) = line.filter(|l| !(1..=lines).contains(l)) {
+            return Err(QueryError::NoLine { name: name.to_owned(), line, lines });
+        }
+        let as_of = at.map_or(self.view.as_of, |t| t.min(self.view.as_of));
+        let mut walk = Walk::of(View { graph: self.view.graph, as_of });
+        let mut columns: Vec<String> = Vec::new();
+        let mut rows: Vec<Vec<Json>> = Vec::new();
+        for (number, path) in (1..).zip(&question.paths).filter(|(n, _)| line.is_none_or(|l| l == *n)) {
+            let titles = walk.columns(path);
+            for row in walk.line(path)? {
+                let names = walk.names(&row).into_iter().map(Json::from);
+                rows.push(line.is_none().then(|| json!(number)).into_iter().chain(names).collect());
+            }
+            if line.is_some() {
+                columns = titles;
+            } else if columns.len() <= titles.len() {
+                columns = std::iter::once("line".to_owned())
+                    .chain((1..=titles.len()).map(|n| n.to_string()))
+                    .collect();
+            }
+        }
+        for row in &mut rows {
+            row.resize(columns.len(), Json::Null);
+        }
+        let limit = limit.unwrap_or(MAX_ROWS);
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let mut out = table(&columns, Vec::new());
+        out.hidden = rows.len().saturating_sub(limit);
+        rows.truncate(limit);
+        out.rows = rows;
         Ok(out)
     }
 

@@ -11,6 +11,7 @@
 //! flow calls from Operation "gateway/home" to Operation "ratings/get" between … and … show mean asked
 //! diff between … and … against … and … [where …] [versus where …] least 3
 //! changes between … and … touching Service "ratings"
+//! question q04 line 1 at 2026-11-24T12:00:00Z limit 20
 //! ```
 
 use ontology::Time;
@@ -117,6 +118,13 @@ pub enum Query {
         /// When.
         at: Option<Time>,
     },
+    /// Things that sources know by different keys and that count as one.
+    Merges {
+        /// Of this class only.
+        class: Option<String>,
+        /// At most this many.
+        limit: Option<usize>,
+    },
     /// What follows by the ontology's rules.
     Follows {
         /// A derived relation or a predicate.
@@ -185,6 +193,17 @@ pub enum Query {
         between: Between,
         /// Only those of this node or what it is part of.
         touching: Option<NodeName>,
+    },
+    /// A competency question of the ontology.
+    Question {
+        /// Its name.
+        name: String,
+        /// Only this line of it, from 1.
+        line: Option<usize>,
+        /// When.
+        at: Option<Time>,
+        /// At most.
+        limit: Option<usize>,
     },
 }
 
@@ -288,6 +307,11 @@ impl fmt::Display for Query {
                 write!(f, "path {from} to {to}")?;
                 at(f, t)
             }
+            Query::Merges { class, limit: l } => {
+                f.write_str("merges")?;
+                class.as_ref().map_or(Ok(()), |c| write!(f, " of {c}"))?;
+                limit(f, l)
+            }
             Query::Follows { what, from, to, at: t, limit: l } => {
                 write!(f, "follows {what}")?;
                 from.as_ref().map_or(Ok(()), |n| write!(f, " from {n}"))?;
@@ -322,6 +346,12 @@ impl fmt::Display for Query {
                 write!(f, "changes {between}")?;
                 touching.as_ref().map_or(Ok(()), |n| write!(f, " touching {n}"))
             }
+            Query::Question { name, line, at: t, limit: l } => {
+                write!(f, "question {name}")?;
+                line.map_or(Ok(()), |n| write!(f, " line {n}"))?;
+                at(f, t)?;
+                limit(f, l)
+            }
         }
     }
 }
@@ -338,7 +368,7 @@ struct Parser {
     end: usize,
 }
 
-const STARTS: &str = "find, show, neighbours, path, follows, series, flow, diff or changes";
+const STARTS: &str = "find, show, neighbours, path, merges, follows, series, flow, diff, changes or question";
 
 impl FromStr for Query {
     type Err = ParseError;
@@ -365,6 +395,10 @@ impl FromStr for Query {
                 p.expect("to")?;
                 Query::Path { from, to: p.node()?, at: p.at()? }
             }
+            "merges" => Query::Merges {
+                class: if p.eat("of") { Some(p.class()?) } else { None },
+                limit: p.number_after("limit")?,
+            },
             "follows" => Query::Follows {
                 what: p.word("a derived relation or a predicate", "a name such as rests_on")?,
                 from: if p.eat("from") { Some(p.node()?) } else { None },
@@ -418,6 +452,12 @@ impl FromStr for Query {
                 let touching = if p.eat("touching") { Some(p.node()?) } else { None };
                 Query::Changes { between, touching }
             }
+            "question" => Query::Question {
+                name: p.word("a question of the ontology", "a name such as q04")?,
+                line: p.number_after("line")?,
+                at: p.at()?,
+                limit: p.number_after("limit")?,
+            },
             other => return Err(p.error_back(format!("`{other}` does not begin a question; write {STARTS}"))),
         };
         p.finish()?;
@@ -667,6 +707,8 @@ mod tests {
             r#"flow calls from Operation "a/b" to Operation "c/d" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z show mean asked"#,
             r#"diff between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z against 2026-11-24T12:00:00Z and 2026-11-24T13:00:00Z where Cell = "x/A" versus where Cell = "x/B" least 3"#,
             r#"changes between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z touching Service "ratings""#,
+            "question q04",
+            "question q04 line 2 at 2026-11-24T10:00:00Z limit 7",
         ] {
             assert_eq!(text.parse::<Query>().unwrap().to_string(), text);
         }
@@ -677,7 +719,7 @@ mod tests {
         let error = |text: &str| text.parse::<Query>().unwrap_err().to_string();
         assert_eq!(
             error("fnd x"),
-            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, follows, series, flow, diff or changes"
+            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, merges, follows, series, flow, diff, changes or question"
         );
         assert_eq!(
             error("show Service ratings"),

@@ -1,7 +1,7 @@
 //! Rules on a played world: what is drawn there is what its telemetry says, and what rests on what reaches all the way down.
 
 use graph::{Fold, Graph, Limits, NodeId};
-use ingest::{Feed, Normaliser, Wire};
+use ingest::{Normaliser, Wire};
 use ontology::{Ontology, Time};
 use query::View;
 use sim::{Plan, Scale, Scenario, World};
@@ -21,10 +21,10 @@ fn play() -> Graph {
             sim::Wire::Traces => Wire::TracesProto,
             sim::Wire::Metrics => Wire::MetricsProto,
             sim::Wire::Logs => Wire::LogsProto,
-            sim::Wire::Feed(name) => Wire::Feed(Feed::named(name).unwrap()),
+            sim::Wire::Feed(name) => Wire::feed(name),
         };
         let at = Time::EPOCH.plus_nanos(payload.at_ns);
-        fold.fold(&normaliser.normalise(wire, &payload.body, at).unwrap(), at);
+        fold.fold(&normaliser.normalise(&wire, &payload.body, at).unwrap(), at);
     }
     fold.graph()
 }

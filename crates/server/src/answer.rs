@@ -50,7 +50,7 @@ pub(crate) fn receipt_json(signal: Signal, receipt: &Receipt) -> Vec<u8> {
 }
 
 /// What was set aside and why, in a line.
-fn message(receipt: &Receipt) -> String {
+pub(crate) fn message(receipt: &Receipt) -> String {
     const SHOWN: usize = 5;
     let mut text = format!("{} of {} items were set aside", receipt.rejected, receipt.items);
     let wrong = || receipt.reasons.iter().filter(|r| r.rejected);
@@ -92,6 +92,7 @@ pub(crate) fn code(trouble: &Trouble) -> Code {
         Trouble::Busy(_) | Trouble::Unwritten(_) => Code::Unavailable,
         Trouble::Slow(_) => Code::DeadlineExceeded,
         Trouble::Broken(_) => Code::Cancelled,
+        Trouble::Unproven(_) => Code::Unauthenticated,
         Trouble::Failed => Code::Internal,
     }
 }
@@ -105,6 +106,7 @@ pub(crate) fn http_status(trouble: &Trouble) -> StatusCode {
         Trouble::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
         Trouble::Unwritten(_) => StatusCode::SERVICE_UNAVAILABLE,
         Trouble::Slow(_) => StatusCode::REQUEST_TIMEOUT,
+        Trouble::Unproven(_) => StatusCode::UNAUTHORIZED,
         Trouble::Failed => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

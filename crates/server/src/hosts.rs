@@ -48,7 +48,7 @@ impl Hosts {
 pub fn name_of(said: &str) -> String {
     let name = match said.rsplit_once(':') {
         // The colons of an IPv6 address stand in brackets.
-        Some((name, port)) if !port.contains(']') => name,
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => said,
     };
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use ontology::Time;
+use ontology::{Ontology, Time};
+use std::sync::Arc;
 
 pub use engine::{Receipt, Refusal, SetAside};
-pub use ingest::{Feed, Wire};
+pub use ingest::{Delivery, Form, Wire};
 
 /// Takes whole, decompressed request bodies.
 ///
@@ -14,4 +15,7 @@ pub use ingest::{Feed, Wire};
 pub trait Intake: Send + Sync + 'static {
     /// Takes one request that came in at `recorded`.
     fn accept(&self, wire: Wire, body: Bytes, recorded: Time) -> BoxFuture<'_, Result<Receipt, Refusal>>;
+
+    /// The ontology that requests are read under now: it says which feeds there are.
+    fn ontology(&self) -> Arc<Ontology>;
 }

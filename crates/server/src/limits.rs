@@ -1,7 +1,10 @@
 //! The limits of the receivers: each has a name, a default and a documented effect.
 
 use crate::api::BEHIND;
+use crate::scrape::TARGETS;
 use crate::serve::LARGE_READERS;
+use crate::statsd::QUEUE;
+use crate::syslog;
 use std::time::Duration;
 
 /// One limit as people see it.
@@ -36,12 +39,16 @@ pub struct Limits {
     pub header_seconds: u64,
     /// How long a request's body may take.
     pub body_seconds: u64,
+    /// The largest object of a watched Kubernetes cluster.
+    pub kubernetes_object_bytes: u64,
+    /// Objects of one kind in it whose deletion is noticed even when the watch was interrupted.
+    pub kubernetes_known_objects: u64,
     /// How long requests in flight may take when the server stops.
     pub shutdown_seconds: u64,
 }
 
 /// Every limit.
-pub const LIMITS: [Limit; 11] = [
+pub const LIMITS: [Limit; 18] = [
     // The default of the OTLP specification.
     limit(
         "request_body_bytes",
@@ -79,6 +86,17 @@ pub const LIMITS: [Limit; 11] = [
         "a body that takes longer is refused for now (408, DEADLINE_EXCEEDED)",
         |l| l.body_seconds,
     ),
+    // Kubernetes itself takes no object above 1.5 MB (etcd), and its fields grow by a third as JSON.
+    limit("kubernetes_object_bytes", 4 << 20, "a watch with a larger object in it is begun anew", |l| {
+        l.kubernetes_object_bytes
+    }),
+    // More pods than Kubernetes supports in one cluster.
+    limit(
+        "kubernetes_known_objects",
+        200_000,
+        "beyond: a deletion that was missed is not noticed later",
+        |l| l.kubernetes_known_objects,
+    ),
     limit("shutdown_seconds", 10, "requests in flight when the server stops are given up after this", |l| {
         l.shutdown_seconds
     }),
@@ -89,11 +107,28 @@ pub const LIMITS: [Limit; 11] = [
         "beyond: further bodies over 256 KiB wait to be read",
         |_| LARGE_READERS as u64,
     ),
+    limit("statsd_batches", QUEUE as u64, "beyond: datagrams are dropped and counted", |_| QUEUE as u64),
+    limit("scrape_targets", TARGETS as u64, "more are refused when the server starts", |_| TARGETS as u64),
     limit(
         "page_events",
         BEHIND as u64,
         "of one open page; beyond: it misses the oldest events and reads the state again",
         |_| BEHIND as u64,
+    ),
+    limit("syslog_message_bytes", syslog::MESSAGE as u64, "a longer syslog message is left out", |_| {
+        syslog::MESSAGE as u64
+    }),
+    limit(
+        "syslog_connections",
+        syslog::CONNECTIONS as u64,
+        "beyond: further connections wait to be accepted",
+        |_| syslog::CONNECTIONS as u64,
+    ),
+    limit(
+        "syslog_queue",
+        syslog::QUEUE as u64,
+        "beyond: senders over TCP wait, and datagrams are left out",
+        |_| syslog::QUEUE as u64,
     ),
 ];
 
@@ -103,8 +138,20 @@ const fn limit(name: &'static str, default: u64, effect: &'static str, value: fn
 
 impl Default for Limits {
     fn default() -> Limits {
-        let [body, memory, drain, connections, streams, header, header_time, body_time, shutdown, _, _] =
-            LIMITS.map(|l| l.default);
+        let [
+            body,
+            memory,
+            drain,
+            connections,
+            streams,
+            header,
+            header_time,
+            body_time,
+            object,
+            known,
+            shutdown,
+            ..,
+        ] = LIMITS.map(|l| l.default);
         Limits {
             request_body_bytes: body,
             request_memory_bytes: memory,
@@ -114,6 +161,8 @@ impl Default for Limits {
             header_bytes: header,
             header_seconds: header_time,
             body_seconds: body_time,
+            kubernetes_object_bytes: object,
+            kubernetes_known_objects: known,
             shutdown_seconds: shutdown,
         }
     }

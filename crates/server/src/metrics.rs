@@ -89,6 +89,7 @@ fn text(f: &Figures) -> String {
         ("graph_sampled_nodes", totals.sampled_let_go),
         ("graph_open_traces", totals.traces_let_go),
         ("graph_nodes", totals.left_out),
+        ("graph_open_nodes", totals.open_left_out),
         ("graph_series", totals.cohorts_folded),
     ];
     let rows = let_go.iter().map(|(what, n)| (label(&[("limit", what)]), *n as f64)).collect();
@@ -105,6 +106,7 @@ fn text(f: &Figures) -> String {
     let mut values: Vec<(String, f64)> =
         limits.iter().map(|l| (label(&[("limit", &l.name)]), l.value as f64)).collect();
     values.extend(LIMITS.iter().map(|l| (label(&[("limit", l.name)]), (l.value)(receiving) as f64)));
+    values.push((label(&[("limit", "graph_exports_at_once")]), crate::api::EXPORTS_AT_ONCE as f64));
     family("limit", "gauge", "Every bound by name.", values);
     let mut used: Vec<(String, f64)> = limits
         .iter()

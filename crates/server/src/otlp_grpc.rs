@@ -1,4 +1,4 @@
-//! OTLP over gRPC: the three `Export` calls.
+//! OTLP over gRPC: the three `Export` calls; and Jaeger's `PostSpans`, which is like them.
 //!
 //! A unary call is a header of five bytes and a message. It is read here and not by tonic's server, because that would
 //! buffer up to the limit before we could count the memory, and answers oversize and broken compression with codes other
@@ -37,6 +37,8 @@ pub fn routes(receiver: Receiver) -> Router {
             move |State(receiver): State<Receiver>, request: Request| export(receiver, wire, request);
         router = router.route(&format!("/opentelemetry.proto.collector.{name}/Export"), post(export));
     }
+    let jaeger = |State(receiver): State<Receiver>, request: Request| export(receiver, Wire::Jaeger, request);
+    router = router.route("/jaeger.api_v2.CollectorService/PostSpans", post(jaeger));
     router.fallback(unknown).with_state(receiver)
 }
 
@@ -44,10 +46,11 @@ async fn unknown(request: Request) -> Response<Body> {
     Status::unimplemented(format!("no such call: {}", request.uri().path())).into_http()
 }
 
-fn form(wire: Wire) -> &'static str {
+fn form(wire: &Wire) -> &'static str {
     match wire {
         Wire::TracesProto => "grpc_traces",
         Wire::MetricsProto => "grpc_metrics",
+        Wire::Jaeger => "grpc_jaeger",
         _ => "grpc_logs",
     }
 }
@@ -62,10 +65,12 @@ async fn export(receiver: Receiver, wire: Wire, request: Request) -> Response<Bo
         *answer.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return answer;
     }
-    let outcome = take(&receiver, wire, &head.headers, &mut body).await;
-    receiver.count(form(wire), &outcome);
+    let outcome = take(&receiver, wire.clone(), &head.headers, &mut body).await;
+    receiver.count(form(&wire), &outcome);
     match outcome {
-        Ok(receipt) => success(&receipt),
+        // Jaeger's answer has no fields: what was set aside stands in /api/v1/sources.
+        Ok(_) if wire == Wire::Jaeger => success(&[]),
+        Ok(receipt) => success(&answer::receipt_proto(&receipt)),
         Err(trouble) => {
             receiver.drain(body, Some(&trouble)).await;
             failure(&trouble)
@@ -112,12 +117,11 @@ fn open(held: &mut Held, coding: Coding) -> Result<Coding, Trouble> {
     }
 }
 
-fn success(receipt: &Receipt) -> Response<Body> {
-    let message = answer::receipt_proto(receipt);
+fn success(message: &[u8]) -> Response<Body> {
     let mut framed = BytesMut::with_capacity(ENVELOPE + message.len());
     framed.extend_from_slice(&[0]);
     framed.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
-    framed.extend_from_slice(&message);
+    framed.extend_from_slice(message);
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     let frames: [Result<Frame<Bytes>, Infallible>; 2] =

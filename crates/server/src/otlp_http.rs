@@ -1,11 +1,12 @@
 //! OTLP over HTTP: `/v1/traces`, `/v1/metrics` and `/v1/logs` in protobuf and JSON, from programs and from browsers.
 
 use crate::answer::{self, Signal};
+use crate::feeds;
 use crate::intake::{Receipt, Wire};
 use crate::receive::{CODINGS, Coding, Receiver, Trouble};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::routing::post;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
@@ -60,11 +61,15 @@ pub fn routes(receiver: Receiver, origins: Origins) -> Router {
         let export = move |State(port): State<Port>, request: Request| export(port, signal, request);
         router = router.route(path, post(export).options(preflight));
     }
+    router = router.route("/v1/feeds/{name}", post(page_feed).options(preflight));
     router.fallback(unknown).with_state(Port { receiver, origins })
 }
 
 async fn unknown() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "this port takes OTLP at /v1/traces, /v1/metrics and /v1/logs\n")
+    (
+        StatusCode::NOT_FOUND,
+        "this port takes OTLP at /v1/traces, /v1/metrics and /v1/logs, and what pages send at /v1/feeds/\n",
+    )
 }
 
 /// The two forms of OTLP over HTTP.
@@ -139,11 +144,25 @@ async fn export(port: Port, signal: Signal, request: Request) -> Response<Body> 
         }
     };
     answer.headers_mut().insert(header::CONTENT_TYPE, form.content_type());
+    to_page(answer, origin)
+}
+
+fn to_page(mut answer: Response<Body>, origin: Option<HeaderValue>) -> Response<Body> {
     if let Some(origin) = origin {
         answer.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
     }
     answer
+}
+
+async fn page_feed(State(port): State<Port>, Path(name): Path<String>, request: Request) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let origin = head.headers.get(header::ORIGIN).cloned();
+    if let Some(refused) = refuse_origin(&port.origins, origin.as_ref()) {
+        port.receiver.drain(body, None).await;
+        return refused;
+    }
+    to_page(feeds::of_page(&port.receiver, &name, &head, body).await, origin)
 }
 
 fn unknown_type(headers: &HeaderMap) -> Trouble {

@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
-use ontology::Time;
+use ontology::{Ontology, Time};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +29,8 @@ pub(crate) enum Trouble {
     Slow(u64),
     #[error("the request ended early: {0}")]
     Broken(String),
+    #[error("{0}")]
+    Unproven(String),
     #[error("the server failed on this request; nothing of it was kept")]
     Failed,
 }
@@ -56,6 +58,7 @@ impl Trouble {
             Trouble::Unwritten(_) => "unwritten",
             Trouble::Slow(_) => "slow",
             Trouble::Broken(_) => "broken",
+            Trouble::Unproven(_) => "unproven",
             Trouble::Failed => "failed",
         }
     }
@@ -78,6 +81,8 @@ pub(crate) enum Coding {
     None,
     Gzip,
     Zstd,
+    /// Snappy's block format, which says how long it becomes; only where a protocol asks for it.
+    Snappy,
 }
 
 /// The codings in the words of `Accept-Encoding`.
@@ -124,7 +129,8 @@ struct Inner {
     limits: Limits,
     memory: Arc<Semaphore>,
     pages: u64,
-    figures: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    /// By form and outcome. Forms are those of this program and the feeds of the ontology, so they are few.
+    figures: Mutex<BTreeMap<(String, &'static str), u64>>,
 }
 
 impl Receiver {
@@ -140,25 +146,35 @@ impl Receiver {
         &self.0.limits
     }
 
+    /// The ontology that requests are read under now.
+    pub(crate) fn ontology(&self) -> Arc<Ontology> {
+        self.0.intake.ontology()
+    }
+
     /// Bytes of requests in memory now.
     pub fn memory_in_use(&self) -> u64 {
         (self.0.pages - self.0.memory.available_permits() as u64) * PAGE
     }
 
     /// Requests so far: form, outcome, count; sorted.
-    pub fn figures(&self) -> Vec<(&'static str, &'static str, u64)> {
+    pub fn figures(&self) -> Vec<(String, &'static str, u64)> {
         let figures = self.0.figures.lock().unwrap_or_else(PoisonError::into_inner);
-        figures.iter().map(|((form, outcome), count)| (*form, *outcome, *count)).collect()
+        figures.iter().map(|((form, outcome), count)| (form.clone(), *outcome, *count)).collect()
     }
 
-    pub(crate) fn count(&self, form: &'static str, outcome: &Result<Receipt, Trouble>) {
+    /// Counts under an outcome of the caller's own.
+    pub(crate) fn count_as(&self, form: &str, outcome: &'static str, count: u64) {
+        let mut figures = self.0.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        *figures.entry((form.to_owned(), outcome)).or_default() += count;
+    }
+
+    pub(crate) fn count(&self, form: &str, outcome: &Result<Receipt, Trouble>) {
         let outcome = match outcome {
             Ok(receipt) if receipt.rejected > 0 => "partly_accepted",
             Ok(_) => "accepted",
             Err(trouble) => trouble.outcome(),
         };
-        let mut figures = self.0.figures.lock().unwrap_or_else(PoisonError::into_inner);
-        *figures.entry((form, outcome)).or_default() += 1;
+        self.count_as(form, outcome, 1);
     }
 
     fn hold(&self, share: &mut Share, bytes: u64) -> Result<(), Trouble> {
@@ -219,6 +235,13 @@ impl Receiver {
         Ok(Held { bytes: if rest.is_empty() { first } else { rest.freeze() }, share })
     }
 
+    /// Counts bytes that came some other way than as a request.
+    pub(crate) fn hand(&self, bytes: Bytes) -> Result<Held, Trouble> {
+        let mut share = Share::default();
+        self.hold(&mut share, bytes.len() as u64)?;
+        Ok(Held { bytes, share })
+    }
+
     /// Reads what is left of a refused request and throws it away: a sender that is still writing when the connection
     /// closes would see that instead of the answer.
     pub(crate) async fn drain(&self, mut body: Body, trouble: Option<&Trouble>) {
@@ -236,6 +259,13 @@ impl Receiver {
         };
         // Whoever is slower than that does not get to read the answer.
         let _ = tokio::time::timeout(self.0.limits.body_time(), draining).await;
+    }
+
+    /// A body that was made here, counted like one that came in.
+    pub(crate) fn held(&self, bytes: Bytes) -> Result<Held, Trouble> {
+        let mut share = Share::default();
+        self.hold(&mut share, bytes.len() as u64)?;
+        Ok(Held { bytes, share })
     }
 
     /// Decompresses a body, on a thread of its own when that may take long.
@@ -268,8 +298,11 @@ impl Receiver {
             _ => Trouble::Malformed(format!("the body cannot be decompressed: {e}")),
         };
         let input = &held.bytes[..];
+        if coding == Coding::Snappy {
+            return self.unsnap(input);
+        }
         let mut reader: Box<dyn Read> = match coding {
-            Coding::None => Box::new(input),
+            Coding::None | Coding::Snappy => Box::new(input),
             Coding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(input)),
             Coding::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(damaged)?;
@@ -290,6 +323,27 @@ impl Receiver {
                 return Ok(Held { bytes: out.into(), share });
             }
         }
+    }
+
+    /// A snappy block says its size first: nothing is set aside for one that is too large, or that its bytes cannot become.
+    fn unsnap(&self, input: &[u8]) -> Result<Held, Trouble> {
+        /// The longest copy gives 64 bytes and takes 3 (format description, "Copies").
+        const DENSEST: u64 = 22;
+        let damaged =
+            |e: snap::Error| Trouble::Malformed(format!("the body is not in snappy's block format: {e}"));
+        let limit = self.0.limits.request_body_bytes;
+        let size = snap::raw::decompress_len(input).map_err(damaged)? as u64;
+        if size > limit {
+            return Err(Trouble::TooLarge { limit, decompressed: true });
+        }
+        if size > (input.len() as u64 + 1) * DENSEST {
+            let told = format!("the snappy block says that it holds {size} bytes, which cannot be");
+            return Err(Trouble::Malformed(told));
+        }
+        let mut share = Share::default();
+        self.hold(&mut share, size)?;
+        let out = snap::raw::Decoder::new().decompress_vec(input).map_err(damaged)?;
+        Ok(Held { bytes: out.into(), share })
     }
 
     /// Hands a request over and waits for its fate. A sender that goes away meanwhile does not stop it half way.

@@ -1,11 +1,19 @@
 //! The whole server on its three ports: receivers, feeds, API, pages, figures, and the clock that makes it look.
 
+use crate::api::Operator;
 use crate::hosts::{Door, Hosts, known_host};
 use crate::intake::{Intake, Receipt, Refusal, Wire};
+use crate::kubernetes::Kubernetes;
 use crate::limits::Limits;
 use crate::listen::{ListenError, Port};
 use crate::otlp_http::Origins;
-use crate::{Receiver, api, assets, feeds, metrics, otlp_grpc, otlp_http};
+use crate::scrape::{self, Target};
+use crate::signature::Secrets;
+use crate::statsd::Lines;
+use crate::syslog::Syslog;
+use crate::{
+    Receiver, api, assets, atlas, elastic, feeds, loki, metrics, otlp_grpc, otlp_http, remote_write, zipkin,
+};
 use axum::body::Body;
 use axum::extract::State;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
@@ -15,7 +23,7 @@ use engine::Engine;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use http::{Method, StatusCode, Uri, header};
-use ontology::Time;
+use ontology::{Ontology, Time};
 use serde_json::json;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -37,11 +45,14 @@ pub struct Addresses {
     pub otlp_grpc: SocketAddr,
     /// OTLP over HTTP.
     pub otlp_http: SocketAddr,
+    /// Syslog over UDP and TCP, when it is wanted.
+    pub syslog: Option<SocketAddr>,
 }
 
 /// A server that runs.
 pub struct Running {
     engine: Arc<Engine>,
+    receiver: Receiver,
     addresses: Addresses,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -58,6 +69,24 @@ impl Running {
         self.addresses
     }
 
+    /// Takes StatsD at a UDP address; the address, with the port that was given when port 0 was asked for.
+    ///
+    /// # Errors
+    /// When the port cannot be had.
+    pub async fn take_statsd(&mut self, wanted: SocketAddr) -> Result<SocketAddr, ListenError> {
+        let lines = Lines::open(wanted).await?;
+        let addr = lines.addr().unwrap_or(wanted);
+        self.tasks.extend(lines.serve(self.receiver.clone(), self.stop.subscribe()));
+        Ok(addr)
+    }
+
+    /// Reads `/metrics` of others every so often.
+    pub fn scrape(&mut self, targets: &[Target], every: Duration) {
+        let start =
+            |t: &Target| scrape::start(t.clone(), every, self.receiver.clone(), self.stop.subscribe());
+        self.tasks.extend(targets.iter().take(scrape::TARGETS).map(start));
+    }
+
     /// Takes no more requests, finishes those in flight, ends.
     pub async fn stop(self) {
         // Everyone may be gone already.
@@ -68,24 +97,41 @@ impl Running {
     }
 }
 
-/// Opens the ports and serves; `origins` are the web pages that may send OTLP, `hosts` the names that the main port answers to.
+/// What a server is started with.
+pub struct Settings {
+    /// Where it listens.
+    pub addresses: Addresses,
+    /// Which web pages may send telemetry.
+    pub origins: Origins,
+    /// The names that the main port answers to.
+    pub hosts: Hosts,
+    /// What signed feeds are checked with.
+    pub secrets: Secrets,
+    /// Where a new ontology and new keys come from.
+    pub operator: Operator,
+    /// A cluster to watch.
+    pub kubernetes: Option<Kubernetes>,
+}
+
+/// Opens the ports and serves.
 ///
 /// # Errors
 /// When a port cannot be had.
-pub async fn start(
-    engine: Arc<Engine>,
-    wanted: Addresses,
-    origins: Origins,
-    hosts: Hosts,
-) -> Result<Running, ListenError> {
+pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, ListenError> {
+    let Settings { addresses: wanted, origins, hosts, secrets, operator, kubernetes } = settings;
     let http = Port::open(wanted.http, "the web UI and API", "--http").await?;
     let grpc = Port::open(wanted.otlp_grpc, "OTLP/gRPC", "--otlp-grpc").await?;
     let otlp = Port::open(wanted.otlp_http, "OTLP/HTTP", "--otlp-http").await?;
+    let syslog = match wanted.syslog {
+        Some(addr) => Some(Syslog::open(addr).await?),
+        None => None,
+    };
     let addr = |port: &Port, wanted: SocketAddr| port.addr().unwrap_or(wanted);
     let addresses = Addresses {
         http: addr(&http, wanted.http),
         otlp_grpc: addr(&grpc, wanted.otlp_grpc),
         otlp_http: addr(&otlp, wanted.otlp_http),
+        syslog: syslog.as_ref().and_then(|s| s.addr().ok()).or(wanted.syslog),
     };
     let connections = [("http", &http), ("otlp_grpc", &grpc), ("otlp_http", &otlp)]
         .map(|(name, port)| (name, port.connections()));
@@ -93,21 +139,29 @@ pub async fn start(
     let receiver = Receiver::new(Arc::new(IntoEngine::new(Arc::clone(&engine))), limits.clone());
     let (stop, stopped) = watch::channel(false);
     let door = Door { hosts, bound: addresses.http.ip(), receiver: receiver.clone() };
-    let main = feeds::routes(receiver.clone())
+    let main = feeds::routes(receiver.clone(), secrets)
+        .merge(remote_write::routes(receiver.clone()))
+        .merge(atlas::routes(receiver.clone()))
+        .merge(zipkin::routes(receiver.clone()))
+        .merge(loki::routes(receiver.clone()))
+        .merge(elastic::routes(receiver.clone()))
         .merge(metrics::routes(Arc::clone(&engine), receiver.clone(), connections))
-        .merge(api::routes(Arc::clone(&engine)))
+        .merge(api::routes(Arc::clone(&engine), operator))
         .merge(assets::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         .layer(map_response_with_state(stopped.clone(), until_stopped))
         .layer(from_fn_with_state(door, known_host));
+    let syslog = syslog.map(|s| tokio::spawn(s.serve(receiver.clone(), stopped.clone())));
     let mut tasks = vec![
         tokio::spawn(http.serve(main, limits.clone(), stopped.clone())),
         tokio::spawn(grpc.serve(otlp_grpc::routes(receiver.clone()), limits.clone(), stopped.clone())),
-        tokio::spawn(otlp.serve(otlp_http::routes(receiver, origins), limits, stopped.clone())),
+        tokio::spawn(otlp.serve(otlp_http::routes(receiver.clone(), origins), limits, stopped.clone())),
     ];
+    tasks.extend(syslog);
+    tasks.extend(kubernetes.map(|k| tokio::spawn(k.watch(receiver.clone(), stopped.clone()))));
     tasks.push(tokio::spawn(look(Arc::clone(&engine), stopped)));
-    Ok(Running { engine, addresses, stop, tasks })
+    Ok(Running { engine, receiver, addresses, stop, tasks })
 }
 
 async fn look(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
@@ -126,7 +180,7 @@ async fn look(engine: Arc<Engine>, mut stopped: watch::Receiver<bool>) {
 }
 
 /// Tells the operator something. A standard error that nobody reads any more must not end the looking, as `eprintln!` would.
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "e2egraph: {text}");
 }
 
@@ -212,6 +266,10 @@ impl Intake for IntoEngine {
     fn accept(&self, wire: Wire, body: Bytes, recorded: Time) -> BoxFuture<'_, Result<Receipt, Refusal>> {
         Box::pin(self.take(wire, body, recorded))
     }
+
+    fn ontology(&self) -> Arc<Ontology> {
+        self.engine.ontology()
+    }
 }
 
 #[cfg(test)]
@@ -219,7 +277,6 @@ mod tests {
     use super::*;
     use engine::{LostHashKey, Options};
     use futures_util::FutureExt as _;
-    use ontology::Ontology;
 
     fn engine() -> (Arc<Engine>, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
@@ -231,6 +288,20 @@ mod tests {
         };
         let (engine, _) = Engine::open(&options, Arc::new(Ontology::builtin()), |_| {}).unwrap();
         (Arc::new(engine), folder)
+    }
+
+    fn settings(addresses: Addresses, hosts: Hosts) -> Settings {
+        Settings {
+            addresses,
+            origins: Origins::Loopback,
+            hosts,
+            secrets: Secrets::default(),
+            kubernetes: None,
+            operator: Operator {
+                ontology: Arc::new(|| Ok(Ontology::builtin())),
+                hash_key: Arc::new(|| Ok([8; 32])),
+            },
+        }
     }
 
     /// Requests to start services, as many as asked for.
@@ -287,9 +358,10 @@ mod tests {
     async fn every_page_of_the_main_port_answers_to_known_names_only() {
         let (engine, _folder) = engine();
         let any = "127.0.0.1:0".parse().unwrap();
-        let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any };
+        let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any, syslog: None };
         let hosts = Hosts::Listed(vec!["graph.example".to_owned()]);
-        let running = start(engine, wanted, Origins::Loopback, hosts).await.unwrap();
+        let settings = settings(wanted, hosts);
+        let running = start(engine, settings).await.unwrap();
         let address = running.addresses().http;
         for (path, host, wanted) in [
             ("/healthz", "evil.example:4320", "403"),
@@ -311,6 +383,72 @@ mod tests {
         let both = "GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\n";
         assert_eq!(ask(address, both).await.0, "403");
         running.stop().await;
+    }
+
+    /// Waits until a source has told of so many items, and gives what it was refused for.
+    async fn told(engine: &Engine, source: &str, items: u64) -> Vec<String> {
+        let report = async {
+            loop {
+                let sources = engine.sources();
+                if let Some(s) = sources.iter().find(|s| s.name == source && s.items >= items) {
+                    return s.reasons.iter().map(|r| format!("{} × {}", r.items, r.reason)).collect();
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), report).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn lines_by_udp_and_pages_of_others_come_in_and_what_is_gone_is_told_as_down() {
+        let (engine, _folder) = engine();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let wanted = Addresses { http: any, otlp_grpc: any, otlp_http: any, syslog: None };
+        let mut running = start(Arc::clone(&engine), settings(wanted, Hosts::Own)).await.unwrap();
+        let statsd = running.take_statsd(any).await.unwrap();
+        assert!(matches!(
+            running.take_statsd(statsd).await,
+            Err(ListenError::InUse { flag: "--statsd", .. })
+        ));
+        let sender = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        for line in [
+            "a.requests:1|c|#service:cart",
+            "a.requests:1|c|#service:cart\na.requests:2|c|#service:cart",
+            "bad",
+        ] {
+            sender.send_to(line.as_bytes(), statsd).await.unwrap();
+        }
+        let refused = told(&engine, "statsd", 4).await;
+        assert_eq!(refused, ["1 × item that cannot be read"]);
+
+        // The server reads its own figures; nobody listens where the other target is, and the third is a page of another kind.
+        let own = running.addresses().http;
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let targets = [
+            format!("own=http://{own}/metrics"),
+            format!("gone=http://{gone}"),
+            format!("page=http://{own}/healthz"),
+        ];
+        let targets: Vec<Target> = targets.iter().map(|t| t.parse().unwrap()).collect();
+        running.scrape(&targets, Duration::from_millis(50));
+        told(&engine, "prometheus", 50).await;
+        let look = async |q: &str| {
+            let get = format!("GET /api/v1/query?q={q} HTTP/1.1\r\nHost: localhost\r\n");
+            ask(own, &get).await.1
+        };
+        let down = async |of: String| {
+            let text = format!(
+                "series%20instance.unreachable%20of%20Instance%20%22{of}%22%20between%202020-01-01T00:00:00Z%20and%202100-01-01T00:00:00Z"
+            );
+            look(&text).await
+        };
+        let instances = look("find%20Instance").await;
+        assert!(instances.contains(&own.to_string()) && instances.contains(&gone.to_string()), "{instances}");
+        assert!(down(gone.to_string()).await.contains("\"value\":1.0"), "{}", down(gone.to_string()).await);
+        let forms = running.receiver.figures();
+        assert!(forms.iter().any(|f| (f.0.as_str(), f.1) == ("scrape", "accepted")), "{forms:?}");
+        // Ends in time, with its tasks.
+        tokio::time::timeout(Duration::from_secs(20), running.stop()).await.unwrap();
     }
 
     async fn ask(address: SocketAddr, head: &str) -> (String, String) {

@@ -7,6 +7,7 @@ import { learnClasses } from "./parts/common.js";
 import { Home } from "./pages/home.js";
 import { Asked, Investigation } from "./pages/investigation.js";
 import { GraphPage } from "./pages/graph.js";
+import { OntologyPage } from "./pages/ontology.js";
 import { Sources } from "./pages/sources.js";
 
 const PAGES = [
@@ -14,9 +15,10 @@ const PAGES = [
   [/^\/investigations\/(.+)$/, (m) => html`<${Investigation} id=${decodeURIComponent(m[1])} />`, "Investigation"],
   [/^\/ask$/, (_, params) => html`<${Asked} question=${params.q ?? ""} at=${params.at} />`, "Answer"],
   [/^\/graph$/, (_, params) => html`<${GraphPage} params=${params} />`, "Graph"],
+  [/^\/ontology$/, (_, params) => html`<${OntologyPage} params=${params} />`, "Ontology"],
   [/^\/sources$/, () => html`<${Sources} />`, "Sources"],
 ];
-const NAV = [["/", "Regressions"], ["/graph", "Graph"], ["/sources", "Sources"]];
+const NAV = [["/", "Regressions"], ["/graph", "Graph"], ["/ontology", "Ontology"], ["/sources", "Sources"]];
 
 const typing = (event) => event.target.closest?.("input, textarea, select, [contenteditable]");
 

@@ -117,14 +117,14 @@ struct Requests {
 }
 
 fn requests() -> anyhow::Result<Requests> {
-    Ok(Requests { ontology: Arc::new(Ontology::builtin()), requests: received::simulated()? })
+    Ok(Requests { ontology: Arc::new(Ontology::builtin()), requests: received::simulated() })
 }
 
 fn batches(r: &Requests) -> anyhow::Result<Vec<(ontology::Batch, Time)>> {
     let options = ingest::Options { hash_key: [7; 32], limits: ingest::Limits::default() };
     let mut normaliser = Normaliser::new(Arc::clone(&r.ontology), options);
     let read = r.requests.iter().map(|(wire, body, at)| {
-        normaliser.normalise(*wire, body, *at).map(|b| (b, *at)).map_err(|m| anyhow::anyhow!("{m}"))
+        normaliser.normalise(wire, body, *at).map(|b| (b, *at)).map_err(|m| anyhow::anyhow!("{m}"))
     });
     read.collect()
 }

@@ -1,14 +1,21 @@
-//! `e2egraph graph`: every form is written as query text, so that what the command line asks anyone can ask.
+//! `e2egraph graph`: every question is written as query text, so that what the command line asks anyone can ask; an export is
+//! handed through.
 
-use crate::args::{At, Graph};
+use super::operate;
+use crate::args::{At, Export, Graph, Pair};
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::{out, print};
 use query::text::{NodeName, Query};
+use std::io::BufWriter;
 
 /// Asks and prints.
 pub async fn run(command: Graph) -> anyhow::Result<Exit> {
-    let (query, at) = text(command);
+    let (query, at) = match asked(command) {
+        Asked::Query(query, at) => (query, at),
+        Asked::Export(export) => return handed_through(export).await,
+        Asked::Change(path, pair) => return operate::identity(path, pair).await,
+    };
     let client = Client::new(&at.server.server)?;
     let limit = at.limit.to_string();
     let moment = at.at.map(|t| t.to_string());
@@ -24,9 +31,27 @@ pub async fn run(command: Graph) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn text(command: Graph) -> (String, At) {
+/// Writes an export to standard output as it comes.
+async fn handed_through(export: Export) -> anyhow::Result<Exit> {
+    let moment = export.at.map(|t| t.to_string());
+    let mut wanted = vec![("format", export.format.name())];
+    wanted.extend(moment.as_deref().map(|t| ("at", t)));
+    let mut to = BufWriter::new(std::io::stdout().lock());
+    Client::new(&export.server)?.stream("/api/v1/graph/export", &wanted, &mut to).await?;
+    Ok(Exit::Done)
+}
+
+/// What is asked of the server.
+enum Asked {
+    Query(String, At),
+    Export(Export),
+    /// Where a change of identity is asked for.
+    Change(&'static str, Pair),
+}
+
+fn asked(command: Graph) -> Asked {
     let node = |class: String, name: String| NodeName { class, name };
-    match command {
+    let (query, at) = match command {
         Graph::Find { class, text, at } => {
             (Query::Find { class, text, at: at.at, limit: Some(at.limit) }.to_string(), at)
         }
@@ -45,6 +70,9 @@ fn text(command: Graph) -> (String, At) {
         Graph::Path { from_class, from, to_class, to, at } => {
             (Query::Path { from: node(from_class, from), to: node(to_class, to), at: at.at }.to_string(), at)
         }
+        Graph::Merges { class, at } => (Query::Merges { class, limit: Some(at.limit) }.to_string(), at),
+        Graph::Split(pair) => return Asked::Change("/api/v1/identity/split", pair),
+        Graph::Rejoin(pair) => return Asked::Change("/api/v1/identity/rejoin", pair),
         Graph::Follows { what, from, to, at } => {
             let end = |words: Vec<String>| {
                 let [class, name] = <[String; 2]>::try_from(words).ok()?;
@@ -65,6 +93,11 @@ fn text(command: Graph) -> (String, At) {
                 at,
             )
         }
+        Graph::Question { name, line, at } => {
+            (Query::Question { name, line, at: at.at, limit: Some(at.limit) }.to_string(), at)
+        }
         Graph::Query { text, at } => (text, at),
-    }
+        Graph::Export(export) => return Asked::Export(export),
+    };
+    Asked::Query(query, at)
 }

@@ -1,14 +1,19 @@
-//! `e2egraph ontology`: check it, show it, print its schema.
+//! `e2egraph ontology`: check it, show it, print its schema, export it.
 
-use crate::args::{OntologyCommand, OntologyPart};
+use super::operate::{self, Told};
+use crate::args::{OntologyCommand, OntologyFormat, OntologyPart};
 use crate::exit::Exit;
 use crate::{out, print, rim};
 use ontology::Ontology;
+use ontology::export::{self, ExportError};
 use serde_json::json;
+use std::io::BufWriter;
 
 /// Checks or prints.
-pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
+pub async fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
     match command {
+        OntologyCommand::Reload { server } => operate::reload(server, Told::Briefly).await,
+        OntologyCommand::ReplayRefused { server } => operate::reload(server, Told::ByReason).await,
         OntologyCommand::Check { ontology, json } => {
             let files = rim::files(&ontology)?;
             let begin = std::time::Instant::now();
@@ -50,6 +55,7 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
                 OntologyPart::Classes => classes(&o),
                 OntologyPart::Relations => relations(&o),
                 OntologyPart::Measures => measures(&o),
+                OntologyPart::Questions => questions(&o),
             };
             if json {
                 let rows: Vec<_> = rows
@@ -59,6 +65,18 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
                 out::json(&rows)?;
             } else {
                 out::print(&print::table(&columns, &rows))?;
+            }
+            Ok(Exit::Done)
+        }
+        OntologyCommand::Export { format, ontology } => {
+            let o = rim::ontology(&ontology)?;
+            let to = || BufWriter::new(std::io::stdout().lock());
+            match format {
+                OntologyFormat::Owl => export::owl(&o, to()).map_err(unwritten)?,
+                OntologyFormat::Shacl => export::shacl(&o, to()).map_err(unwritten)?,
+                OntologyFormat::Sparql => export::sparql(&o, to()).map_err(unwritten)?,
+                OntologyFormat::JsonldContext => out::json(&export::jsonld_context(&o)?)?,
+                OntologyFormat::JsonSchema => out::json(&export::json_schemas(&o))?,
             }
             Ok(Exit::Done)
         }
@@ -72,6 +90,14 @@ pub fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
             out::json(&schema)?;
             Ok(Exit::Done)
         }
+    }
+}
+
+/// An export that could not be written tells first whether its reader has gone.
+fn unwritten(error: ExportError) -> anyhow::Error {
+    match error {
+        ExportError::Write(e) => e.into(),
+        other => other.into(),
     }
 }
 
@@ -143,4 +169,13 @@ fn measures(o: &Ontology) -> Table {
         })
         .collect();
     table(&["measure", "of", "unit", "better", "what it is"], rows)
+}
+
+fn questions(o: &Ontology) -> Table {
+    let lines = |q: &ontology::rules::Question| {
+        let all = (1..).zip(&q.paths);
+        all.map(|(n, p)| vec![q.name.clone(), n.to_string(), q.ask.clone(), p.text.clone()])
+            .collect::<Vec<_>>()
+    };
+    table(&["question", "line", "it asks", "path"], o.questions.iter().flat_map(lines).collect())
 }

@@ -4,23 +4,38 @@ use crate::args::{Listen, OntologyFrom, Serve};
 use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::{out, rim};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use engine::{Engine, LostHashKey, Options};
+use ontology::Ontology;
 use server::otlp_http::Origins;
-use server::{Addresses, Hosts, Running};
-use std::path::Path;
+use server::{Addresses, Hosts, Kubernetes, Operator, Running, Secret, Secrets, Settings, scrape};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Runs a server until Ctrl-C or SIGTERM.
 pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     let lost_hash_key = if args.new_hash_key { LostHashKey::Replace } else { LostHashKey::Refuse };
-    let running = start(&args.data, &args.listen, &args.ontology, lost_hash_key).await?;
+    rim::guard_statsd(args.statsd, &args.listen)?;
+    if args.scrapes.len() > scrape::TARGETS {
+        bail!("{} targets to scrape; at most {} can be", args.scrapes.len(), scrape::TARGETS);
+    }
+    let mut running =
+        start(&args.data, &args.listen, &args.ontology, lost_hash_key, args.kubernetes.as_ref()).await?;
+    rim::on_hangup(running.engine(), args.ontology.clone())?;
     // From here on; while the log is replayed, a signal ends the process at once, which the log survives.
     let stop = rim::Stop::listen()?;
     let a = running.addresses();
     out::note(&format!("web UI and API at http://{}", a.http));
     out::note(&format!("OTLP/gRPC at {}, OTLP/HTTP at http://{}", a.otlp_grpc, a.otlp_http));
+    if let Some(wanted) = args.statsd {
+        let statsd = running.take_statsd(wanted).await.context("opening the ports")?;
+        out::note(&format!("StatsD at {statsd}, UDP"));
+    }
+    running.scrape(&args.scrapes, Duration::from_secs(args.scrape_interval));
+    if let Some(syslog) = a.syslog {
+        out::note(&format!("syslog at {syslog}, UDP and TCP"));
+    }
     stop.came().await;
     out::note("stopping");
     running.stop().await;
@@ -33,9 +48,14 @@ pub async fn start(
     listen: &Listen,
     ontology: &OntologyFrom,
     lost_hash_key: LostHashKey,
+    kubernetes: Option<&Option<PathBuf>>,
 ) -> anyhow::Result<Running> {
     rim::guard(listen)?;
+    let operator = operator(ontology);
     let ontology = Arc::new(rim::ontology(ontology)?);
+    let secrets = secrets(listen, &ontology)?;
+    let kubernetes =
+        kubernetes.map(|file| Kubernetes::find(file.as_deref())).transpose().context("--kubernetes")?;
     let data = data.to_owned();
     let engine = tokio::task::spawn_blocking(move || -> anyhow::Result<Engine> {
         let options = Options {
@@ -86,10 +106,15 @@ pub async fn start(
     })
     .await??;
     let ports = &listen.ports;
-    let addresses = Addresses { http: ports.http, otlp_grpc: ports.otlp_grpc, otlp_http: ports.otlp_http };
-    server::start(Arc::new(engine), addresses, origins(listen), hosts(listen))
-        .await
-        .context("opening the ports")
+    let addresses = Addresses {
+        http: ports.http,
+        otlp_grpc: ports.otlp_grpc,
+        otlp_http: ports.otlp_http,
+        syslog: listen.syslog,
+    };
+    let (origins, hosts) = (origins(listen), hosts(listen));
+    let settings = Settings { addresses, origins, hosts, secrets, operator, kubernetes };
+    server::start(Arc::new(engine), settings).await.context("opening the ports")
 }
 
 /// Which web pages may send telemetry.
@@ -100,6 +125,43 @@ fn origins(listen: &Listen) -> Origins {
         // People copy addresses with a slash at the end; browsers send origins without one.
         some => Origins::Listed(some.iter().map(|o| o.trim_end_matches('/').to_owned()).collect()),
     }
+}
+
+/// Where a running server gets a new ontology and new keys.
+fn operator(from: &OntologyFrom) -> Operator {
+    let from = from.clone();
+    Operator {
+        ontology: Arc::new(move || rim::ontology(&from).map_err(|e| format!("{e:#}"))),
+        hash_key: Arc::new(|| rim::random_key().map_err(|e| format!("{e:#}"))),
+    }
+}
+
+/// What signed feeds are checked with.
+fn secrets(listen: &Listen, ontology: &Ontology) -> anyhow::Result<Secrets> {
+    let mut all = Vec::new();
+    for (feed, file) in &listen.feed_secrets {
+        let text =
+            std::fs::read(file).with_context(|| format!("the secret of {feed}, {}", file.display()))?;
+        let line = text.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii();
+        anyhow::ensure!(
+            !line.is_empty(),
+            "the secret of {feed}, {}: the first line is empty",
+            file.display()
+        );
+        all.push((feed.clone(), Secret::Known(line.to_vec())));
+    }
+    all.extend(listen.unsigned_feeds.iter().map(|feed| (feed.clone(), Secret::Unsigned)));
+    for (feed, _) in &all {
+        let signed = ontology.mapping.feed(feed).is_some_and(|f| f.signed.is_some());
+        let names = || ontology.mapping.feed_names().into_iter();
+        let known = || names().filter(|n| ontology.mapping.feed(n).is_some_and(|f| f.signed.is_some()));
+        anyhow::ensure!(
+            signed,
+            "there is no signed feed `{feed}`; signed are: {}",
+            known().collect::<Vec<_>>().join(", ")
+        );
+    }
+    Ok(Secrets::new(all))
 }
 
 /// By which names the main port may be called.

@@ -98,6 +98,7 @@ fn span<'a, S: Sink<'a>>(o: &'a Object, sink: &mut S) -> Result<(), Wrong> {
         start: unsigned(o, "startTimeUnixNano")?,
         end: unsigned(o, "endTimeUnixNano")?,
         status,
+        shared: false,
     };
     attributes(o, Level::Item, sink)?;
     if sink.span(&head) {

@@ -74,6 +74,8 @@ pub(crate) struct SpanHead<'a> {
     pub end: u64,
     /// OTLP's StatusCode: 0 unset, 1 ok, 2 error.
     pub status: i64,
+    /// Zipkin: the answering side of a call, under the same id as the asking side.
+    pub shared: bool,
 }
 
 impl SpanHead<'_> {
@@ -86,6 +88,7 @@ impl SpanHead<'_> {
         start: 0,
         end: 0,
         status: 0,
+        shared: false,
     };
 }
 
@@ -198,6 +201,8 @@ pub(crate) trait Sink<'a> {
     fn begin(&mut self);
     /// One attribute; `index` is its place when it stands in a list.
     fn attribute(&mut self, level: Level, key: &[u8], index: u32, value: Raw<'a>);
+    /// One attribute whose text stands nowhere in the request as it is meant: it was escaped, or put together.
+    fn own_text(&mut self, level: Level, key: &[u8], index: u32, value: String);
     /// The item that began was a span; its events follow. `false` when they would be of no use.
     fn span(&mut self, head: &SpanHead<'a>) -> bool;
     /// An event of the span begins: attributes of events from here belong to it.
@@ -208,8 +213,12 @@ pub(crate) trait Sink<'a> {
     fn log(&mut self, head: &LogHead<'a>);
     /// The item that began was a metric point.
     fn point(&mut self, metric: &MetricHead<'a>, point: &Point);
+    /// A part of what was sent is of no use, whatever the mapping says.
+    fn in_part(&mut self, what: &'static str, detail: String);
     /// Something that began could not be read.
     fn unreadable(&mut self, detail: String);
+    /// Something that began was read and has no place here.
+    fn aside(&mut self, what: &str, detail: &str);
 }
 
 #[cold]

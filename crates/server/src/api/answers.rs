@@ -65,7 +65,7 @@ pub(crate) struct Asked {
 
 /// Answers a question in plain words.
 pub(crate) async fn ask(State(api): State<Api>, body: Result<axum::Json<Asked>, JsonRejection>) -> Answered {
-    let axum::Json(asked) = body.map_err(|e| unread(&e))?;
+    let axum::Json(asked) = body.map_err(|e| unread(&e, r#"{"question": …, "at": …}"#))?;
     let question = said("question", asked.question.as_deref())?.to_owned();
     let at = moment("at", asked.at.as_deref())?;
     aside(api, move |engine| {
@@ -75,9 +75,9 @@ pub(crate) async fn ask(State(api): State<Api>, body: Result<axum::Json<Asked>, 
     .await
 }
 
-/// Why the body of a question cannot be read.
-fn unread(why: &JsonRejection) -> Trouble {
-    let form = "the body is {\"question\": …, \"at\": …}";
+/// Why a body of this form cannot be read.
+pub(crate) fn unread(why: &JsonRejection, form: &str) -> Trouble {
+    let form = format!("the body is {form}");
     match why.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Trouble::TooLarge(format!("{form}, of at most {MAX_BODY} bytes")),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {

@@ -3,12 +3,17 @@
 
 mod answers;
 mod events;
+mod export;
 mod map;
+mod ontology;
+mod operate;
+mod seen;
 mod things;
 
 #[cfg(test)]
 mod tests;
 
+use ::ontology::Time;
 use ::query::run::QueryError;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
@@ -18,12 +23,15 @@ use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use engine::Engine;
-use ontology::Time;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+pub(crate) use export::AT_ONCE as EXPORTS_AT_ONCE;
 
 pub(crate) use events::BEHIND;
+pub use operate::Operator;
 
 /// A question or a query longer than this is not one.
 const MAX_TEXT: usize = 8 * 1024;
@@ -35,10 +43,14 @@ const MAX_BODY: usize = 64 * 1024;
 pub(crate) struct Api {
     engine: Arc<Engine>,
     events: events::Events,
+    operator: Operator,
+    /// Exports that may still begin.
+    exports: Arc<Semaphore>,
+    pictures: seen::Pictures,
 }
 
 /// The API's routes.
-pub(crate) fn routes(engine: Arc<Engine>) -> Router {
+pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
     let events = events::Events::of(&engine);
     let v1 = Router::new()
         .route("/regressions", get(answers::regressions))
@@ -48,16 +60,30 @@ pub(crate) fn routes(engine: Arc<Engine>) -> Router {
         .route("/graph/map", get(map::map))
         .route("/graph/find", get(things::find))
         .route("/graph/show", get(things::show))
+        .route("/graph/export", get(export::export))
         .route("/changes", get(things::changes))
         .route("/classes", get(things::classes))
-        .route("/sources", get(things::sources))
+        .route("/ontology", get(ontology::ontology))
+        .route("/sources", get(seen::sources))
+        .route("/sources/refused", get(seen::refused))
         .route("/events", get(events::events))
+        .route("/ontology/reload", post(operate::reload))
+        .route("/hash-key/rotate", post(operate::rotate))
+        .route("/identity/apart", get(operate::apart))
+        .route("/identity/split", post(operate::split))
+        .route("/identity/rejoin", post(operate::rejoin))
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(crate::assets::same_origin))
         .layer(map_response(crate::assets::strict))
-        .with_state(Api { engine, events });
+        .with_state(Api {
+            engine,
+            events,
+            operator,
+            exports: Arc::new(Semaphore::new(export::AT_ONCE)),
+            pictures: seen::Pictures::default(),
+        });
     Router::new().nest("/api/v1", v1)
 }
 
@@ -66,8 +92,7 @@ async fn nowhere() -> Trouble {
 }
 
 async fn wrong_method() -> Response {
-    let body =
-        json!({"error": "this address is asked another way: only /ask takes a POST, all others a GET"});
+    let body = json!({"error": "this address is asked another way: /ask, /ontology/reload, /hash-key/rotate, /identity/split and /identity/rejoin take a POST, all others a GET"});
     (StatusCode::METHOD_NOT_ALLOWED, axum::Json(body)).into_response()
 }
 
@@ -82,6 +107,10 @@ pub(crate) enum Trouble {
     TooLarge(String),
     /// It was said in another form than the one that is read.
     Media(String),
+    /// What was to be read instead of what is in use has problems.
+    Unsound(String),
+    /// Too much of this is going on.
+    Busy(String),
     /// It is our fault.
     Ours(String),
 }
@@ -93,6 +122,12 @@ impl IntoResponse for Trouble {
             Trouble::Missing(e) => (StatusCode::NOT_FOUND, e),
             Trouble::TooLarge(e) => (StatusCode::PAYLOAD_TOO_LARGE, e),
             Trouble::Media(e) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, e),
+            Trouble::Unsound(e) => (StatusCode::UNPROCESSABLE_ENTITY, e),
+            Trouble::Busy(e) => {
+                let later = [(header::RETRY_AFTER, "5")];
+                return (StatusCode::SERVICE_UNAVAILABLE, later, axum::Json(json!({ "error": e })))
+                    .into_response();
+            }
             Trouble::Ours(e) => (StatusCode::INTERNAL_SERVER_ERROR, e),
         };
         (status, axum::Json(json!({ "error": error }))).into_response()
@@ -132,9 +167,11 @@ pub(crate) async fn aside(api: Api, work: impl FnOnce(&Engine) -> Answered + Sen
 impl From<QueryError> for Trouble {
     fn from(error: QueryError) -> Trouble {
         match &error {
-            QueryError::Text(_) => Trouble::Unclear(error.to_string()),
+            QueryError::Text(_) | QueryError::NoAnswer(_) => Trouble::Unclear(error.to_string()),
             // Well asked, about what is not there: the same as a wrong address, so that programs can tell the two apart.
-            QueryError::Unknown { .. } | QueryError::NoNode { .. } => Trouble::Missing(error.to_string()),
+            QueryError::Unknown { .. } | QueryError::NoNode { .. } | QueryError::NoLine { .. } => {
+                Trouble::Missing(error.to_string())
+            }
         }
     }
 }

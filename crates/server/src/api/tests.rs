@@ -1,6 +1,6 @@
 //! Each address asked well and badly, over an engine that holds nothing yet.
 
-use super::routes;
+use super::{Operator, routes};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use engine::{Engine, LostHashKey, Options};
@@ -11,6 +11,12 @@ use std::sync::Arc;
 use tower::Service;
 
 fn api() -> (Router, tempfile::TempDir) {
+    api_with(|| Ok(Ontology::builtin()))
+}
+
+fn api_with(
+    ontology: impl Fn() -> Result<Ontology, String> + Send + Sync + 'static,
+) -> (Router, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         data: folder.path().to_owned(),
@@ -19,7 +25,8 @@ fn api() -> (Router, tempfile::TempDir) {
         lost_hash_key: LostHashKey::Refuse,
     };
     let (engine, _) = Engine::open(&options, Arc::new(Ontology::builtin()), |_| {}).unwrap();
-    (routes(Arc::new(engine)), folder)
+    let operator = Operator { ontology: Arc::new(ontology), hash_key: Arc::new(|| Ok([8; 32])) };
+    (routes(Arc::new(engine), operator), folder)
 }
 
 async fn send(router: &mut Router, request: Request<Body>) -> (StatusCode, Json) {
@@ -41,6 +48,9 @@ async fn an_engine_without_facts_answers_every_address() {
         ("/regressions", "regressions"),
         ("/changes", "changes"),
         ("/sources", "sources"),
+        ("/sources", "questions"),
+        ("/sources/refused", "refused"),
+        ("/ontology", "classes"),
         ("/classes", "classes"),
         ("/graph/find?q=a", "nodes"),
         ("/query?q=find%20Service%20limit%203", "rows"),
@@ -68,14 +78,33 @@ async fn what_cannot_be_read_or_is_not_there_is_told_as_json() {
         ("/query?q=find%20Service&at=yesterday", StatusCode::BAD_REQUEST),
         ("/graph/find?q=a&class=Servise", StatusCode::NOT_FOUND),
         ("/graph/show?id=none", StatusCode::NOT_FOUND),
+        ("/graph/export?format=csv", StatusCode::BAD_REQUEST),
+        ("/graph/export?at=yesterday", StatusCode::BAD_REQUEST),
+        ("/query?q=question%20q99", StatusCode::NOT_FOUND),
+        ("/query?q=question%20q01%20line%209", StatusCode::NOT_FOUND),
         ("/graph/map?around=none", StatusCode::NOT_FOUND),
         ("/graph/map?around=none&hops=many", StatusCode::BAD_REQUEST),
         ("/changes?from=1", StatusCode::BAD_REQUEST),
+        ("/sources/refused?source=nobody", StatusCode::NOT_FOUND),
+        ("/sources/refused?limit=many", StatusCode::BAD_REQUEST),
         ("/ask", StatusCode::METHOD_NOT_ALLOWED),
     ] {
         let (status, body) = get(&mut api, path).await;
         assert_eq!(status, wanted, "{path}: {body}");
         assert!(body.get("error").and_then(Json::as_str).is_some_and(|e| e.len() > 10), "{path}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_is_streamed_in_its_own_media_type() {
+    let (mut api, _folder) = api();
+    for (query, wanted) in [("", "application/n-quads"), ("?format=trig", "application/trig")] {
+        let request = Request::get(format!("/api/v1/graph/export{query}")).body(Body::empty()).unwrap();
+        let response = api.call(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], wanted);
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        assert!(String::from_utf8(body.to_vec()).unwrap().contains("snapshot_of"));
     }
 }
 
@@ -132,4 +161,62 @@ async fn a_question_that_is_too_large_or_of_another_type_is_told_so() {
         assert_eq!(status, wanted, "{kind:?}: {told}");
         assert!(status.is_success() || told["error"].as_str().is_some_and(|e| e.len() > 10), "{told}");
     }
+}
+
+async fn post(router: &mut Router, path: &str) -> (StatusCode, Json) {
+    send(router, Request::post(format!("/api/v1{path}")).body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn an_ontology_with_problems_changes_nothing_and_is_told() {
+    let (mut api, _folder) = api_with(|| Err("site/classes.yaml:3:9: `Componet`".to_owned()));
+    let (status, body) = post(&mut api, "/ontology/reload").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(body["error"].as_str().unwrap().contains("Componet"), "{body}");
+    let (mut api, _folder) = self::api();
+    let (status, body) = post(&mut api, "/ontology/reload").await;
+    assert_eq!((status, &body["requests"], &body["before"]), (StatusCode::OK, &Json::from(0), &body["now"]));
+    assert_eq!(post(&mut api, "/hash-key/rotate").await.0, StatusCode::OK);
+    assert_eq!(get(&mut api, "/ontology/reload").await.0, StatusCode::METHOD_NOT_ALLOWED);
+    let foreign = Request::post("/api/v1/hash-key/rotate").header("origin", "https://evil.example");
+    assert_eq!(send(&mut api, foreign.body(Body::empty()).unwrap()).await.0, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn sources_that_have_sent_nothing_say_what_they_would_give_and_where_to_connect_them() {
+    let (mut api, _folder) = api();
+    let (_, body) = get(&mut api, "/sources").await;
+    let rows = body["sources"].as_array().unwrap();
+    assert!(rows.len() > 3 && rows.iter().all(|r| r["last_seen"].is_null()), "{rows:?}");
+    let docs = std::fs::read_to_string("../../docs/sources.md").unwrap();
+    for row in rows {
+        let gives = row["mapping"].as_array().unwrap();
+        assert!(!gives.is_empty() && gives.iter().all(|m| m["seen"] == false), "{row}");
+        let (page, name) = (row["page"].as_str().unwrap(), row["name"].as_str().unwrap());
+        assert!(page.starts_with("docs/"), "{row}");
+        assert!(name == "otlp" || docs.to_lowercase().contains(name), "{name} is not in docs/sources.md");
+    }
+    let questions = body["questions"].as_array().unwrap();
+    assert!(!questions.is_empty() && questions.iter().all(|q| q["state"] == "lacks"), "{questions:?}");
+}
+
+#[tokio::test]
+async fn the_ontology_is_told_whole_with_what_gives_each_part() {
+    let (mut api, _folder) = api();
+    let (_, body) = get(&mut api, "/ontology").await;
+    let o = Ontology::builtin();
+    for (key, all) in
+        [("classes", o.classes.len()), ("relations", o.relations.len()), ("measures", o.measures.len())]
+    {
+        assert_eq!(body[key].as_array().map(Vec::len), Some(all), "{key}");
+    }
+    let named = |key: &str, name: &str| {
+        body[key].as_array().unwrap().iter().find(|x| x["name"] == name).unwrap().clone()
+    };
+    let host = named("classes", "Host");
+    assert!(host["given_by"].as_array().unwrap().iter().any(|s| s == "otlp.resource"), "{host}");
+    assert_eq!((&host["namespace"], &host["count"]), (&"infra".into(), &0.into()));
+    let runs_on = named("relations", "runs_on");
+    assert_eq!(runs_on["faults"][0]["travel"], "to_source");
+    assert!(named("relations", "depends_on")["rules"].as_array().is_some_and(|r| !r.is_empty()));
 }

@@ -1,4 +1,4 @@
-//! Things in the graph by name and by id, changes, classes, and what the sources sent.
+//! Things in the graph by name and by id, changes and classes.
 
 use super::{Answered, Api, Now, Said, Trouble, aside, moment, said, told};
 use ::query::View;
@@ -251,42 +251,6 @@ pub(crate) async fn classes(State(api): State<Api>) -> Answered {
         .map(|c| json!({ "name": c.name, "kind": c.namespace, "doc": c.doc }))
         .collect();
     Ok(Now(json!({ "classes": classes })))
-}
-
-/// What each source sent, how fresh it is, what was set aside and why; limits and coverage.
-pub(crate) async fn sources(State(api): State<Api>) -> Answered {
-    aside(api, |engine| {
-        let graph = engine.graph();
-        let as_of = View::latest(&graph).as_of;
-        let mut rows = Vec::new();
-        for s in engine.sources() {
-            let mut row = told(&s)?;
-            if let Some(fields) = row.as_object_mut() {
-                fields.insert("last_seen".to_owned(), json!(s.last_seen.map(|t| t.to_string())));
-            }
-            rows.push(row);
-        }
-        Ok(Now(json!({
-            "as_of": as_of.to_string(), "sources": rows, "limits": told(&engine.limits())?, "coverage": coverage(engine),
-        })))
-    })
-    .await
-}
-
-/// How much of what came found its place; a share of nothing is not told.
-fn coverage(engine: &engine::Engine) -> Vec<Json> {
-    let totals = engine.totals();
-    let sources = engine.sources();
-    let (items, refused) = sources.iter().fold((0, 0), |(i, r), s| (i + s.items, r + s.refused));
-    let rows = [
-        ("items that were understood", items.saturating_sub(refused), items),
-        ("steps of traces joined to the step that asked", totals.joined, totals.steps),
-        ("facts kept within the limits", totals.facts, totals.facts + totals.left_out),
-    ];
-    rows.iter()
-        .filter(|(_, _, all)| *all > 0)
-        .map(|(text, part, all)| json!({ "text": text, "share": (*part as f64 / *all as f64).min(1.0) }))
-        .collect()
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ async fn calls_of_every_signal_arrive_in_every_compression() {
         for coding in [None, Some(CompressionEncoding::Gzip), Some(CompressionEncoding::Zstd)] {
             for size in [5, 3 << 20] {
                 assert_eq!(call(world.grpc, service, coding, vec![b'x'; size]).await.unwrap(), "");
-                assert_eq!(world.got(), [(wire, Bytes::from(vec![b'x'; size]))]);
+                assert_eq!(world.got(), [(wire.clone(), Bytes::from(vec![b'x'; size]))]);
             }
         }
         assert_eq!(call(world.grpc, service, None, "").await.unwrap(), "", "an empty request");

@@ -3,5 +3,7 @@
 
 mod grpc;
 mod http_ports;
+mod numbers;
+mod others;
 mod ports;
 mod world;

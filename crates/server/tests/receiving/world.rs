@@ -7,11 +7,14 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use ontology::Time;
+use ontology::{Ontology, Time};
 use server::limits::Limits;
 use server::listen::Port;
 use server::otlp_http::Origins;
-use server::{Intake, Receipt, Receiver, Refusal, SetAside, Wire, feeds, otlp_grpc, otlp_http};
+use server::{
+    Intake, Receipt, Receiver, Refusal, Secrets, SetAside, Wire, atlas, elastic, feeds, loki, otlp_grpc,
+    otlp_http, remote_write, zipkin,
+};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -23,6 +26,10 @@ use tokio::sync::watch;
 pub(crate) struct Memory(pub(crate) Mutex<Vec<(Wire, Bytes)>>);
 
 impl Intake for Memory {
+    fn ontology(&self) -> Arc<Ontology> {
+        Arc::new(Ontology::builtin())
+    }
+
     fn accept(&self, wire: Wire, body: Bytes, recorded: Time) -> BoxFuture<'_, Result<Receipt, Refusal>> {
         assert!(recorded > Time::EPOCH);
         Box::pin(async move {
@@ -71,7 +78,13 @@ pub(crate) async fn world(limits: Limits) -> World {
     };
     let grpc = serve(otlp_grpc::routes(receiver.clone())).await;
     let otlp = serve(otlp_http::routes(receiver.clone(), Origins::Loopback)).await;
-    let main = serve(feeds::routes(receiver.clone())).await;
+    let main = feeds::routes(receiver.clone(), Secrets::default())
+        .merge(remote_write::routes(receiver.clone()))
+        .merge(atlas::routes(receiver.clone()))
+        .merge(zipkin::routes(receiver.clone()))
+        .merge(loki::routes(receiver.clone()))
+        .merge(elastic::routes(receiver.clone()));
+    let main = serve(main).await;
     World { memory, receiver, grpc, otlp, main, stop, servers }
 }
 
