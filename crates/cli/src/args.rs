@@ -172,7 +172,9 @@ Examples:
     #[command(after_help = "Example:\n  e2egraph eval robustspot datasets/robustspot --json")]
     Eval(Eval),
     /// Measure speed.
-    #[command(after_help = "Example:\n  e2egraph bench fold --json")]
+    #[command(
+        after_help = "Examples:\n  e2egraph bench fold --json\n  e2egraph bench normalise requests/ --json"
+    )]
     Bench(Bench),
     /// Simulated worlds with known answers: list, run, score.
     #[command(subcommand)]
@@ -734,6 +736,9 @@ pub struct Bench {
     /// Which benchmark; all when not said.
     #[arg(value_parser = bench())]
     pub name: Option<String>,
+    /// For `normalise`: a folder of OTLP requests (NAME_traces.otlp.ld.zst, _metrics, _logs: protobuf, each after its length)
+    /// instead of a simulated world.
+    pub dir: Option<PathBuf>,
     /// One JSON object per figure, one a line.
     #[arg(long)]
     pub json: bool,

@@ -16,6 +16,7 @@ mod command {
     pub(crate) mod graph;
     pub(crate) mod ontology;
     pub(crate) mod operate;
+    pub(crate) mod received;
     pub(crate) mod send;
     pub(crate) mod serve;
     pub(crate) mod sim;

@@ -436,6 +436,13 @@ impl Engine {
             ),
             ("ingest_resource_bytes", each.resource_bytes, None, "of one reader; beyond: the same"),
             (
+                "ingest_looks",
+                each.looks,
+                None,
+                "of one reader; beyond: what records are recognised as is worked out again",
+            ),
+            ("ingest_look_bytes", each.look_bytes, None, "of one reader; beyond: the same"),
+            (
                 "ingest_hashes",
                 each.hashes,
                 None,

@@ -119,7 +119,7 @@ fn statement(o: &Ontology, kind: u8, a: u8, b: u8, m: i64, value: f64) -> Batch 
                 failed: a == 3,
                 side: if a.is_multiple_of(2) { Side::Answering } else { Side::Asking },
                 here: Arc::new([Ref(0)]),
-                upward: vec![upward],
+                upward: [upward].into(),
             })];
         }
     }
@@ -155,7 +155,7 @@ fn together(a: &Batch, b: &Batch) -> Option<Batch> {
         }
         Fact::Step(mut s) => {
             s.here = many(&s.here);
-            s.upward.iter_mut().for_each(|u| u.to = moved(u.to));
+            s.upward = s.upward.iter().map(|u| Upward { to: moved(u.to), ..*u }).collect();
             Fact::Step(s)
         }
     }));

@@ -46,6 +46,13 @@ impl Draw {
         new
     }
 
+    /// Adds a copy of a draft of another drawing. Nothing is recognised by it here.
+    pub(crate) fn copy(&mut self, draft: Draft) -> Ref {
+        let new = Ref(u32::try_from(self.drafts.len()).unwrap_or(u32::MAX));
+        self.drafts.push(draft);
+        new
+    }
+
     /// The hash of a draft's primary key.
     pub(crate) fn primary(&self, r: Ref) -> Option<u128> {
         self.known.get(r.0 as usize).and_then(|k| k.0)

@@ -323,7 +323,7 @@ impl Feed<'_, '_> {
         let now = self.said.present.then_some(self.recorded);
         let scene = (number, &mut self.scenes);
         let origin = Origin { id, stream: StreamId(0), metric: None, now };
-        tell(self.reader, &applied, &found, last, &origin, &mut view, scene, &mut self.draw, None);
+        tell(self.reader, &applied, &found, last, &origin, &mut view, scene, &mut self.draw);
         true
     }
 

@@ -2,50 +2,34 @@
 
 use crate::draw::Draw;
 use crate::embedded;
+use crate::memory::{Kind, Memory, Standing};
 use crate::observation::Part;
 use crate::otlp::{Id, Level, LogHead, MetricHead, Point, Raw, Reading, Sink, SpanHead};
-use crate::recognise::{Found, Reader, Scratch};
+use crate::recognise::Reader;
 use crate::record::{Record, View};
-use crate::resource::{Resource, Resources};
-use crate::scene::{Scenes, picked, source};
+use crate::resource::Resource;
 use crate::survey::Surveyor;
-use crate::tell::{Origin, tell};
-use ontology::fact::Upward;
-use ontology::mapping::Start;
+use crate::tell::{Origin, set_aside, values};
 use ontology::scalar::Scalar;
-use ontology::{Fact, FieldId, ItemId, Reads, Side, Step, StreamId, Time};
+use ontology::{Fact, FieldId, ItemId, Minute, Reads, Side, Step, StreamId, Time};
+use rustc_hash::FxHashSet;
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 /// A moment later than its arrival by more than this cannot be meant: clocks are wrong by minutes, time zones by half a day.
 const AHEAD_SECS: i64 = 86_400;
 
-/// Resources of one request held at once. Beyond: all are let go.
-const BOUND: usize = 1024;
-
-/// What the sources that read resources made of one.
-#[derive(Debug)]
-struct Bound {
-    resource: Arc<Resource>,
-    found: Vec<Found>,
-    /// By source: whether it applied to the resource alone.
-    applied: Vec<bool>,
-}
-
 /// One request being read.
 pub(crate) struct Intake<'a, 'n> {
     reader: Reader<'n>,
-    resources: &'n mut Resources,
+    memory: &'n mut Memory,
     recorded: Time,
     /// The name of the source, as the mapping may ask for it.
     via: &'static str,
     pub draw: Draw,
-    scenes: Scenes,
-    scratch: Scratch,
-    bound: Vec<Bound>,
-    current: usize,
+    /// The number of the resource that items stand under.
+    bound: usize,
     raw: Option<&'a [u8]>,
     told: Record<'a>,
     identity: u64,
@@ -60,13 +44,13 @@ pub(crate) struct Intake<'a, 'n> {
     signal: Signal,
     /// Whether the identity of items is a hash of what they say.
     hashing: bool,
-    found: Vec<Found>,
-    applied: Vec<usize>,
-    /// The span whose events are being told: its id and its found things.
-    span: (u64, Vec<Found>),
+    /// The span whose events are being told: its id and its look.
+    span: (u64, usize),
     points: Vec<(FieldId, Part)>,
     /// Who is told every name, when requests are looked at again for what no mapping reads.
     pub survey: Option<&'n mut Surveyor>,
+    /// Looks told of, with the minute.
+    told_of: FxHashSet<(usize, Minute)>,
 }
 
 /// What a request is a list of.
@@ -80,22 +64,20 @@ pub(crate) enum Signal {
 impl<'a, 'n> Intake<'a, 'n> {
     pub(crate) fn new(
         reader: Reader<'n>,
-        resources: &'n mut Resources,
+        memory: &'n mut Memory,
         recorded: Time,
         signal: Signal,
         via: &'static str,
     ) -> Intake<'a, 'n> {
         let fields = reader.plan.fields;
+        memory.begin();
         Intake {
             reader,
-            resources,
+            memory,
             recorded,
             via,
             draw: Draw::default(),
-            scenes: Scenes::default(),
-            scratch: Scratch::default(),
-            bound: Vec::new(),
-            current: 0,
+            bound: 0,
             raw: None,
             told: Record::new(fields),
             identity: 0,
@@ -108,29 +90,25 @@ impl<'a, 'n> Intake<'a, 'n> {
             body: None,
             signal,
             hashing: signal != Signal::Traces,
-            found: Vec::new(),
-            applied: Vec::new(),
-            span: (0, Vec::new()),
+            span: (0, 0),
             points: Vec::new(),
             survey: None,
+            told_of: FxHashSet::default(),
         }
     }
 
     /// The same, telling a surveyor every name.
     pub(crate) fn surveyed(mut self, survey: Option<&'n mut Surveyor>) -> Self {
-        self.scratch = Scratch::surveying(survey.is_some());
+        self.memory.surveying(survey.is_some());
         self.survey = survey;
         self
     }
 
-    /// Tells the surveyor what became of the record that ends here.
-    fn survey(&mut self, reads: &Reads) {
-        let (Some(survey), Some(incomplete)) = (self.survey.as_mut(), self.scratch.incomplete.as_mut())
-        else {
-            return;
-        };
-        survey.record(&self.reader.ontology.mapping.fields, self.via, reads, &self.found, incomplete);
-        incomplete.clear();
+    /// Tells the surveyor what became of the record that ends here: a resource, or one with a look.
+    fn survey(&mut self, reads: &Reads, look: Option<usize>) {
+        let Some(survey) = self.survey.as_mut() else { return };
+        let (found, incomplete) = self.memory.surveyed(look, self.bound);
+        survey.record(&self.reader.ontology.mapping.fields, self.via, reads, &found, &incomplete);
     }
 
     /// A moment in nanoseconds: checked to be set and not in the future.
@@ -190,9 +168,17 @@ impl<'a, 'n> Intake<'a, 'n> {
         })
     }
 
-    fn place(&mut self, level: Level, name: &str, field: FieldId, index: u32, scalar: Scalar<'a>) {
-        // What is told under its old name gives way to the same under its new one: some sources tell both for a while.
-        let old = self.reader.ontology.mapping.fields.is_old(field, name);
+    /// Gives a field its value. What is told under its old name gives way to the same under its new one: some sources tell
+    /// both for a while.
+    #[inline]
+    fn place(
+        &mut self,
+        level: Level,
+        key: &[u8],
+        (field, old): (FieldId, bool),
+        index: u32,
+        scalar: Scalar<'a>,
+    ) {
         let room = match level {
             Level::Resource => self.told.add(field, index, old, scalar),
             Level::Scope => {
@@ -203,7 +189,8 @@ impl<'a, 'n> Intake<'a, 'n> {
             Level::Event => self.event.add(field, index, old, scalar),
         };
         if !room {
-            self.draw.refused.in_part("more values of one attribute than are kept", || name.to_owned());
+            let name = || String::from_utf8_lossy(key).into_owned();
+            self.draw.refused.in_part("more values of one attribute than are kept", name);
         }
     }
 
@@ -214,9 +201,7 @@ impl<'a, 'n> Intake<'a, 'n> {
             (None, Raw::Text(text)) if key == b"body" && embedded::may_be(text) => self.body = Some(text),
             (None, _) => {}
             (Some(member), value) => {
-                let field =
-                    std::str::from_utf8(member).ok().and_then(|n| self.reader.ontology.mapping.fields.id(n));
-                let Some(field) = field else { return };
+                let Some((field, _)) = self.reader.plan.names.find(member) else { return };
                 let Some(scalar) = self.scalar(value) else { return };
                 // What the record says outside of its body wins, and too many values are counted under the body's own name.
                 self.item.add(field, index, true, scalar);
@@ -224,123 +209,62 @@ impl<'a, 'n> Intake<'a, 'n> {
         }
     }
 
-    /// Applies the sources that read one kind of record, adding to `found` what they recognise.
-    fn recognise(&mut self, sources: &[usize], on_event: bool) {
-        self.applied.clear();
-        let Some(bound) = self.bound.get(self.current) else { return };
-        let layers = if on_event { [Some(&self.event), Some(&self.item)] } else { [Some(&self.item), None] };
-        let mut view = View {
-            layers,
-            resource: Some(&bound.resource.fields),
-            index: 0,
-            points: &self.points,
-            part: Cell::new(Part::Whole),
+    /// The number of what a record looks like; `None` for an event that no source reads.
+    fn look(&mut self, kind: Kind) -> Option<usize> {
+        let layers = if kind == Kind::Event {
+            [Some(&self.event), Some(&self.item)]
+        } else {
+            [Some(&self.item), None]
         };
-        let (o, plan) = (self.reader.ontology, self.reader.plan);
-        for number in sources {
-            let (Some(source), Some(fields)) = (source(o, *number), plan.sources.get(*number)) else {
-                continue;
-            };
-            let known = fields.also_resource && bound.applied.get(*number) == Some(&true);
-            let applies = if known && !view.touches(&fields.when_fields) {
-                true
-            } else {
-                self.reader.applies(source, &view)
-            };
-            if !applies {
-                continue;
-            }
-            self.applied.push(*number);
-            for (place, table) in fields.tables.iter().enumerate() {
-                if known && !view.touches(&table.fields) {
-                    continue;
-                }
-                self.reader.table(
-                    (*number, source, fields),
-                    place,
-                    &mut view,
-                    &mut self.found,
-                    &mut self.draw,
-                    &mut self.scratch,
-                );
-            }
-        }
+        let span = (kind == Kind::Event).then_some(self.span.1);
+        self.memory.look(&self.reader, self.bound, &Standing { kind, span }, layers, &self.points)
     }
 
-    /// Tells what the record that was just recognised says: presence, edges, measures, ends. The number of its scene.
-    fn tell(
-        &mut self,
-        at: Time,
-        origin: &Origin<'_>,
-        on_event: bool,
-        upward: Option<&mut Vec<Upward>>,
-    ) -> usize {
-        let number = self.scenes.number(self.reader.ontology, self.reader.plan, &self.found, &mut self.draw);
-        self.scenes.tell(number, at.minute(), &mut self.draw);
-        let Some(bound) = self.bound.get(self.current) else { return number };
-        let layers = if on_event { [Some(&self.event), Some(&self.item)] } else { [Some(&self.item), None] };
-        let mut view = View {
-            layers,
-            resource: Some(&bound.resource.fields),
-            index: 0,
-            points: &self.points,
-            part: Cell::new(Part::Whole),
+    /// Tells what a record of a look says: presence, edges, ends, measures.
+    fn tell(&mut self, number: usize, at: Time, origin: &Origin<'_>, kind: Kind) {
+        let minute = at.minute();
+        self.memory.mention_look(number, &mut self.draw);
+        let copy = self.memory.look_at(number).map(|l| l.copy.minute.replace(minute));
+        if copy.is_some_and(|before| before != Some(minute)) && self.told_of.insert((number, minute)) {
+            self.memory.tell(number, minute, &mut self.draw);
+        }
+        let Some((look, resource)) = self.memory.look_under(number, self.bound) else { return };
+        self.draw.refused.repeat(&look.refused);
+        self.draw.facts.extend(look.copy.ended.iter().map(|entity| Fact::Ended { entity: *entity, at }));
+        let layers = if kind == Kind::Event {
+            [Some(&self.event), Some(&self.item)]
+        } else {
+            [Some(&self.item), None]
         };
-        let scene = (number, &mut self.scenes);
-        tell(&self.reader, &self.applied, &self.found, at, origin, &mut view, scene, &mut self.draw, upward);
-        number
+        let mut view = View::new(layers, Some(&resource.fields), &self.points);
+        let Draw { facts, refused, .. } = &mut self.draw;
+        let mut subjects = look.copy.subjects.as_slice();
+        for measured in &look.script.measures {
+            values(&self.reader, measured, origin, &mut view, refused, |place, id, measure, value| {
+                if let Some((subject, cohort)) = subjects.get(place) {
+                    let (subject, cohort) = (*subject, Arc::clone(cohort));
+                    facts.push(Fact::Sample { id, measure, subject, cohort, at, value });
+                }
+            });
+            subjects = subjects.get(measured.subjects.len()..).unwrap_or_default();
+        }
+        set_aside(&self.reader, &look.script, &mut view, refused);
     }
 
     fn resource_identity(&self) -> u64 {
-        self.bound.get(self.current).map_or(0, |b| b.resource.identity)
-    }
-
-    fn start_from_resource(&mut self) {
-        self.found.clear();
-        if let Some(b) = self.bound.get(self.current) {
-            self.found.extend_from_slice(&b.found);
-        }
+        self.memory.bound(self.bound).map_or(0, |b| b.resource.identity)
     }
 
     fn bind(&mut self, resource: Arc<Resource>) {
-        if let Some(known) = self.bound.iter().position(|b| Arc::ptr_eq(&b.resource, &resource)) {
-            self.current = known;
-            return;
-        }
-        for _ in 0..resource.not_utf8 {
-            self.bad_text(b"an attribute of the resource");
-        }
-        let (o, plan) = (self.reader.ontology, self.reader.plan);
-        let mut found = Vec::new();
-        let mut applied = vec![false; o.mapping.sources.len()];
-        let mut view = View {
-            layers: [None, None],
-            resource: Some(&resource.fields),
-            index: 0,
-            points: &[],
-            part: Cell::new(Part::Whole),
-        };
-        for number in &plan.resource {
-            let (Some(source), Some(fields)) = (source(o, *number), plan.sources.get(*number)) else {
-                continue;
-            };
-            if !self.reader.applies(source, &view) {
-                continue;
+        let not_utf8 = resource.not_utf8;
+        let (number, new) = self.memory.bind(&self.reader, resource);
+        self.bound = number;
+        if new {
+            for _ in 0..not_utf8 {
+                self.bad_text(b"an attribute of the resource");
             }
-            if let Some(a) = applied.get_mut(*number) {
-                *a = true;
-            }
-            for place in 0..source.tables.len() {
-                let which = (*number, source, fields);
-                self.reader.table(which, place, &mut view, &mut found, &mut self.draw, &mut self.scratch);
-            }
+            self.memory.mention_bound(number, &mut self.draw);
         }
-        // Forgetting them costs work only: one that comes again is read again.
-        if self.bound.len() >= BOUND {
-            self.bound.clear();
-        }
-        self.current = self.bound.len();
-        self.bound.push(Bound { resource, found, applied });
     }
 
     /// The trace and span ids of an item; what is wrong with them.
@@ -381,10 +305,8 @@ fn share(key: &[u8], index: u32, value: Raw<'_>) -> u64 {
     h.digest()
 }
 
-fn mixed(parts: &[u64]) -> u64 {
-    let mut bytes = Vec::with_capacity(parts.len() * 8);
-    parts.iter().for_each(|p| bytes.extend_from_slice(&p.to_le_bytes()));
-    xxh3_64(&bytes)
+fn mixed<const N: usize>(parts: [u64; N]) -> u64 {
+    xxh3_64(parts.map(u64::to_le_bytes).as_flattened())
 }
 
 impl<'a> Sink<'a> for Intake<'a, '_> {
@@ -396,7 +318,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         self.scope.clear();
         if let Some(survey) = self.survey.as_mut() {
             survey.begin(Level::Resource);
-        } else if let Some(known) = raw.and_then(|r| self.resources.get(r)) {
+        } else if let Some(known) = raw.and_then(|r| self.memory.resources.get(r)) {
             self.bind(known);
             return true;
         }
@@ -408,11 +330,10 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             self.told.set(via, Scalar::text(self.via));
         }
         let fields = self.told.clone().into_owned();
-        let resource = self.resources.keep(self.raw, fields, self.identity, self.not_utf8);
+        let resource = self.memory.resources.keep(self.raw, fields, self.identity, self.not_utf8);
         self.bind(resource);
         if self.survey.is_some() {
-            self.start_from_resource();
-            self.survey(&Reads::Resource);
+            self.survey(&Reads::Resource, None);
         }
     }
 
@@ -450,8 +371,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         if self.signal == Signal::Logs && level == Level::Item && key.starts_with(b"body") {
             self.of_body(key, index, value);
         }
-        let Ok(name) = std::str::from_utf8(key) else { return };
-        let Some(field) = self.reader.ontology.mapping.fields.id(name) else { return };
+        let Some((field, old)) = self.reader.plan.names.find(key) else { return };
         if level == Level::Resource
             && let Raw::Text(bytes) = value
             && simdutf8::basic::from_utf8(bytes).is_err()
@@ -460,7 +380,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             return;
         }
         let Some(scalar) = self.scalar(value) else { return };
-        self.place(level, name, field, index, scalar);
+        self.place(level, key, (field, old), index, scalar);
     }
 
     fn own_text(&mut self, level: Level, key: &[u8], index: u32, value: String) {
@@ -474,9 +394,8 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             Level::Item if self.hashing => self.content = self.content.wrapping_add(share),
             Level::Item | Level::Event => {}
         }
-        let Some(name) = std::str::from_utf8(key).ok().filter(|_| !value.is_empty()) else { return };
-        let Some(field) = self.reader.ontology.mapping.fields.id(name) else { return };
-        self.place(level, name, field, index, Scalar::Text(Cow::Owned(value)));
+        let Some(known) = self.reader.plan.names.find(key).filter(|_| !value.is_empty()) else { return };
+        self.place(level, key, known, index, Scalar::Text(Cow::Owned(value)));
     }
 
     fn span(&mut self, head: &SpanHead<'a>) -> bool {
@@ -521,14 +440,11 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             self.part(p.span_parent_id, Scalar::Text(Cow::Owned(format!("{parent:016x}"))));
         }
         #[expect(clippy::cast_possible_truncation, reason = "the two halves of the id")]
-        let id = mixed(&[if head.shared { 5 } else { 1 }, (trace >> 64) as u64, trace as u64, span]);
-        self.start_from_resource();
-        let plan = self.reader.plan;
-        self.recognise(&plan.span, false);
-        self.survey(&Reads::Span);
-        let mut upward = Vec::new();
-        let origin = Origin { id, stream: StreamId(0), metric: None, now: None };
-        let number = self.tell(from, &origin, false, Some(&mut upward));
+        let id = mixed([if head.shared { 5 } else { 1 }, (trace >> 64) as u64, trace as u64, span]);
+        let Some(look) = self.look(Kind::Span) else { return false };
+        self.survey(&Reads::Span, Some(look));
+        self.tell(look, from, &Origin::of(id), Kind::Span);
+        let Some(copy) = self.memory.look_at(look).map(|l| &l.copy) else { return false };
         self.draw.facts.push(Fact::Step(Step {
             id: ItemId(id),
             trace,
@@ -542,15 +458,11 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
                 3 | 4 => Side::Asking,
                 _ => Side::Inside,
             },
-            here: self.scenes.here(number),
-            upward,
+            here: Arc::clone(&copy.here),
+            upward: Arc::clone(&copy.upward),
         }));
-        if plan.span_event.is_empty() {
-            return false;
-        }
-        self.span.0 = id;
-        self.span.1.clone_from(&self.found);
-        true
+        self.span = (id, look);
+        !self.reader.plan.span_event.sources.is_empty()
     }
 
     fn begin_event(&mut self) {
@@ -576,16 +488,10 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         if let Some(field) = p.via {
             self.event.set(field, Scalar::text(self.via));
         }
-        let (id, found) = (self.span.0, std::mem::take(&mut self.span.1));
-        self.found.clear();
-        self.found.extend_from_slice(&found);
-        self.span.1 = found;
-        let plan = self.reader.plan;
-        self.recognise(&plan.span_event, true);
-        self.survey(&Reads::SpanEvent);
-        if !self.applied.is_empty() {
-            let id = mixed(&[2, id, time, xxh3_64(name)]);
-            self.tell(at, &Origin { id, stream: StreamId(0), metric: None, now: None }, true, None);
+        if let Some(look) = self.look(Kind::Event) {
+            self.survey(&Reads::SpanEvent, Some(look));
+            let id = mixed([2, self.span.0, time, xxh3_64(name)]);
+            self.tell(look, at, &Origin::of(id), Kind::Event);
         }
     }
 
@@ -624,7 +530,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             }
         }
         #[expect(clippy::cast_possible_truncation, reason = "the two halves of the id")]
-        let id = mixed(&[
+        let id = mixed([
             3,
             self.resource_identity(),
             self.scope_identity,
@@ -636,19 +542,14 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             trace_id as u64,
             span_id as u64,
         ]);
-        self.start_from_resource();
-        let plan = self.reader.plan;
-        let before = self.found.len();
-        self.recognise(&plan.log, false);
-        self.survey(&Reads::Log);
-        let nothing = self.found.len() == before
-            && self.applied.iter().all(|a| plan.sources.get(*a).is_none_or(|s| s.also_resource));
-        if nothing {
+        let Some(look) = self.look(Kind::Log) else { return };
+        self.survey(&Reads::Log, Some(look));
+        if self.memory.adds_nothing(self.reader.plan, look, self.bound) {
             self.draw.refused.not_mapped("log record that says nothing a source reads", || {
                 format!("event `{}`", String::from_utf8_lossy(head.event_name))
             });
         }
-        self.tell(at, &Origin { id, stream: StreamId(0), metric: None, now: None }, false, None);
+        self.tell(look, at, &Origin::of(id), Kind::Log);
     }
 
     fn point(&mut self, metric: &MetricHead<'a>, point: &Point) {
@@ -699,17 +600,15 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             other => xxh3_64(format!("{other:?}").as_bytes()),
         };
         let series =
-            mixed(&[4, self.resource_identity(), self.scope_identity, self.content, xxh3_64(metric.name)]);
-        let id = mixed(&[series, point.start, point.time, reading]);
-        self.start_from_resource();
-        let plan = self.reader.plan;
-        self.recognise(plan.metric(name), false);
-        self.survey(&Reads::Metric);
-        if self.applied.is_empty() && !named {
+            mixed([4, self.resource_identity(), self.scope_identity, self.content, xxh3_64(metric.name)]);
+        let id = mixed([series, point.start, point.time, reading]);
+        let Some(look) = self.look(Kind::Point) else { return };
+        self.survey(&Reads::Metric, Some(look));
+        if !named && !self.memory.applies(look) {
             self.draw.refused.not_mapped("metric that no source reads", || name.to_owned());
         }
         let origin = Origin { id, stream: StreamId(series), metric: Some((metric, point)), now: None };
-        self.tell(at, &origin, false, None);
+        self.tell(look, at, &origin, Kind::Point);
     }
 
     fn in_part(&mut self, what: &'static str, detail: String) {
@@ -725,16 +624,4 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         self.draw.items += 1;
         self.draw.refused.not_mapped(what, || detail.to_owned());
     }
-}
-
-/// Whether an edge starts at an ancestor, and where it then leads; used by [`tell`] for spans.
-pub(crate) fn upward_edges(
-    reader: &Reader<'_>,
-    number: usize,
-    rule: &ontology::mapping::EdgeRule,
-    found: &[Found],
-) -> Vec<Upward> {
-    let Start::Parent(from) = rule.from else { return Vec::new() };
-    let ends = picked(reader.ontology, number, &rule.to, found);
-    ends.map(|f| Upward { from, relation: rule.relation, to: f.node }).collect()
 }

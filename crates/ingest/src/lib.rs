@@ -2,9 +2,9 @@
 //!
 //! Three layers. Each [`Wire`] form is taken apart by a module of its own into one stream of calls (`otlp::Sink`): resources,
 //! attributes, spans, logs, points; feeds by `documents` and `feed`. Each item becomes a flat `record` of the fields that the
-//! mapping files name; `recognise`, `scene` and `tell` apply
-//! the mapping's tables to it. What does not fit is counted as [`Refused`](ontology::Refused) and never hides its neighbours;
-//! only a request that cannot be read at all is [`Malformed`].
+//! mapping files name; `recognise`, `scene` and `tell` apply the mapping's tables to it, and `memory` does so once for all
+//! records of such a stream that look alike. What does not fit is counted as [`Refused`](ontology::Refused) and never hides its
+//! neighbours; only a request that cannot be read at all is [`Malformed`].
 //!
 //! **Not here:** sockets, files, clocks, decompression (`server`); what was known before (`graph`); the name of any attribute
 //! (`ontology/default/mapping.yaml`).
@@ -23,6 +23,8 @@ mod hash;
 mod intake;
 mod jaeger;
 mod loki;
+mod memory;
+mod names;
 mod observation;
 mod otlp;
 mod plan;
@@ -53,6 +55,7 @@ pub use wire::{Delivery, Form, Wire};
 
 use hash::Keyed;
 use intake::{Intake, Signal};
+use memory::{Memory, Most};
 use ontology::expr::Context;
 use ontology::survey::Survey;
 use ontology::{Batch, Ontology, Time};
@@ -77,6 +80,11 @@ pub struct Limits {
     pub resources: usize,
     /// Bytes of such resources. Beyond: the same.
     pub resource_bytes: usize,
+    /// Looks of records remembered: what those with the same values of the fields that recognition reads are recognised as.
+    /// Beyond: all are forgotten before the next request and worked out again.
+    pub looks: usize,
+    /// Bytes of such looks, of what they name and of the resources they stand under, roughly. Beyond: the same.
+    pub look_bytes: usize,
     /// Keyed hashes of personal texts remembered. Beyond: all are forgotten and computed again.
     pub hashes: usize,
     /// Bytes of one text attribute. Beyond: the attribute is set aside.
@@ -85,7 +93,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { resources: 4096, resource_bytes: 64 << 20, hashes: 65_536, text_bytes: 8192 }
+        Limits {
+            resources: 4096,
+            resource_bytes: 64 << 20,
+            looks: 16_384,
+            look_bytes: 32 << 20,
+            hashes: 65_536,
+            text_bytes: 8192,
+        }
     }
 }
 
@@ -105,7 +120,7 @@ pub struct Normaliser {
     ontology: Arc<Ontology>,
     plan: Plan,
     hasher: Keyed,
-    resources: Resources,
+    memory: Memory,
     limits: Limits,
 }
 
@@ -117,7 +132,10 @@ impl Normaliser {
             plan: Plan::new(&ontology),
             ontology,
             hasher: Keyed::new(options.hash_key, limits.hashes),
-            resources: Resources::new(limits.resources, limits.resource_bytes),
+            memory: Memory::new(
+                Resources::new(limits.resources, limits.resource_bytes),
+                Most { looks: limits.looks, bytes: limits.look_bytes },
+            ),
             limits,
         }
     }
@@ -169,7 +187,7 @@ impl Normaliser {
             Wire::TracesProto | Wire::TracesJson => {
                 let json = if *wire == Wire::TracesJson { Some(documents::json(body)?) } else { None };
                 let mut intake =
-                    Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via).surveyed(survey);
+                    Intake::new(reader, &mut self.memory, recorded, Signal::Traces, via).surveyed(survey);
                 match &json {
                     Some(json) => otlp::json::traces(json, &mut intake)?,
                     None => otlp::traces::read(body, &mut intake)?,
@@ -179,7 +197,7 @@ impl Normaliser {
             Wire::MetricsProto | Wire::MetricsJson => {
                 let json = if *wire == Wire::MetricsJson { Some(documents::json(body)?) } else { None };
                 let mut intake =
-                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via).surveyed(survey);
+                    Intake::new(reader, &mut self.memory, recorded, Signal::Metrics, via).surveyed(survey);
                 match &json {
                     Some(json) => otlp::json::metrics(json, &mut intake)?,
                     None => otlp::metrics::read(body, &mut intake)?,
@@ -189,7 +207,7 @@ impl Normaliser {
             Wire::LogsProto | Wire::LogsJson => {
                 let json = if *wire == Wire::LogsJson { Some(documents::json(body)?) } else { None };
                 let mut intake =
-                    Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via).surveyed(survey);
+                    Intake::new(reader, &mut self.memory, recorded, Signal::Logs, via).surveyed(survey);
                 match &json {
                     Some(json) => otlp::json::logs(json, &mut intake)?,
                     None => otlp::logs::read(body, &mut intake)?,
@@ -198,7 +216,7 @@ impl Normaliser {
             }
             Wire::PrometheusWrite1 | Wire::PrometheusWrite2 => {
                 let mut intake =
-                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via).surveyed(survey);
+                    Intake::new(reader, &mut self.memory, recorded, Signal::Metrics, via).surveyed(survey);
                 match wire {
                     Wire::PrometheusWrite1 => remote_write::read_1(body, &mut intake)?,
                     _ => remote_write::read_2(body, &mut intake)?,
@@ -208,7 +226,7 @@ impl Normaliser {
             Wire::PrometheusText => {
                 let page = exposition::parse(body)?;
                 let mut intake =
-                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via).surveyed(survey);
+                    Intake::new(reader, &mut self.memory, recorded, Signal::Metrics, via).surveyed(survey);
                 exposition::tell(&page, recorded, &mut intake);
                 intake.draw
             }
@@ -216,26 +234,26 @@ impl Normaliser {
                 let smile = *wire == Wire::AtlasSmile;
                 let payload = if smile { atlas::parse_smile(body)? } else { atlas::parse_json(body)? };
                 let mut intake =
-                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via).surveyed(survey);
+                    Intake::new(reader, &mut self.memory, recorded, Signal::Metrics, via).surveyed(survey);
                 atlas::tell(&payload, &mut intake);
                 intake.draw
             }
             Wire::StatsD => {
                 let mut intake =
-                    Intake::new(reader, &mut self.resources, recorded, Signal::Metrics, via).surveyed(survey);
+                    Intake::new(reader, &mut self.memory, recorded, Signal::Metrics, via).surveyed(survey);
                 statsd::read(body, recorded, &mut intake)?;
                 intake.draw
             }
             Wire::ZipkinJson => {
                 let json = documents::json(body)?;
                 let mut intake =
-                    Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via).surveyed(survey);
+                    Intake::new(reader, &mut self.memory, recorded, Signal::Traces, via).surveyed(survey);
                 zipkin::read(&json, &mut intake)?;
                 intake.draw
             }
             Wire::ZipkinProto | Wire::Jaeger => {
                 let mut intake =
-                    Intake::new(reader, &mut self.resources, recorded, Signal::Traces, via).surveyed(survey);
+                    Intake::new(reader, &mut self.memory, recorded, Signal::Traces, via).surveyed(survey);
                 match wire {
                     Wire::Jaeger => jaeger::read(body, &mut intake)?,
                     _ => zipkin_proto::read(body, &mut intake)?,
@@ -245,13 +263,13 @@ impl Normaliser {
             Wire::LokiJson => {
                 let json = documents::json(body)?;
                 let mut intake =
-                    Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via).surveyed(survey);
+                    Intake::new(reader, &mut self.memory, recorded, Signal::Logs, via).surveyed(survey);
                 loki::json(&json, &mut intake)?;
                 intake.draw
             }
             Wire::LokiProto | Wire::Syslog => {
                 let mut intake =
-                    Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via).surveyed(survey);
+                    Intake::new(reader, &mut self.memory, recorded, Signal::Logs, via).surveyed(survey);
                 match wire {
                     Wire::Syslog => syslog::read(body, recorded, &mut intake)?,
                     _ => loki::proto(body, &mut intake)?,
@@ -261,7 +279,7 @@ impl Normaliser {
             Wire::ElasticBulk => {
                 let lines = elastic::parse(body)?;
                 let mut intake =
-                    Intake::new(reader, &mut self.resources, recorded, Signal::Logs, via).surveyed(survey);
+                    Intake::new(reader, &mut self.memory, recorded, Signal::Logs, via).surveyed(survey);
                 elastic::read(&lines, recorded, &mut intake);
                 intake.draw
             }

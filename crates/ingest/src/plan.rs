@@ -1,5 +1,7 @@
-//! What the mapping needs looked up once instead of per record: which fields touch which table, which classes make a cohort.
+//! What the mapping needs looked up once instead of per record: which fields touch which table, what recognising reads, which
+//! classes make a cohort.
 
+use crate::names::Names;
 use crate::record::FieldSet;
 use ontology::expr::{Expr, FieldId, Test};
 use ontology::mapping::{KeyPlan, PartPlan, Reads, Source};
@@ -58,6 +60,13 @@ impl Parts {
         }
     }
 
+    /// Whether a field is different in nearly every record, so that no two records look alike in it.
+    pub(crate) fn is_fleeting(&self, field: FieldId) -> bool {
+        let ids = [self.span_id, self.span_parent_id, self.trace_id];
+        let values = [self.time, self.span_duration, self.metric_number];
+        ids.into_iter().chain(values).flatten().any(|f| f == field)
+    }
+
     fn all(&self) -> impl Iterator<Item = FieldId> {
         [
             self.via,
@@ -99,9 +108,23 @@ pub(crate) struct TablePlan {
 /// A source and the fields that matter to it.
 #[derive(Debug)]
 pub(crate) struct SourcePlan {
-    pub when_fields: FieldSet,
     pub also_resource: bool,
     pub tables: Vec<TablePlan>,
+    /// Everything that its tables and the conditions of its edges and ends read. What it measures is not among it.
+    pub reads: Vec<FieldId>,
+}
+
+/// The sources of one kind of record, and what decides which of them apply.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// By place in the mapping.
+    pub sources: Vec<usize>,
+    /// Everything that conditions and recognition read.
+    pub reads: FieldSet,
+    /// Fields of which a condition asks only whether they are there and hold.
+    pub asked: Vec<FieldId>,
+    /// Fields whose values a condition compares.
+    pub compared: Vec<FieldId>,
 }
 
 /// Sources by the records they read, and what the ontology says of classes.
@@ -109,12 +132,14 @@ pub(crate) struct SourcePlan {
 pub(crate) struct Plan {
     pub parts: Parts,
     pub fields: usize,
+    pub names: Names,
     /// By place in the mapping.
     pub sources: Vec<SourcePlan>,
     pub resource: Vec<usize>,
-    pub span: Vec<usize>,
-    pub span_event: Vec<usize>,
-    pub log: Vec<usize>,
+    pub span: Reading,
+    pub span_event: Reading,
+    pub log: Reading,
+    pub point: Reading,
     /// Those that may apply to a metric of this name; most say by name which they read.
     by_metric: FxHashMap<Box<str>, Vec<usize>>,
     /// Those that may apply to a metric of any other name.
@@ -132,12 +157,13 @@ impl Plan {
     pub(crate) fn new(o: &Ontology) -> Plan {
         let fields = o.mapping.fields.len();
         let parts = Parts::of(o);
-        let sources = o.mapping.sources.iter().map(|s| source(s, fields, &parts)).collect();
-        let reading = |what: &Reads| -> Vec<usize> {
+        let sources: Vec<SourcePlan> = o.mapping.sources.iter().map(|s| source(s, fields, &parts)).collect();
+        let places = |what: &Reads| -> Vec<usize> {
             let all = o.mapping.sources.iter().enumerate();
             all.filter(|(_, s)| s.reads.contains(what)).map(|(i, _)| i).collect()
         };
-        let (by_metric, metric) = by_name(o, &parts, &reading(&Reads::Metric));
+        let reading = |what: &Reads| reading(o, &sources, places(what), fields);
+        let (by_metric, metric) = by_name(o, &parts, &places(&Reads::Metric));
         let ids: Vec<ClassId> = (0..).map(ClassId).take(o.classes.len()).collect();
         let auto = ids
             .iter()
@@ -146,13 +172,15 @@ impl Plan {
         Plan {
             parts,
             fields,
-            sources,
-            resource: reading(&Reads::Resource),
+            names: Names::new(&o.mapping.fields),
+            resource: places(&Reads::Resource),
             span: reading(&Reads::Span),
             span_event: reading(&Reads::SpanEvent),
             log: reading(&Reads::Log),
+            point: reading(&Reads::Metric),
             by_metric,
             metric,
+            sources,
             dimension: ids.iter().map(|c| dimension(o, *c)).collect(),
             happened: ids.iter().map(|c| happened(o, *c)).collect(),
             auto,
@@ -168,6 +196,48 @@ impl Plan {
     /// Relations implied by one record naming a node of both classes.
     pub(crate) fn auto_between(&self, from: ClassId, to: ClassId) -> &[RelationId] {
         self.auto.get(from.index() * self.classes + to.index()).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+fn read(e: &Expr) -> Vec<FieldId> {
+    let mut all = Vec::new();
+    e.fields(&mut all);
+    all
+}
+
+fn reading(o: &Ontology, plans: &[SourcePlan], sources: Vec<usize>, fields: usize) -> Reading {
+    let (mut asked, mut compared) = (Vec::new(), Vec::new());
+    let mut reads = FieldSet::new(fields);
+    for number in &sources {
+        let when = o.mapping.sources.get(*number).and_then(|s| s.when.as_ref());
+        if let Some(when) = when {
+            questions(when, &mut asked, &mut compared);
+            read(when).into_iter().for_each(|f| reads.insert(f));
+        }
+        plans.get(*number).into_iter().flat_map(|p| &p.reads).for_each(|f| reads.insert(*f));
+    }
+    for all in [&mut asked, &mut compared] {
+        all.sort_unstable();
+        all.dedup();
+    }
+    asked.retain(|f| !compared.contains(f));
+    Reading { sources, reads, asked, compared }
+}
+
+/// Sorts the fields of a condition into those of which it asks only whether they hold and those whose values it compares.
+/// Ids of sessions are asked for, kinds of spans compared.
+fn questions(e: &Expr, asked: &mut Vec<FieldId>, compared: &mut Vec<FieldId>) {
+    match e {
+        Expr::Field(f) => asked.push(*f),
+        Expr::First(all) | Expr::And(all) | Expr::Or(all) => {
+            all.iter().for_each(|e| questions(e, asked, compared));
+        }
+        Expr::Not(e) => questions(e, asked, compared),
+        Expr::If(both) => {
+            questions(&both.0, asked, compared);
+            questions(&both.1, asked, compared);
+        }
+        other => other.fields(compared),
     }
 }
 
@@ -200,11 +270,6 @@ fn names(when: &Expr, field: FieldId) -> Option<Vec<&str>> {
 }
 
 fn source(s: &Source, fields: usize, parts: &Parts) -> SourcePlan {
-    let read = |e: &Expr| {
-        let mut all = Vec::new();
-        e.fields(&mut all);
-        all
-    };
     let mut tables: Vec<TablePlan> = Vec::new();
     for t in &s.tables {
         let mut all = FieldSet::of(fields, t.fields.iter().copied());
@@ -239,11 +304,13 @@ fn source(s: &Source, fields: usize, parts: &Parts) -> SourcePlan {
         }
         tables.push(TablePlan { fields: all, key_fields, repeats: t.fields.clone() });
     }
-    SourcePlan {
-        when_fields: FieldSet::of(fields, s.when.iter().flat_map(read)),
-        also_resource: s.reads.contains(&Reads::Resource),
-        tables,
-    }
+    let conditions = s.edges.iter().filter_map(|e| e.when.as_ref()).chain(s.closes.iter().map(|c| &c.when));
+    let mut reads: Vec<FieldId> = s.tables.iter().flat_map(|t| &t.attrs).flat_map(|(_, e)| read(e)).collect();
+    reads.extend(s.tables.iter().flat_map(|t| &t.fields));
+    reads.extend(conditions.flat_map(read));
+    reads.sort_unstable();
+    reads.dedup();
+    SourcePlan { also_resource: s.reads.contains(&Reads::Resource), tables, reads }
 }
 
 /// What a population can be split by: components, and what a thing of which only samples are kept has exactly one of

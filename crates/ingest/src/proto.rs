@@ -3,7 +3,7 @@
 use crate::Malformed;
 
 /// The largest field number protobuf knows.
-const LARGEST_FIELD: u64 = (1 << 29) - 1;
+const LARGEST_FIELD: u32 = (1 << 29) - 1;
 
 /// What is left of a message.
 #[derive(Clone, Copy, Debug)]
@@ -11,18 +11,20 @@ pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
 }
 
-/// How a field is encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    Varint,
-    Fixed64,
-    Length,
-    Fixed32,
-}
-
 #[cold]
 fn malformed(what: &str) -> Malformed {
     Malformed { message: format!("this is not the protobuf that was announced: {what}") }
+}
+
+/// What is wrong with a tag that begins no field.
+#[cold]
+fn no_field(tag: u64) -> Malformed {
+    let number = tag >> 3;
+    malformed(&match tag & 7 {
+        _ if number == 0 || number > u64::from(LARGEST_FIELD) => format!("{number} is not a field number"),
+        3 | 4 => format!("field {number} is a group, which OTLP never had"),
+        other => format!("field {number} has the unknown wire type {other}"),
+    })
 }
 
 #[cold]
@@ -33,29 +35,6 @@ fn too_long(length: u64, left: usize) -> Malformed {
 impl<'a> Reader<'a> {
     pub(crate) const fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { bytes }
-    }
-
-    /// The next field's number and form; `None` at the end of the message.
-    #[inline]
-    pub(crate) fn field(&mut self) -> Result<Option<(u32, Form)>, Malformed> {
-        if self.bytes.is_empty() {
-            return Ok(None);
-        }
-        let tag = self.varint()?;
-        let number = tag >> 3;
-        if number == 0 || number > LARGEST_FIELD {
-            return Err(malformed(&format!("{number} is not a field number")));
-        }
-        let form = match tag & 7 {
-            0 => Form::Varint,
-            1 => Form::Fixed64,
-            2 => Form::Length,
-            5 => Form::Fixed32,
-            3 | 4 => return Err(malformed(&format!("field {number} is a group, which no message here has"))),
-            other => return Err(malformed(&format!("field {number} has the unknown wire type {other}"))),
-        };
-        #[expect(clippy::cast_possible_truncation, reason = "checked against the largest field number")]
-        Ok(Some((number as u32, form)))
     }
 
     /// A varint of at most 64 bits.
@@ -123,17 +102,25 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field of a message, as its number and value.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Result<Option<(u32, Wired<'a>)>, Malformed> {
-        let Some((number, form)) = self.field()? else { return Ok(None) };
-        let value = match form {
-            Form::Varint => Wired::Varint(self.varint()?),
-            Form::Fixed64 => Wired::Fixed64(self.fixed64()?),
-            Form::Length => Wired::Bytes(self.bytes()?),
-            Form::Fixed32 => {
+        if self.bytes.is_empty() {
+            return Ok(None);
+        }
+        let tag = self.varint()?;
+        let number = match u32::try_from(tag >> 3) {
+            Ok(number @ 1..=LARGEST_FIELD) => number,
+            _ => return Err(no_field(tag)),
+        };
+        let value = match tag & 7 {
+            0 => Wired::Varint(self.varint()?),
+            1 => Wired::Fixed64(self.fixed64()?),
+            2 => Wired::Bytes(self.bytes()?),
+            5 => {
                 self.fixed32()?;
                 Wired::Fixed32
             }
+            _ => return Err(no_field(tag)),
         };
         Ok(Some((number, value)))
     }
@@ -235,9 +222,7 @@ mod tests {
 
     #[test]
     fn a_length_past_the_end_says_how_far() {
-        let mut r = Reader::new(&[0x0a, 0x7f, 1, 2]);
-        r.field().unwrap();
-        let message = r.bytes().unwrap_err().message;
+        let message = Reader::new(&[0x0a, 0x7f, 1, 2]).next().unwrap_err().message;
         assert!(message.contains("length of 127") && message.contains("2 bytes are left"), "{message}");
     }
 
@@ -251,7 +236,7 @@ mod tests {
             (&[0x80, 0x80], "no end"),
             (&[0xff; 11], "longer than 64"),
         ] {
-            let message = Reader::new(bytes).field().unwrap_err().message;
+            let message = Reader::new(bytes).next().unwrap_err().message;
             assert!(message.contains(why), "{message}");
         }
     }

@@ -19,6 +19,8 @@ pub(crate) struct Found {
     pub table: u16,
     /// Which element, when the table gives several.
     pub index: u16,
+    /// Whether the table gives one per element here, also where only some elements gave one.
+    pub repeats: bool,
     pub class: ClassId,
     pub role: Option<RoleId>,
     pub node: Ref,
@@ -69,6 +71,7 @@ impl<'n> Reader<'n> {
         let (Some(table), Some(fields)) = (source.tables.get(place), plan.tables.get(place)) else { return };
         // A helper is read with its owner's index, so it is as wide as the owner.
         let own = fields.repeats.iter();
+        let repeats = own.clone().any(|f| view.width(*f) > 1);
         let owner = table.helper_of.and_then(|o| plan.tables.get(o)).map(|o| o.repeats.iter());
         let width = own.chain(owner.into_iter().flatten()).map(|f| view.width(*f)).max().unwrap_or(0).max(1);
         let (source_number, table_number) = (short(number), short(place));
@@ -79,8 +82,8 @@ impl<'n> Reader<'n> {
             if let Some(node) = self.node(source_number, table, index, view, found, draw, scratch) {
                 let (class, role) = (table.class, table.role);
                 let index = u16::try_from(index).unwrap_or(u16::MAX);
-                let new = Found { source: source_number, table: table_number, index, class, role, node };
-                found.push(new);
+                let (source, table) = (source_number, table_number);
+                found.push(Found { source, table, index, repeats, class, role, node });
             } else if view.has_any(&fields.key_fields) && self.incomplete(table, &fields.key_fields, view) {
                 let name = self.ontology.class_name(table.class);
                 if let Some(all) = scratch.incomplete.as_mut() {

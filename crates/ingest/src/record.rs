@@ -42,8 +42,15 @@ impl FieldSet {
         self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)
     }
 
+    #[inline]
     pub(crate) fn contains(&self, field: FieldId) -> bool {
         self.0.get(field.index() / 64).is_some_and(|word| word & (1 << (field.index() % 64)) != 0)
+    }
+
+    /// Appends which of these fields are set.
+    #[inline]
+    pub(crate) fn write_common(&self, other: &FieldSet, into: &mut Vec<u8>) {
+        self.0.iter().zip(&other.0).for_each(|(a, b)| into.extend_from_slice(&(a & b).to_le_bytes()));
     }
 
     fn clear(&mut self) {
@@ -53,8 +60,6 @@ impl FieldSet {
 
 #[derive(Clone, Debug)]
 struct Slot<'a> {
-    /// Valid when it is the record's own stamp.
-    stamp: u32,
     /// One more than the largest index.
     width: u32,
     /// Index of the first value told.
@@ -64,14 +69,15 @@ struct Slot<'a> {
     value: Scalar<'a>,
 }
 
-/// The fields of one record. Emptied in constant time.
+/// The fields of one record. As large as what is set in it, so that emptying and copying it cost no more than filling it.
 #[derive(Clone, Debug)]
 pub(crate) struct Record<'a> {
-    stamp: u32,
+    set: FieldSet,
+    /// By field: where its slot is, if the field is set.
+    places: Vec<u16>,
     slots: Vec<Slot<'a>>,
     /// Values beyond the first: field, index, value.
     more: Vec<(FieldId, u32, Scalar<'a>)>,
-    set: FieldSet,
 }
 
 /// The same value for as long as the original lives.
@@ -100,48 +106,87 @@ fn owned(s: Scalar<'_>) -> Scalar<'static> {
     }
 }
 
+/// Appends a tag and the value.
+#[inline]
+fn write(value: &Scalar<'_>, into: &mut Vec<u8>) {
+    match value {
+        Scalar::Text(t) => {
+            into.push(b't');
+            into.extend_from_slice(&u32::try_from(t.len()).unwrap_or(u32::MAX).to_le_bytes());
+            into.extend_from_slice(t.as_bytes());
+        }
+        Scalar::Int(i) => {
+            into.push(b'i');
+            into.extend_from_slice(&i.to_le_bytes());
+        }
+        Scalar::Float(f) => {
+            into.push(b'f');
+            into.extend_from_slice(&f.to_bits().to_le_bytes());
+        }
+        Scalar::Bool(b) => into.extend_from_slice(&[b'b', u8::from(*b)]),
+        Scalar::Time(t) => {
+            into.push(b'm');
+            into.extend_from_slice(&t.nanos().to_le_bytes());
+        }
+        Scalar::Point => into.push(b'p'),
+        Scalar::Tries(bad) => into.extend_from_slice(&[b'r', u8::from(*bad)]),
+    }
+}
+
 impl<'a> Record<'a> {
     pub(crate) fn new(fields: usize) -> Record<'a> {
-        let empty = Slot { stamp: 0, width: 0, index: 0, weak: false, value: Scalar::Bool(false) };
-        Record { stamp: 1, slots: vec![empty; fields], more: Vec::new(), set: FieldSet::new(fields) }
+        Record { set: FieldSet::new(fields), places: vec![0; fields], slots: Vec::new(), more: Vec::new() }
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        if self.stamp == u32::MAX {
-            self.slots.iter_mut().for_each(|s| s.stamp = 0);
-            self.stamp = 0;
-        }
-        self.stamp += 1;
+        self.slots.clear();
         self.more.clear();
         self.set.clear();
+    }
+
+    #[inline]
+    fn slot_mut(&mut self, field: FieldId) -> Option<&mut Slot<'a>> {
+        if !self.set.contains(field) {
+            return None;
+        }
+        let place = *self.places.get(field.index())?;
+        self.slots.get_mut(usize::from(place))
+    }
+
+    /// Gives a field its slot, the one it has or a new one.
+    #[inline]
+    fn put(&mut self, field: FieldId, slot: Slot<'a>) {
+        if let Some(own) = self.slot_mut(field) {
+            *own = slot;
+        } else if let Some(place) = self.places.get_mut(field.index()) {
+            // There are no more slots than fields, whose numbers have 16 bits.
+            *place = u16::try_from(self.slots.len()).unwrap_or(u16::MAX);
+            self.slots.push(slot);
+            self.set.insert(field);
+        }
     }
 
     /// Sets a field, whatever it was.
     #[inline]
     pub(crate) fn set(&mut self, field: FieldId, value: Scalar<'a>) {
-        let stamp = self.stamp;
-        if let Some(slot) = self.slots.get_mut(field.index()) {
-            *slot = Slot { stamp, width: 1, index: 0, weak: false, value };
-            self.set.insert(field);
-        }
+        self.put(field, Slot { width: 1, index: 0, weak: false, value });
     }
 
     /// Adds a value to a field; `weak` ones give way to others. An index already taken becomes the next free one. `false`
     /// when there is no room.
     #[inline]
     pub(crate) fn add(&mut self, field: FieldId, index: u32, weak: bool, value: Scalar<'a>) -> bool {
-        let stamp = self.stamp;
-        let Some(slot) = self.slots.get_mut(field.index()) else { return true };
         if index >= REPEATS {
-            return false;
+            return field.index() >= self.places.len();
         }
-        if slot.stamp != stamp || (slot.weak && !weak) {
-            if slot.stamp == stamp {
-                self.more.retain(|(f, ..)| *f != field);
-            }
-            *slot = Slot { stamp, width: index + 1, index, weak, value };
-            self.set.insert(field);
+        let Some(slot) = self.slot_mut(field) else {
+            self.put(field, Slot { width: index + 1, index, weak, value });
+            return true;
+        };
+        if slot.weak && !weak {
+            *slot = Slot { width: index + 1, index, weak, value };
+            self.more.retain(|(f, ..)| *f != field);
             return true;
         }
         if weak && !slot.weak {
@@ -159,24 +204,27 @@ impl<'a> Record<'a> {
     /// Adds the value that a field has at one place of a list of `of` elements; other places stay empty until told. `false`
     /// when there is no room.
     pub(crate) fn add_listed(&mut self, field: FieldId, index: u32, of: u32, value: Scalar<'a>) -> bool {
-        let (stamp, of) = (self.stamp, of.min(REPEATS));
-        let Some(slot) = self.slots.get_mut(field.index()) else { return true };
+        let of = of.min(REPEATS);
         if index >= REPEATS {
-            return false;
+            return field.index() >= self.places.len();
         }
-        if slot.stamp == stamp {
-            slot.width = slot.width.max(of);
-            self.more.push((field, index, value));
-        } else {
-            *slot = Slot { stamp, width: of, index, weak: false, value };
-            self.set.insert(field);
+        match self.slot_mut(field) {
+            Some(slot) => {
+                slot.width = slot.width.max(of);
+                self.more.push((field, index, value));
+            }
+            None => self.put(field, Slot { width: of, index, weak: false, value }),
         }
         true
     }
 
     #[inline]
     fn slot(&self, field: FieldId) -> Option<&Slot<'a>> {
-        self.slots.get(field.index()).filter(|s| s.stamp == self.stamp)
+        if !self.set.contains(field) {
+            return None;
+        }
+        let place = *self.places.get(field.index())?;
+        self.slots.get(usize::from(place))
     }
 
     /// The value of a field at an index; a field with one value has it at every index.
@@ -188,30 +236,45 @@ impl<'a> Record<'a> {
         self.more.iter().find(|(f, i, _)| *f == field && *i == index).map(|(.., v)| borrowed(v))
     }
 
+    /// Appends all that the record says of a field, so that different values never give the same bytes.
+    #[inline]
+    pub(crate) fn write(&self, field: FieldId, into: &mut Vec<u8>) {
+        let Some(slot) = self.slot(field) else { return into.push(0) };
+        if slot.width == 1 {
+            into.push(1);
+            return write(&slot.value, into);
+        }
+        into.push(2);
+        into.extend_from_slice(&slot.width.to_le_bytes());
+        into.extend_from_slice(&slot.index.to_le_bytes());
+        write(&slot.value, into);
+        for (_, index, value) in self.more.iter().filter(|(f, ..)| *f == field) {
+            into.push(3);
+            into.extend_from_slice(&index.to_le_bytes());
+            write(value, into);
+        }
+        into.push(4);
+    }
+
     /// The fields that are set.
     pub(crate) fn fields(&self) -> &FieldSet {
         &self.set
     }
 
     /// Whether a field is set.
+    #[inline]
     pub(crate) fn has(&self, field: FieldId) -> bool {
-        self.slot(field).is_some()
+        self.set.contains(field)
     }
 
     /// The same record, independent of the bytes it was read from.
     pub(crate) fn into_owned(self) -> Record<'static> {
-        let slot = |s: Slot<'_>| Slot {
-            stamp: s.stamp,
-            width: s.width,
-            index: s.index,
-            weak: s.weak,
-            value: owned(s.value),
-        };
+        let slot = |s: Slot<'_>| Slot { width: s.width, index: s.index, weak: s.weak, value: owned(s.value) };
         Record {
-            stamp: self.stamp,
+            set: self.set,
+            places: self.places,
             slots: self.slots.into_iter().map(slot).collect(),
             more: self.more.into_iter().map(|(f, i, v)| (f, i, owned(v))).collect(),
-            set: self.set,
         }
     }
 }
@@ -231,7 +294,36 @@ pub(crate) struct View<'v, 'a> {
     pub part: Cell<Part>,
 }
 
-impl View<'_, '_> {
+impl<'v, 'a> View<'v, 'a> {
+    pub(crate) fn new(
+        layers: [Option<&'v Record<'a>>; 2],
+        resource: Option<&'v Record<'static>>,
+        points: &'v [(FieldId, Part)],
+    ) -> View<'v, 'a> {
+        View { layers, resource, index: 0, points, part: Cell::new(Part::Whole) }
+    }
+
+    /// Whether a field is set in the record itself, not in its resource.
+    #[inline]
+    pub(crate) fn near(&self, field: FieldId) -> bool {
+        self.layers.iter().flatten().any(|r| r.has(field))
+    }
+
+    /// Appends all that the record itself says of a field.
+    #[inline]
+    pub(crate) fn write(&self, field: FieldId, into: &mut Vec<u8>) {
+        if let Some(record) = self.layers.iter().flatten().find(|r| r.has(field)) {
+            record.write(field, into);
+        }
+    }
+
+    /// Whether a field holds: 0 when it has no value, 1 when it does not hold, 2 when it does.
+    #[inline]
+    pub(crate) fn holds(&self, field: FieldId) -> u8 {
+        use expr::Record as _;
+        self.get(field).map_or(0, |value| 1 + u8::from(value.holds()))
+    }
+
     /// How many values a field has; 0 when it is not set.
     pub(crate) fn width(&self, field: FieldId) -> u32 {
         let near = self.layers.iter().flatten().find_map(|r| r.slot(field).map(|s| s.width));

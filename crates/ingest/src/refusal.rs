@@ -21,9 +21,28 @@ const SHOWN: usize = 200;
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     all: Vec<Refused>,
+    /// Whether each is kept by itself.
+    verbatim: bool,
 }
 
 impl Refusals {
+    /// Keeps everything, to be said again.
+    pub(crate) fn verbatim() -> Refusals {
+        Refusals { all: Vec::new(), verbatim: true }
+    }
+
+    /// What was set aside since the last call, one by one.
+    pub(crate) fn take(&mut self) -> Vec<Refused> {
+        std::mem::take(&mut self.all)
+    }
+
+    /// Says again what was set aside before.
+    pub(crate) fn repeat(&mut self, said: &[Refused]) {
+        for r in said {
+            self.add(&r.reason, || r.detail.clone());
+        }
+    }
+
     /// Counts one.
     pub(crate) fn add(&mut self, reason: &str, detail: impl FnOnce() -> String) {
         self.add_prefixed("", reason, detail);
@@ -42,7 +61,7 @@ impl Refusals {
     fn add_prefixed(&mut self, prefix: &str, what: &str, detail: impl FnOnce() -> String) {
         let is = |r: &Refused| r.reason.strip_prefix(prefix) == Some(what);
         let known = self.all.iter().filter(|r| is(r)).count();
-        if known >= EXAMPLES {
+        if known >= EXAMPLES && !self.verbatim {
             if let Some(first) = self.all.iter_mut().find(|r| is(r)) {
                 first.items += 1;
             }
@@ -53,7 +72,7 @@ impl Refusals {
             detail.truncate(cut);
             detail.push('…');
         }
-        match self.all.iter_mut().find(|r| is(r) && r.detail == detail) {
+        match self.all.iter_mut().find(|r| !self.verbatim && is(r) && r.detail == detail) {
             Some(same) => same.items += 1,
             None => self.all.push(Refused { reason: format!("{prefix}{what}"), detail, items: 1 }),
         }

@@ -11,16 +11,21 @@ pub(crate) struct Resource {
     /// Its bytes, when it came as protobuf.
     raw: Box<[u8]>,
     pub fields: Record<'static>,
+    /// No other resource has this number.
+    pub number: u64,
     /// The same for equal attributes in any order and any form.
     pub identity: u64,
     /// Texts in it that were not UTF-8.
     pub not_utf8: u32,
+    /// About how much it weighs.
+    pub bytes: usize,
 }
 
 /// Resources seen before, by their bytes. What is read does not depend on what is kept.
 #[derive(Debug)]
 pub(crate) struct Resources {
     known: FxHashMap<u64, Arc<Resource>>,
+    met: u64,
     bytes: usize,
     most: usize,
     most_bytes: usize,
@@ -28,7 +33,7 @@ pub(crate) struct Resources {
 
 impl Resources {
     pub(crate) fn new(most: usize, most_bytes: usize) -> Resources {
-        Resources { known: FxHashMap::default(), bytes: 0, most, most_bytes }
+        Resources { known: FxHashMap::default(), met: 0, bytes: 0, most, most_bytes }
     }
 
     /// The resource with exactly these bytes.
@@ -44,14 +49,18 @@ impl Resources {
         identity: u64,
         not_utf8: u32,
     ) -> Arc<Resource> {
-        let resource = Arc::new(Resource { raw: raw.unwrap_or_default().into(), fields, identity, not_utf8 });
+        self.met += 1;
+        // The flat record weighs about as much again per field as its text, and its index of fields. JSON is as large as that.
+        let bytes = raw.map_or(8192, |r| r.len() * 3 + 1024);
+        let number = self.met;
+        let raw_copy = raw.unwrap_or_default().into();
+        let resource = Arc::new(Resource { raw: raw_copy, fields, number, identity, not_utf8, bytes });
         if let Some(raw) = raw {
             if self.known.len() >= self.most || self.bytes >= self.most_bytes {
                 self.known.clear();
                 self.bytes = 0;
             }
-            // The flat record weighs about as much again per field as its text.
-            self.bytes += raw.len() * 2 + 64 * 100;
+            self.bytes += bytes;
             self.known.insert(xxh3_64(raw), Arc::clone(&resource));
         }
         resource

@@ -84,6 +84,11 @@ impl Scenes {
         }
     }
 
+    /// Everyone in a scene, in a role or not, and their edges.
+    pub(crate) fn all_of(&self, number: usize) -> (&[Ref], &[(RelationId, Ref, Ref)]) {
+        self.all.get(number).map_or((&[], &[]), |s| (s.everyone.as_slice(), s.related.as_slice()))
+    }
+
     /// Tells that a part of a scene is there and holds in the minute it is told in: what lasts of it, or its events.
     pub(crate) fn tell_now(
         &mut self,

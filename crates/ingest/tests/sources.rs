@@ -609,3 +609,51 @@ fn entity_events_become_nodes_their_relations_and_their_end() {
     assert!(shown.contains("k8s.namespace") && shown.contains("coffee.machine"), "{shown}");
     assert_eq!(batch.refused.iter().map(|r| r.items).sum::<u64>(), 3, "{:?}", batch.refused);
 }
+
+#[test]
+fn what_a_record_says_by_its_values_is_not_taken_from_one_that_looks_alike() {
+    let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let map = |key: &str, id: (&str, &str)| json!({"key": key, "value": {"kvlistValue": {"values": [text(id.0, id.1)]}}});
+    let related = |of: &str, id: (&str, &str)| json!({"kvlistValue": {"values": [text("entity.type", of), map("entity.id", id)]}});
+    let pod = |relations: &[serde_json::Value]| {
+        let relations =
+            json!({"key": "entity.relationships", "value": {"arrayValue": {"values": relations}}});
+        vec![text("entity.type", "k8s.pod"), map("entity.id", ("k8s.pod.uid", "p-1")), relations]
+    };
+    let set =
+        || vec![text("entity.type", "k8s.replicaset"), map("entity.id", ("k8s.replicaset.uid", "rs-0"))];
+    let (node, space) =
+        (related("k8s.node", ("k8s.node.uid", "n")), related("k8s.namespace", ("k8s.namespace.name", "s")));
+    let kinds = [
+        ("entity.state", pod(&[node.clone()])),
+        ("entity.state", pod(&[space.clone()])),
+        ("entity.state", pod(&[space.clone(), node, space])),
+        ("entity.state", set()),
+        ("entity.delete", set()),
+        ("entity.state", vec![text("entity.type", "coffee.machine")]),
+        ("entity.state", vec![text("entity.type", "tea.machine")]),
+    ];
+    let records: Vec<_> = (0..3)
+        .flat_map(|turn| kinds.iter().map(move |k| (turn, k)))
+        .map(|(turn, (name, attributes))| json!({"timeUnixNano": format!("{}000000000", NOW + turn), "eventName": name, "attributes": attributes}))
+        .collect();
+    let body = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).to_string();
+    let reads = |limits| {
+        let options = Options { hash_key: [7; 32], limits };
+        let mut normaliser = Normaliser::new(Arc::clone(&ONTOLOGY), options);
+        let mut read =
+            || normaliser.normalise(&Wire::LogsJson, body.as_bytes(), Time::from_secs(NOW + 60)).unwrap();
+        [read(), read()]
+    };
+    let [fresh, _] = reads(Limits { looks: 0, ..Limits::default() });
+    for batch in reads(Limits::default()) {
+        assert_eq!(said(&batch), said(&fresh));
+        refuses(&batch, "not mapped: relationship to an entity that has no edge here", 9);
+        refuses(&batch, "not mapped: entity of a type that has no class here", 6);
+        assert_eq!(said(&batch).matches("ended Workload(rs-0)").count(), 3, "{}", said(&batch));
+        has(
+            &batch,
+            &["not mapped: entity of a type that has no class here", "tea.machine", "coffee.machine"],
+        );
+    }
+}

@@ -10,14 +10,14 @@ use ontology::{Batch, Ontology, Time};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric,
     number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, span};
 use proptest::prelude::*;
 use prost::Message;
 use std::collections::BTreeSet;
@@ -143,15 +143,10 @@ fn a_server_span_becomes_the_place_it_ran_on_and_what_it_measured() {
 #[test]
 fn a_session_told_on_the_record_is_joined_to_its_app_and_never_in_clear() {
     let cells = AnyValue {
-        value: Some(Value::ArrayValue(opentelemetry_proto::tonic::common::v1::ArrayValue {
-            values: vec![text("new_rows"), text("big_art")],
-        })),
+        value: Some(Value::ArrayValue(ArrayValue { values: vec![text("new_rows"), text("big_art")] })),
     };
-    let options = AnyValue {
-        value: Some(Value::ArrayValue(opentelemetry_proto::tonic::common::v1::ArrayValue {
-            values: vec![text("B"), text("1")],
-        })),
-    };
+    let options =
+        AnyValue { value: Some(Value::ArrayValue(ArrayValue { values: vec![text("B"), text("1")] })) };
     let mut attributes = texts(&[
         ("session.id", "session-of-alice"),
         ("e2e.view.name", "lolomo"),
@@ -292,9 +287,7 @@ fn what_cannot_be_read_at_all_is_one_clear_error() {
     let mut value = text("deep");
     for _ in 0..40 {
         let values = vec![value];
-        value = AnyValue {
-            value: Some(Value::ArrayValue(opentelemetry_proto::tonic::common::v1::ArrayValue { values })),
-        };
+        value = AnyValue { value: Some(Value::ArrayValue(ArrayValue { values })) };
     }
     let body = traces(CART, vec![span(3, 0, 2, "x", vec![kv("a", value)])]).encode_to_vec();
     assert!(whole(Wire::TracesProto, &body).contains("levels deep"));
@@ -382,6 +375,31 @@ fn any_spans() -> impl Strategy<Value = Vec<(bool, Span)>> {
             if late % 3 == 0 {
                 s.attributes.extend(texts(&[("session.id", name), ("error.type", "Timeout")]));
             }
+            if late % 4 == 1 {
+                let event = |name: &str, pairs: &[(&str, &str)]| span::Event {
+                    name: name.to_owned(),
+                    time_unix_nano: s.end_time_unix_nano,
+                    attributes: texts(pairs),
+                    ..span::Event::default()
+                };
+                s.events = vec![
+                    event("fetchStart", &[]),
+                    event("exception", &[("exception.type", name), ("exception.stacktrace", "at 1")]),
+                    event(
+                        "e2e.view.rendered",
+                        &[("e2e.view.name", "home"), ("e2e.interaction.id", "i"), ("e2e.view.ttr", "9")],
+                    ),
+                ];
+            }
+            if late % 5 == 2 {
+                let cells = |values: &[&str]| AnyValue {
+                    value: Some(Value::ArrayValue(ArrayValue {
+                        values: values.iter().map(|v| text(v)).collect(),
+                    })),
+                };
+                s.attributes.push(kv("e2e.experiment.name", cells(&["rows", "art"])));
+                s.attributes.push(kv("e2e.experiment.cell", cells(&["A", name, "C"])));
+            }
             (tv, s)
         },
     );
@@ -405,6 +423,30 @@ proptest! {
             one_by_one.normalise(&Wire::TracesProto, &body, Time::from_secs(NOW + 60)).unwrap()
         }).collect();
         prop_assert_eq!(facts(&[whole]), facts(&parts));
+    }
+
+    #[test]
+    fn what_is_remembered_never_changes_what_is_said(
+        requests in proptest::collection::vec(any_spans(), 1..6),
+        looks in 0_usize..40,
+        bytes in prop_oneof![Just(0_usize), Just(20_000), Just(1 << 26)],
+        resources in 0_usize..3,
+    ) {
+        let limits = |looks, look_bytes, resources| Limits { looks, look_bytes, resources, ..Limits::default() };
+        let new = |limits| Normaliser::new(Arc::clone(&ONTOLOGY), Options { hash_key: [7; 32], limits });
+        let (mut small, mut whole) = (new(limits(looks, bytes, resources)), new(Limits::default()));
+        // Every request twice, so that what the first round left behind is used.
+        for spans in requests.iter().chain(&requests) {
+            let mut request = ExportTraceServiceRequest::default();
+            for (tv, s) in spans {
+                request.resource_spans.extend(traces(if *tv { TV } else { CART }, vec![s.clone()]).resource_spans);
+            }
+            let body = request.encode_to_vec();
+            let read = |n: &mut Normaliser| n.normalise(&Wire::TracesProto, &body, Time::from_secs(NOW + 60)).unwrap();
+            let (a, b, fresh) = (read(&mut small), read(&mut whole), read(&mut new(limits(0, 0, 0))));
+            prop_assert_eq!(said(&a), said(&fresh));
+            prop_assert_eq!(said(&b), said(&fresh));
+        }
     }
 
     #[test]

@@ -50,6 +50,13 @@ impl Fields {
         self.names.get(id.index()).map_or("", String::as_str)
     }
 
+    /// Every name by which a field is found, old names included, in the order of names.
+    pub fn known(&self) -> Vec<(&str, FieldId)> {
+        let mut all: Vec<_> = self.by_name.iter().map(|(name, id)| (name.as_str(), *id)).collect();
+        all.sort_unstable();
+        all
+    }
+
     /// Every name of a field, old ones too.
     pub(crate) fn all_names(&self, id: FieldId) -> impl Iterator<Item = &str> {
         self.by_name.iter().filter(move |(_, i)| **i == id).map(|(n, _)| n.as_str())

@@ -147,7 +147,7 @@ pub struct Step {
     /// Everything recognised in its record, resource included: what descendants find here, and the cohort its flow counts for.
     pub here: Arc<[Ref]>,
     /// Edges to draw from ancestors.
-    pub upward: Vec<Upward>,
+    pub upward: Arc<[Upward]>,
 }
 
 /// One statement about the world.

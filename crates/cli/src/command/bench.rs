@@ -1,6 +1,7 @@
 //! `e2egraph bench`: speed, each figure beside a floor measured in the same run; processor time, because machines are shared.
 
 use crate::args::Bench;
+use crate::command::received;
 use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::world;
@@ -11,51 +12,58 @@ use ingest::Normaliser;
 use ontology::{Ontology, Time};
 use query::View;
 use serde::Serialize;
-use sim::{Plan, Scale, Scenario, World};
+use sim::{Plan, Scale, Scenario};
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 
 /// One figure.
 #[derive(Debug, Serialize)]
 pub struct Figure {
-    name: &'static str,
-    value: f64,
-    unit: &'static str,
-    cpu_seconds: f64,
-    peer: &'static str,
-    peer_value: f64,
-    ratio: f64,
-    peak_rss_bytes: u64,
-    n: u64,
+    pub name: String,
+    pub value: f64,
+    pub unit: &'static str,
+    pub cpu_seconds: f64,
+    pub peer: &'static str,
+    pub peer_value: f64,
+    pub ratio: f64,
+    pub peak_rss_bytes: u64,
+    pub n: u64,
 }
 
-pub type Run = fn() -> anyhow::Result<Figure>;
+/// Measures; the folder is the one named on the command line.
+pub type Run = fn(Option<&Path>) -> anyhow::Result<Vec<Figure>>;
 
 /// Every benchmark: name, what it measures, how.
 pub const BENCHES: &[(&str, &str, Run)] = &[
-    ("normalise", "OTLP requests of a simulated world to facts", normalise),
+    ("normalise", "OTLP requests of a folder or of a simulated world to facts", normalise),
     ("fold", "the same facts into the graph", fold),
     ("answer", "a question to its answer on a simulated world", answer),
 ];
 
 /// Runs one or all.
 pub async fn run(args: Bench) -> anyhow::Result<Exit> {
+    if args.dir.is_some() && args.name.as_deref() != Some("normalise") {
+        anyhow::bail!("only `bench normalise` reads a folder");
+    }
     let chosen: Vec<_> = BENCHES.iter().filter(|b| args.name.as_deref().is_none_or(|n| n == b.0)).collect();
     let bar = Progress::new(chosen.len(), "benchmarks");
     let mut rows = Vec::new();
-    for (name, what, bench) in chosen {
-        bar.at(rows.len() as u64, name);
-        let figure = tokio::task::spawn_blocking(bench).await??;
-        if args.json {
-            out::line(&serde_json::to_string(&figure)?)?;
+    for (done, (name, what, bench)) in (0..).zip(chosen) {
+        bar.at(done, name);
+        let dir = args.dir.clone();
+        for figure in tokio::task::spawn_blocking(move || bench(dir.as_deref())).await?? {
+            if args.json {
+                out::line(&serde_json::to_string(&figure)?)?;
+            }
+            rows.push(vec![
+                figure.name,
+                (*what).to_owned(),
+                format!("{} {}", print::number(figure.value), figure.unit),
+                format!("{} {}", figure.peer, print::number(figure.peer_value)),
+                print::number(figure.ratio),
+            ]);
         }
-        rows.push(vec![
-            (*name).to_owned(),
-            (*what).to_owned(),
-            format!("{} {}", print::number(figure.value), figure.unit),
-            format!("{} {}", figure.peer, print::number(figure.peer_value)),
-            print::number(figure.ratio),
-        ]);
     }
     bar.end();
     if !args.json {
@@ -65,7 +73,7 @@ pub async fn run(args: Bench) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-const PLAN: Plan = Plan {
+pub(crate) const PLAN: Plan = Plan {
     scenario: Scenario::VersionCell,
     seed: 1,
     start_ns: 1_790_000_000_000_000_000,
@@ -82,7 +90,7 @@ fn cpu_seconds() -> anyhow::Result<f64> {
     Ok((ticks(11)? + ticks(12)?) / 100.0)
 }
 
-fn peak_rss() -> u64 {
+pub(crate) fn peak_rss() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|l| l.starts_with("VmHWM"));
     line.and_then(|l| l.split_whitespace().nth(1)).and_then(|k| k.parse::<u64>().ok()).unwrap_or(0) * 1024
@@ -109,10 +117,7 @@ struct Requests {
 }
 
 fn requests() -> anyhow::Result<Requests> {
-    let requests = World::new(PLAN)
-        .map(|p| Ok((world::wire(p.wire), p.body, Time::EPOCH.plus_nanos(p.at_ns))))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Requests { ontology: Arc::new(Ontology::builtin()), requests })
+    Ok(Requests { ontology: Arc::new(Ontology::builtin()), requests: received::simulated() })
 }
 
 fn batches(r: &Requests) -> anyhow::Result<Vec<(ontology::Batch, Time)>> {
@@ -124,30 +129,11 @@ fn batches(r: &Requests) -> anyhow::Result<Vec<(ontology::Batch, Time)>> {
     read.collect()
 }
 
-fn normalise() -> anyhow::Result<Figure> {
-    let r = requests()?;
-    let items: u64 = batches(&r)?.iter().map(|b| b.0.items).sum();
-    let (seconds, cpu) = per_run(|| batches(&r).map(|b| drop(black_box(b))))?;
-    // The floor: touching every byte once.
-    let (floor, _) = per_run(|| {
-        let sum: u64 = r.requests.iter().flat_map(|(_, b, _)| b.iter()).map(|b| u64::from(*b)).sum();
-        black_box(sum);
-        Ok(())
-    })?;
-    Ok(Figure {
-        name: "normalise",
-        value: items as f64 / seconds,
-        unit: "items/CPU-s",
-        cpu_seconds: cpu,
-        peer: "read every byte",
-        peer_value: items as f64 / floor,
-        ratio: floor / seconds,
-        peak_rss_bytes: peak_rss(),
-        n: items,
-    })
+fn normalise(dir: Option<&Path>) -> anyhow::Result<Vec<Figure>> {
+    received::normalise(dir)
 }
 
-fn fold() -> anyhow::Result<Figure> {
+fn fold(_: Option<&Path>) -> anyhow::Result<Vec<Figure>> {
     let r = requests()?;
     let batches = batches(&r)?;
     let facts: u64 = batches.iter().map(|b| b.0.facts.len() as u64).sum();
@@ -166,8 +152,8 @@ fn fold() -> anyhow::Result<Figure> {
         black_box(copied.len());
         Ok(())
     })?;
-    Ok(Figure {
-        name: "fold",
+    Ok(vec![Figure {
+        name: "fold".to_owned(),
         value: facts as f64 / seconds,
         unit: "facts/CPU-s",
         cpu_seconds: cpu,
@@ -176,10 +162,10 @@ fn fold() -> anyhow::Result<Figure> {
         ratio: floor / seconds,
         peak_rss_bytes: peak_rss(),
         n: facts,
-    })
+    }])
 }
 
-fn answer() -> anyhow::Result<Figure> {
+fn answer(_: Option<&Path>) -> anyhow::Result<Vec<Figure>> {
     let ontology = Arc::new(Ontology::builtin());
     let (graph, question) = world::play(PLAN, &ontology)?;
     let (seconds, cpu) = per_run(|| {
@@ -197,8 +183,8 @@ fn answer() -> anyhow::Result<Figure> {
         Ok(())
     })?;
     let nodes = graph.size().first().map_or(0, |s| s.1 as u64);
-    Ok(Figure {
-        name: "answer",
+    Ok(vec![Figure {
+        name: "answer".to_owned(),
         value: seconds,
         unit: "CPU-s/answer",
         cpu_seconds: cpu,
@@ -207,5 +193,5 @@ fn answer() -> anyhow::Result<Figure> {
         ratio: seconds / floor,
         peak_rss_bytes: peak_rss(),
         n: nodes,
-    })
+    }])
 }

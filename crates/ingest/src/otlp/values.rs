@@ -11,6 +11,15 @@ pub(crate) fn attribute<'a>(
     level: Level,
     sink: &mut impl Sink<'a>,
 ) -> Result<(), Malformed> {
+    if let Some((key, value)) = plain(bytes) {
+        return match value {
+            [0x0a, length @ 0..0x80, text @ ..] if usize::from(*length) == text.len() => {
+                sink.attribute(level, key, 0, Raw::Text(text));
+                Ok(())
+            }
+            other => any_value(other, level, key, 0, 0, sink),
+        };
+    }
     let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
     let mut r = Reader::new(bytes);
     while let Some((number, wired)) = r.next()? {
@@ -21,6 +30,16 @@ pub(crate) fn attribute<'a>(
         }
     }
     any_value(value, level, key, 0, 0, sink)
+}
+
+/// The key and the value of a `KeyValue` as nearly all are: one of each, in this order, each shorter than 128 bytes. Everything
+/// other than that is read field by field.
+#[inline]
+fn plain(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [0x0a, length @ 0..0x80, rest @ ..] = bytes else { return None };
+    let (key, rest) = rest.split_at_checked(usize::from(*length))?;
+    let [0x12, length @ 0..0x80, value @ ..] = rest else { return None };
+    (usize::from(*length) == value.len()).then_some((key, value))
 }
 
 /// An `AnyValue` message under a name.
