@@ -61,8 +61,8 @@ def metrics_checks(checks, server):
 
 def main():
     checks = Checks()
-    http, grpc, otlp = free_ports(3)
-    ports = {"4320": str(http), "4317": str(grpc), "4318": str(otlp)}
+    http, grpc, otlp, *second = free_ports(6)
+    ports = {"4320": str(http), "4317": str(grpc), "4318": str(otlp), **dict(zip(("4330", "4337", "4338"), map(str, second)))}
     server = f"http://127.0.0.1:{http}"
     with tempfile.TemporaryDirectory() as folder:
         os.makedirs(os.path.join(folder, "bin"))
@@ -101,6 +101,9 @@ def main():
                     checks.check(f"{where}: {command.strip().splitlines()[0]}", done.returncode == wanted,
                                  (done.returncode, done.stdout[-500:], done.stderr[-1000:]))
         finally:
+            for left in glob.glob(os.path.join(folder, "*.pid")):
+                with open(left) as file:
+                    subprocess.run(["kill", file.read().strip()], check=False, stderr=subprocess.DEVNULL)
             demo.terminate()
             demo.wait(30)
             with open(os.path.join(folder, "demo.log")) as log:

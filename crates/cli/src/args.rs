@@ -626,11 +626,29 @@ pub enum OntologyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print classes, relations, measures or questions.
+    /// Print classes, relations, measures, rules, actions, sources, questions or words, or all that concerns one of them.
+    #[command(
+        after_help = "Examples:\n  e2egraph ontology show relations\n  e2egraph ontology show Service\n  e2egraph ontology show view.ttr"
+    )]
     Show {
-        /// What to print.
-        #[arg(value_enum, default_value_t = OntologyPart::Classes)]
-        part: OntologyPart,
+        /// What to print: classes, relations, measures, rules, actions, sources, questions, words, or one thing's name.
+        #[arg(default_value = "classes")]
+        what: String,
+        /// Ontology.
+        #[command(flatten)]
+        ontology: OntologyFrom,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List what differs between two ontologies and whom it breaks; ends with 1 when it breaks anybody.
+    #[command(
+        after_help = "Examples:\n  e2egraph ontology diff site-before site\n  e2egraph ontology diff --ontology site  (from the built-in one)"
+    )]
+    Diff {
+        /// The folders of the older and the newer one; each extends the built-in ontology.
+        #[arg(num_args = 2, value_names = ["OLD_DIR", "NEW_DIR"])]
+        sides: Vec<PathBuf>,
         /// Ontology.
         #[command(flatten)]
         ontology: OntologyFrom,
@@ -668,19 +686,6 @@ pub enum OntologyCommand {
         #[arg(value_parser = kind())]
         kind: String,
     },
-}
-
-/// Parts of the ontology.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OntologyPart {
-    /// What exists.
-    Classes,
-    /// How it relates.
-    Relations,
-    /// What is measured.
-    Measures,
-    /// What it must be able to answer.
-    Questions,
 }
 
 /// Open forms of the ontology.

@@ -28,6 +28,7 @@ mod play;
 mod print;
 mod progress;
 mod rim;
+mod vocabulary;
 mod world;
 
 use args::{Cli, Command};

@@ -16,7 +16,11 @@ use tokio::sync::watch;
 /// The built-in ontology with a site's folders.
 pub fn ontology(from: &OntologyFrom) -> anyhow::Result<Ontology> {
     let files = files(from)?;
-    ontology::load(&files).map_err(|problems| anyhow::anyhow!("{problems}"))
+    let ontology = ontology::load(&files).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+    for note in &ontology.notes {
+        out::note(&note.to_string());
+    }
+    Ok(ontology)
 }
 
 /// The YAML files of a site's folders.

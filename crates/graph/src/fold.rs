@@ -259,7 +259,7 @@ impl Fold {
             nodes: Vec::new(),
             cohorts: FxHashMap::default(),
         };
-        let name = self.graph.ontology.classes.get(class.index())?.name.clone();
+        let name = self.graph.ontology.classes.get(class.index())?.original().to_owned();
         let draft =
             Draft { class, keys: vec![ontology::Key { slot: 0, hash: fnv128(&[&name, identity]) }], attrs };
         let node = self.node(&draft, at, &context)?;

@@ -291,6 +291,7 @@ mod tests {
             care_samples: 1,
             parts: vec![],
             doc: String::new(),
+            was: vec![],
         }
     }
 

@@ -156,7 +156,7 @@ impl<'n> Reader<'n> {
             return known;
         }
         let mut keys = Vec::new();
-        let name = self.ontology.class_name(table.class);
+        let name = self.ontology.classes.get(table.class.index()).map_or("", |c| c.original());
         for plan in &table.keys {
             let key = &mut scratch.key;
             key.clear();

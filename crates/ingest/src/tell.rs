@@ -254,7 +254,7 @@ pub(crate) fn values(
             Ok(Some(value)) => {
                 // One record may tell a measure of several things, and one list may name a thing twice.
                 let seed = origin.id ^ u64::from(subject.index) ^ subject.key;
-                let id = ItemId(xxh3_64_with_seed(measure.name.as_bytes(), seed));
+                let id = ItemId(xxh3_64_with_seed(measure.original().as_bytes(), seed));
                 each(place, id, rule.measure, value);
             }
             Ok(None) => {}

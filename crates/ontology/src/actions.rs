@@ -128,12 +128,36 @@ fn one(name: &Word, raw: &crate::raw::Action, o: &Ontology, report: &mut Report)
     let blast = paths::parse(&raw.blast, o, &mut Vec::new(), report);
     let acts_on = acts_on?;
     let mut scope = Scope::new(o, vec![("X", acts_on)]);
-    let mut when = Vec::new();
+    let (mut when, mut when_texts) = (Vec::new(), Vec::new());
     for line in &raw.when {
-        if let Some(premises) = premise::body(&line.value, line.at, &mut scope, report) {
-            scope.check(&premises, None, &[], line, report);
+        if let Some((premises, texts)) = premise::body(&line.value, line.at, &mut scope, report) {
+            scope.check(&premises, None, &[], &texts, line, report);
             when.extend(premises);
+            when_texts.extend(texts);
         }
+    }
+    premise::sound((&when, &when_texts), None, &scope, 1, report);
+    if let Some(class) = undoes
+        && let Some(change) = o.class("Change").filter(|c| !o.is_a(class, *c))
+        && let Some(word) = &raw.undoes
+    {
+        let kinds: Vec<&str> = o.kinds_of(change).map(|c| o.class_name(c)).collect();
+        let message = "only a change can be taken back";
+        report.add(word.at, &word.value, message, meant(&word.value, kinds));
+    }
+    if let Some(m) = measure.and_then(|m| o.measures.get(m.index()))
+        && !helps.contains(&m.aspect)
+        && helps.len() == raw.helps.len()
+        && let Some(aspect) = o.aspects.get(m.aspect.index()).map(|a| &a.name)
+    {
+        let word = &raw.verify.measure;
+        let message = format!("this tells of {aspect}, which the action does not say it helps");
+        report.add(
+            word.at,
+            &word.value,
+            message,
+            format!("add {aspect} to `helps`, or judge by another measure"),
+        );
     }
     if let Some(first) = blast.as_ref().and_then(|b| b.nodes.first())
         && !o.is_a(acts_on, first.class)
@@ -186,7 +210,7 @@ fn param(o: &Ontology, word: &Word, report: &mut Report) -> Option<Param> {
     let found = types.iter().find(|(n, _)| *n == word.value).map(|(_, t)| Param::Value(t.clone()));
     if found.is_none() {
         let known = types.iter().map(|(n, _)| *n).chain(o.classes.iter().map(|c| c.name.as_str()));
-        report.add(word.at, &word.value, "this is neither a class nor a type", meant(&word.value, known));
+        report.unknown(word.at, &word.value, "this is neither a class nor a type", meant(&word.value, known));
     }
     found
 }

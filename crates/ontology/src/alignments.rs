@@ -11,7 +11,8 @@ const IRI: &str = "iri";
 /// Resolves alignments: ours are classes, relations and attributes; theirs are taken as written.
 pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
     for (vocabulary, ours, theirs) in all.alignments.iter().filter(|(_, ours, _)| ours.value == IRI) {
-        let Some(iri) = theirs.first().filter(|w| theirs.len() == 1 && NamedNode::new(w.as_str()).is_ok())
+        let Some(iri) =
+            theirs.first().filter(|w| theirs.len() == 1 && NamedNode::new(w.value.as_str()).is_ok())
         else {
             let hint = "write what the vocabulary's words begin with, such as \"http://www.w3.org/ns/prov#\"";
             report.add(ours.at, &ours.value, "this is not the IRI of a vocabulary", hint);
@@ -29,7 +30,7 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
             let classes_and_relations = o.class_by_name.keys().chain(o.relation_by_name.keys());
             let known = classes_and_relations.chain(o.attrs.iter().map(|a| &a.name)).map(String::as_str);
             let message = "no class, relation or attribute has this name";
-            report.add(ours.at, &ours.value, message, meant(&ours.value, known));
+            report.unknown(ours.at, &ours.value, message, meant(&ours.value, known));
         }
         if let Some(iri) = o.vocabularies.get(&vocabulary.value) {
             for word in theirs.iter().filter(|w| NamedNode::new(format!("{iri}{}", w.value)).is_err()) {

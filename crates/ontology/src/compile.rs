@@ -1,16 +1,19 @@
 //! Compiles the mapping files: expressions, tables in key order, edges, and everything a receiver would otherwise work out
 //! per record.
 
-use crate::expr::{Expr, Hashed, Lookup};
+use crate::expr::{Expr, Fields, Hashed, Lookup};
+use crate::functions::Func;
 use crate::load::{Gathered, scalar};
 use crate::mapping::{
     Aside, AutoEdge, Closing, EdgeRule, Feed, KeyPlan, Mapping, MeasureRule, PartPlan, Pick, Proof, Reads,
     RoleId, Signed, Source, Start, Table,
 };
-use crate::model::{AttrId, Auto, ClassId, KeyPart, Ontology, RelationId, Type};
+use crate::model::{AttrId, Auto, ClassId, KeyPart, Measure, MeasureKind, Ontology, RelationId, Type};
 use crate::problems::{At, Report, meant, nearest};
 use crate::resolve;
+use crate::scalar::Scalar;
 use crate::syntax;
+use crate::unit::factor;
 use crate::yaml::{Node, OneOrMany, Spot, Word, read};
 use std::collections::BTreeMap;
 
@@ -24,23 +27,33 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
         let entries = entries.0.iter().map(|(k, v)| (k.value.clone(), v.value.clone())).collect();
         m.lookups.push(Lookup { name: name.value.clone(), entries });
     }
-    for (name, node) in &all.sources {
-        let mut c = Compiler { o, m: &mut m, report, at_source: name.at };
-        let source = c.source(name, node);
+    let mut wants = Vec::new();
+    for raw in &all.sources {
+        let mut c = Compiler { o, m: &mut m, report, wants: Vec::new() };
+        let source = c.source(raw);
+        let index = c.m.sources.len();
+        wants.extend(c.wants.into_iter().map(|w| Want { source: index, ..w }));
         m.sources.push(source);
     }
     for t in &all.trust {
-        let names = || m.sources.iter().map(|s| s.name.as_str());
-        let used =
-            names().any(|s| s == t.value || s.strip_prefix(&t.value).is_some_and(|r| r.starts_with('.')));
-        if !used {
-            report.add(t.at, &t.value, "no source has this name", meant(&t.value, names()));
+        let fits = |s: &str| s == t.value || s.strip_prefix(&t.value).is_some_and(|r| r.starts_with('.'));
+        if m.sources.iter().any(|s| fits(&s.name)) {
+            continue;
+        }
+        match m.sources.iter().find(|s| s.was.iter().any(|w| fits(w))) {
+            Some(s) => report.old_name(t.at, "source", &t.value, &s.name),
+            None => {
+                let hint = meant(&t.value, m.sources.iter().map(|s| s.name.as_str()));
+                report.unknown(t.at, &t.value, "no source has this name", hint);
+            }
         }
     }
     m.feeds = feeds(all, &m, report);
     m.hashed = hashed(&m);
     m.personal = all.personal.iter().map(|w| w.value.clone()).collect();
-    measured_where_recognised(all, o, &m, report);
+    for want in wants {
+        recognised(&want, o, &m, report);
+    }
     record_auto(o, &mut m);
     o.mapping = m;
 }
@@ -124,7 +137,17 @@ struct Compiler<'a> {
     o: &'a Ontology,
     m: &'a mut Mapping,
     report: &'a mut Report,
-    at_source: At,
+    wants: Vec<Want>,
+}
+
+/// A node that an edge, a measure or `closes` needs: some table must recognise it.
+struct Want {
+    source: usize,
+    pick: Pick,
+    /// At an earlier step of the trace, so in any source.
+    anywhere: bool,
+    at: At,
+    text: String,
 }
 
 /// A table before its tables are put in order.
@@ -133,6 +156,8 @@ struct Draft {
     /// Relation, and the helper draft made for it.
     helpers: Vec<(RelationId, usize)>,
     at: At,
+    /// Something in it is not understood, so what it lacks cannot be told.
+    broken: bool,
 }
 
 impl Compiler<'_> {
@@ -152,15 +177,21 @@ impl Compiler<'_> {
                 Some(e)
             }
             Err(m) => {
-                self.report.add(at.plus(m.offset), &m.text, m.message, m.hint);
+                let offset = text.get(..m.offset).map_or(m.offset, |before| before.chars().count());
+                self.report.add(at.plus(offset), &m.text, m.message, m.hint);
                 None
             }
         }
     }
 
-    fn source(&mut self, name: &Word, node: &Node) -> Source {
+    fn source(&mut self, raw: &crate::load::Source) -> Source {
+        let (name, node) = (&raw.name, &raw.node);
+        let was: Vec<String> = raw.was.iter().map(|w| w.value.clone()).collect();
+        let ranks = was.iter().chain([&name.value]).map(|n| self.m.rank(n));
         let mut source = Source {
             name: name.value.clone(),
+            rank: ranks.min().unwrap_or(u16::MAX),
+            was,
             reads: Vec::new(),
             each: None,
             when: None,
@@ -171,7 +202,6 @@ impl Compiler<'_> {
             measures: Vec::new(),
             closes: Vec::new(),
             asides: Vec::new(),
-            rank: self.m.rank(&name.value),
         };
         let mut drafts: Vec<Draft> = Vec::new();
         let entries = node.entries(self.report).to_vec();
@@ -181,13 +211,13 @@ impl Compiler<'_> {
                 "each" => source.each = scalar(value, self.report).map(|(s, _)| s.to_owned()),
                 "when" => source.when = self.expr(value),
                 "at" => source.at = self.expr(value),
-                "doc" | "edges" | "measures" | "closes" | "aside" => {}
+                "doc" | "was" | "edges" | "measures" | "closes" | "aside" => {}
                 other if other.starts_with(|c: char| c.is_ascii_uppercase()) => {
                     self.table(key, value, &mut drafts)
                 }
                 other => {
                     let known =
-                        ["reads", "each", "when", "at", "edges", "measures", "closes", "aside", "doc"];
+                        ["reads", "each", "when", "at", "edges", "measures", "closes", "aside", "doc", "was"];
                     let hint = match nearest(other, known) {
                         Some(k) => format!("did you mean `{k}`?"),
                         None => format!("write a class, or one of: {}", known.join(", ")),
@@ -199,6 +229,13 @@ impl Compiler<'_> {
         if source.reads.is_empty() {
             let hint = "add `reads: resource`, span, span_event, log, metric, or the name of a feed";
             self.report.add(name.at, &name.value, "`reads` is missing", hint);
+        }
+        if let Some((each, _)) = entries.iter().find(|(k, _)| k.text() == "each")
+            && !source.reads.is_empty()
+            && source.reads.iter().all(|r| !matches!(r, Reads::Feed(_)))
+        {
+            let message = "only the records of feeds have lists of elements";
+            self.report.add(each.at, "each", message, "leave `each` out, or read a feed");
         }
         source.tables = self.in_key_order(drafts);
         for (key, value) in &entries {
@@ -274,10 +311,16 @@ impl Compiler<'_> {
             self.report.add(key.at, key.text(), "this class has no key, so it has no nodes", hint);
             return;
         }
-        let (mut attrs, mut helpers) = (Vec::new(), Vec::new());
+        let (mut attrs, mut helpers, mut broken) = (Vec::new(), Vec::new(), false);
         for (name, expr) in value.entries(self.report).to_vec() {
-            let Some(compiled) = self.expr(&expr) else { continue };
+            let Some(compiled) = self.expr(&expr) else {
+                broken = true;
+                continue;
+            };
             if let Some(attr) = o.attr(pick.class, name.text()) {
+                if let Some(now) = o.attrs.get(attr.index()).filter(|a| a.name != name.text()) {
+                    self.report.old_name(name.text_at(), "attribute", name.text(), &now.name);
+                }
                 self.check_value(attr, &compiled, &expr);
                 attrs.push((attr, compiled));
             } else if let Some((relation, class, attr)) = self.key_relation(pick.class, &name) {
@@ -287,11 +330,14 @@ impl Compiler<'_> {
                     table: bare(class, pick.role, vec![(attr, compiled)]),
                     helpers: Vec::new(),
                     at: name.at,
+                    broken: false,
                 });
+            } else {
+                broken = true;
             }
         }
         attrs.sort_by_key(|(a, _)| *a);
-        drafts.push(Draft { table: bare(pick.class, pick.role, attrs), helpers, at: key.at });
+        drafts.push(Draft { table: bare(pick.class, pick.role, attrs), helpers, at: key.at, broken });
     }
 
     /// `relation: expression`: a relation of the key whose target has one class with a key of one attribute.
@@ -306,7 +352,7 @@ impl Compiler<'_> {
                 KeyPart::Attr(_) => None,
             });
             let message = format!("{} has no attribute or key relation of this name", of.name);
-            self.report.add(name.at, name.text(), message, meant(name.text(), attrs.chain(keys)));
+            self.report.unknown(name.at, name.text(), message, meant(name.text(), attrs.chain(keys)));
             return None;
         };
         let targets: Vec<ClassId> = targets(o, class, relation);
@@ -327,19 +373,68 @@ impl Compiler<'_> {
             let message = format!("`{}` is personal and would be stored in clear", attr.name);
             self.report.add(node.text_at(), node.text(), message, format!("write `{} | hash`", node.text()));
         }
-        let Type::OneOf(words) = &attr.ty else { return };
         let mut said = Vec::new();
         outcomes(expr, self.m, &mut said);
         for text in said {
-            if !words.contains(&text) {
+            if attr.ty.value(&Scalar::text(&text)).is_err() {
                 let message = format!("`{}` cannot be `{text}`", attr.name);
-                self.report.add(
-                    node.text_at(),
-                    node.text(),
-                    message,
-                    meant(&text, words.iter().map(String::as_str)),
-                );
+                let hint = match &attr.ty {
+                    Type::OneOf(words) => meant(&text, words.iter().map(String::as_str)),
+                    other => format!("it is {other}"),
+                };
+                self.report.add(node.text_at(), node.text(), message, hint);
             }
+        }
+        let mut all = Vec::new();
+        yields(expr, &self.m.fields, &mut all);
+        let wrong = all.iter().find(|y| match y {
+            Yields::Flag => !matches!(attr.ty, Type::Bool | Type::Text | Type::OneOf(_)),
+            Yields::Time => {
+                matches!(attr.ty, Type::Bool | Type::Int | Type::Ratio | Type::Bytes | Type::Duration)
+            }
+            Yields::Text => matches!(attr.ty, Type::Bool | Type::Ratio | Type::Bytes),
+            Yields::Amount(_) => matches!(attr.ty, Type::Bool | Type::OneOf(_)),
+            Yields::Point => true,
+            Yields::Anything => false,
+        });
+        if let Some(wrong) = wrong {
+            let message = format!("this gives {}, and `{}` is {}", wrong.shown(), attr.name, attr.ty);
+            self.report.add(node.text_at(), node.text(), message, "give it a value of its type");
+        }
+    }
+
+    /// Whether what an expression gives can be a measure, in its unit.
+    fn check_measured(&mut self, measure: &Measure, expr: &Expr, node: &Node) {
+        let mut all = Vec::new();
+        yields(expr, &self.m.fields, &mut all);
+        // An unknown unit is told at the measure.
+        for y in all.into_iter().filter(|_| !measure.unit.is_empty()) {
+            let (message, hint) = match y {
+                Yields::Amount(unit) => match factor(unit, &measure.unit) {
+                    Some(1.0) => continue,
+                    Some(_) if unit == "ns" && measure.unit == "ms" => {
+                        let hint = format!("write `{} | millis`", node.text());
+                        (format!("this is in ns, and {} is in ms", measure.name), hint)
+                    }
+                    Some(_) => {
+                        let hint = format!("give {} the unit {unit}, or convert the value", measure.name);
+                        (format!("this is in {unit}, and {} is in {}", measure.name, measure.unit), hint)
+                    }
+                    None => {
+                        let message =
+                            format!("this is in {unit}, and {} is in `{}`", measure.name, measure.unit);
+                        (message, format!("give a value that can be told in `{}`", measure.unit))
+                    }
+                },
+                Yields::Flag if matches!(measure.kind, MeasureKind::Ratio | MeasureKind::Rate) => continue,
+                Yields::Flag | Yields::Text | Yields::Time => {
+                    let message = format!("this gives {}, and {} is a number", y.shown(), measure.name);
+                    (message, "give the field that holds the number".to_owned())
+                }
+                Yields::Point | Yields::Anything => continue,
+            };
+            self.report.add(node.text_at(), node.text(), message, hint);
+            return;
         }
     }
 
@@ -388,7 +483,7 @@ impl Compiler<'_> {
                 d.helpers.iter().filter_map(|(r, h)| new_place(*h).map(|n| (*r, n))).collect();
             helper_of.extend(helpers.iter().map(|(_, h)| (*h, tables.len())));
             d.table.keys = self.key_plans(&d.table, &helpers);
-            if d.table.keys.is_empty() {
+            if d.table.keys.is_empty() && !d.broken {
                 self.unkeyed(&d);
             }
             for (_, e) in &d.table.attrs {
@@ -457,18 +552,27 @@ impl Compiler<'_> {
             self.report.add(w.at, &w.value, "this is not an edge", FORM);
             return None;
         };
-        let offset = |part: &str| (part.as_ptr() as usize).saturating_sub(w.value.as_ptr() as usize);
+        let offset = |part: &str| resolve::part_of(part, &w.value);
         let (to, condition) = rest.split_once(" when ").map_or((rest, None), |(t, c)| (t, Some(c)));
-        let relation = Word { value: relation.trim().to_owned(), at: w.at.plus(offset(relation)) };
+        let relation = Word { value: relation.trim().to_owned(), at: w.at.plus(offset(relation.trim())) };
+        let relation_at = relation.at;
         let relation_id = resolve::relation(self.o, &relation, self.report);
         let start = match from.trim().split_once('@') {
             Some((class, "parent")) => {
                 let word = Word { value: class.to_owned(), at: w.at };
-                resolve::class(self.o, &word, self.report).map(Start::Parent)
+                let class = resolve::class(self.o, &word, self.report);
+                self.wants.extend(class.map(|class| Want {
+                    source: 0,
+                    pick: Pick { class, role: None },
+                    anywhere: true,
+                    at: w.at,
+                    text: word.value.clone(),
+                }));
+                class.map(Start::Parent)
             }
             Some((_, other)) => {
                 self.report.add(
-                    w.at,
+                    w.at.plus(offset(other)),
                     other,
                     "an edge starts here or at the parent step",
                     meant(other, ["parent"]),
@@ -498,7 +602,7 @@ impl Compiler<'_> {
                     .collect();
                 let pair = format!("{} -> {}", self.o.class_name(f), self.o.class_name(t));
                 let message = format!("{} does not lead {pair}", self.o.relation_name(relation));
-                self.report.add(w.at, &w.value, message, format!("it leads {}", arrows.join(", ")));
+                self.report.add(relation_at, &w.value, message, format!("it leads {}", arrows.join(", ")));
                 return None;
             }
         }
@@ -514,10 +618,12 @@ impl Compiler<'_> {
             list.map_or_else(|| vec![text.trim()], |l| l.split(',').map(str::trim).collect());
         let mut all = Vec::new();
         for name in names {
+            let at = at.plus(resolve::part_of(name, text));
             let pick = self.named(name, at, false)?;
-            if pick.role.is_some()
-                && !tables.iter().any(|t| t.role == pick.role && self.o.is_a(t.class, pick.class))
-            {
+            if pick.role.is_none() {
+                let text = name.to_owned();
+                self.wants.push(Want { source: 0, pick, anywhere: false, at, text });
+            } else if !tables.iter().any(|t| t.role == pick.role && self.o.is_a(t.class, pick.class)) {
                 self.report.add(
                     at,
                     name,
@@ -535,9 +641,13 @@ impl Compiler<'_> {
         for (name, value) in node.entries(self.report).to_vec() {
             let word = Word { value: name.text().to_owned(), at: name.at };
             let measure = resolve::measure(self.o, &word, self.report);
-            let Some((measure, value)) = measure.zip(self.expr(&value)) else { continue };
-            let of = self.o.measures.get(measure.index()).map_or(ClassId(0), |m| m.of);
-            all.push(MeasureRule { measure, of, value });
+            let Some((id, expr)) = measure.zip(self.expr(&value)) else { continue };
+            let Some(measure) = self.o.measures.get(id.index()) else { continue };
+            self.check_measured(measure, &expr, &value);
+            let pick = Pick { class: measure.of, role: None };
+            let text = name.text().to_owned();
+            self.wants.push(Want { source: 0, pick, anywhere: false, at: name.at, text });
+            all.push(MeasureRule { measure: id, of: measure.of, value: expr });
         }
         all
     }
@@ -584,7 +694,6 @@ impl Compiler<'_> {
                 }
             }
         }
-        let _ = self.at_source;
         all
     }
 }
@@ -622,39 +731,93 @@ fn outcomes(e: &Expr, m: &Mapping, to: &mut Vec<String>) {
     }
 }
 
-/// A measure must find its node: in its own source, or in a source that reads the resources of the same records.
-fn measured_where_recognised(all: &Gathered, o: &Ontology, m: &Mapping, report: &mut Report) {
+/// What an edge, a measure or `closes` needs must be named: in its own source, or in a source that reads the same records or
+/// their resources.
+fn recognised(want: &Want, o: &Ontology, m: &Mapping, report: &mut Report) {
     let telemetry = |r: &Reads| !matches!(r, Reads::Feed(_));
-    for ((name, node), source) in all.sources.iter().zip(&m.sources) {
-        let nearby: Vec<&Source> = m
-            .sources
-            .iter()
-            .filter(|s| {
-                let same = s.reads.iter().any(|r| source.reads.contains(r));
-                same || (s.reads.contains(&Reads::Resource) && source.reads.iter().any(telemetry))
-            })
-            .collect();
-        for rule in &source.measures {
-            let found =
-                nearby.iter().flat_map(|s| &s.tables).any(|t| t.role.is_none() && o.is_a(t.class, rule.of));
-            if !found {
-                let measure = o.measures.get(rule.measure.index()).map_or("", |m| m.name.as_str());
-                let section = match &node.tree {
-                    crate::yaml::Tree::Map(entries) => entries.iter().find(|(k, _)| k.text() == "measures"),
-                    _ => None,
-                };
-                let at = section
-                    .and_then(|(_, v)| match &v.tree {
-                        crate::yaml::Tree::Map(entries) => entries.iter().find(|(k, _)| k.text() == measure),
-                        _ => None,
-                    })
-                    .map_or(name.at, |(k, _)| k.at);
-                let class = o.class_name(rule.of);
-                let message = format!("no record of this source names the {class} it is measured on");
-                report.add(at, measure, message, format!("add a table `{class}: {{…}}`"));
-            }
+    let Some(own) = m.sources.get(want.source).filter(|s| want.anywhere || !s.reads.is_empty()) else {
+        return;
+    };
+    let nearby = |s: &&Source| {
+        let same = s.reads.iter().any(|r| own.reads.contains(r));
+        same || (s.reads.contains(&Reads::Resource) && own.reads.iter().any(telemetry))
+    };
+    let mut tables = m.sources.iter().filter(|s| want.anywhere || nearby(s)).flat_map(|s| &s.tables);
+    // A kind of the class is one, and an abstract class may turn out to be of the kind wanted.
+    if !tables.any(|t| t.role.is_none() && o.is_a(t.class, want.pick.class)) {
+        let class = o.class_name(want.pick.class);
+        let message = match (want.anywhere, class == want.text) {
+            (true, _) => format!("no source names a {class}, so no step of a trace does"),
+            (false, true) => format!("no record of this source names a {class}"),
+            (false, false) => format!("no record of this source names the {class} it is measured on"),
+        };
+        report.unknown(want.at, &want.text, message, format!("add a table `{class}: {{…}}`"));
+    }
+}
+
+/// What an expression gives, as far as it can be told.
+#[derive(Clone, Copy)]
+enum Yields {
+    /// An amount in a unit.
+    Amount(&'static str),
+    /// True or false.
+    Flag,
+    /// A text that is no number.
+    Text,
+    /// A moment.
+    Time,
+    /// The metric point of the record.
+    Point,
+    /// Whatever the record holds.
+    Anything,
+}
+
+impl Yields {
+    fn shown(self) -> &'static str {
+        match self {
+            Yields::Amount(_) => "a number",
+            Yields::Flag => "true or false",
+            Yields::Text => "text",
+            Yields::Time => "a time",
+            Yields::Point => "a metric point",
+            Yields::Anything => "anything",
         }
     }
+}
+
+fn yields(e: &Expr, fields: &Fields, to: &mut Vec<Yields>) {
+    to.push(match e {
+        Expr::Field(f) => match fields.name(*f) {
+            "span.duration" => Yields::Amount("ns"),
+            "metric.value" => Yields::Point,
+            "time" => Yields::Time,
+            _ => Yields::Anything,
+        },
+        Expr::Call(Func::Millis | Func::SecondsMillis, _) => Yields::Amount("ms"),
+        Expr::Call(Func::MillisSeconds, _) => Yields::Amount("s"),
+        Expr::Call(Func::RealTime | Func::WholeMillis, _) => Yields::Time,
+        Expr::Tries(_) => Yields::Point,
+        Expr::Call(Func::Rest | Func::Percent, _)
+        | Expr::Member(..)
+        | Expr::Stem(_)
+        | Expr::Int(_)
+        | Expr::Float(_)
+        | Expr::Table(..)
+        | Expr::Split(..) => Yields::Anything,
+        Expr::Call(..) | Expr::Join(..) => Yields::Text,
+        Expr::Text(t) if t.parse::<f64>().is_ok() => Yields::Anything,
+        Expr::Text(t) if matches!(t.as_ref(), "true" | "false") => Yields::Anything,
+        Expr::Text(_) => Yields::Text,
+        Expr::Bool(_)
+        | Expr::Is(..)
+        | Expr::And(_)
+        | Expr::Or(_)
+        | Expr::Not(_)
+        | Expr::Same(_)
+        | Expr::Before(_) => Yields::Flag,
+        Expr::First(all) => return all.iter().for_each(|e| yields(e, fields, to)),
+        Expr::If(both) => return yields(&both.1, fields, to),
+    });
 }
 
 fn record_auto(o: &Ontology, m: &mut Mapping) {

@@ -2,9 +2,10 @@
 
 use crate::load::Gathered;
 use crate::model::{AspectId, AttrId, ClassId, MeasureId, Ontology, Type};
-use crate::problems::{Report, distance, meant};
+use crate::problems::{At, Report, distance, meant};
 use crate::resolve::{self, choice};
 use crate::yaml::{Entries, TextOr, Word};
+use std::collections::BTreeMap;
 
 /// Values that nodes must have.
 pub type Wanted = Vec<(AttrId, String)>;
@@ -185,21 +186,42 @@ pub fn plain(text: &str) -> String {
 /// Resolves the lexicon, and adds the names of classes and measures.
 pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
     let mut l = Lexicon::default();
-    let mut add = |key: &Word, meaning: Meaning| {
+    let mut written: BTreeMap<String, At> = BTreeMap::new();
+    let mut add = |key: &Word, meaning: Meaning, report: &mut Report| {
         for text in key.value.split('|') {
-            l.phrases.push(Phrase { text: plain(text), meaning: meaning.clone(), written: true });
+            let phrase = plain(text);
+            let at = key.at.plus(resolve::part_of(text.trim(), &key.value));
+            if phrase.is_empty() {
+                report.add(
+                    at,
+                    &key.value,
+                    "a phrase without a word",
+                    "write what people say, `|` between phrases",
+                );
+            } else if let Some(first) = written.get(&phrase) {
+                let message = format!("this phrase already has a meaning ({})", report.place(*first));
+                report.add(
+                    at,
+                    text.trim(),
+                    message,
+                    "a phrase means one thing; use another, or leave it out",
+                );
+            } else {
+                written.insert(phrase.clone(), at);
+            }
+            l.phrases.push(Phrase { text: phrase, meaning: meaning.clone(), written: true });
         }
     };
     for (key, raw) in &all.things {
         let Some(class) = resolve::class(o, &raw.class, report) else { continue };
         let (only, by) = (wanted(o, class, &raw.only, report), wanted(o, class, &raw.by, report));
-        add(key, Meaning::Thing { class, only, by });
+        add(key, Meaning::Thing { class, only, by }, report);
     }
     for (key, raw) in &all.measure_words {
         match raw {
             TextOr::Text(w) => {
                 if let Some(m) = resolve::measure(o, w, report) {
-                    add(key, Meaning::Measure(m));
+                    add(key, Meaning::Measure(m), report);
                 }
             }
             TextOr::More(on) => {
@@ -209,7 +231,7 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
                         (resolve::class(o, class, report), resolve::measure(o, measure, report));
                     pairs.extend(class.zip(measure));
                 }
-                add(key, Meaning::MeasureOn(pairs));
+                add(key, Meaning::MeasureOn(pairs), report);
             }
         }
     }
@@ -223,11 +245,11 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
         let Some(find) = resolve::class(o, &raw.find, report) else { continue };
         let aspect = raw.aspect.as_ref().and_then(|w| resolve::aspect(o, w, report));
         let direction = raw.direction.as_ref().and_then(|w| choice(w, &directions, report));
-        add(key, Meaning::Move(Move { find, aspect, direction }));
+        add(key, Meaning::Move(Move { find, aspect, direction }), report);
     }
     for (key, raw) in &all.picks {
         let meaning = Meaning::Pick(pick(o, raw, report));
-        add(key, meaning);
+        add(key, meaning, report);
     }
     let walks = [
         ("causes", Walk::Causes),
@@ -241,18 +263,21 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
         let answer = resolve::class(o, &raw.answer, report);
         let walk = choice(&raw.walk, &walks, report);
         if let Some((answer, walk)) = answer.zip(walk) {
-            add(key, Meaning::Intent { answer, walk });
+            add(key, Meaning::Intent { answer, walk }, report);
         }
     }
     for (id, class) in (0..).map(ClassId).zip(&o.classes) {
         let spoken = spaced(&class.name);
-        for text in std::iter::once(&spoken).chain(&class.names) {
+        let before: Vec<String> = class.was.iter().map(|w| spaced(w)).collect();
+        for text in std::iter::once(&spoken).chain(&class.names).chain(&before) {
             let meaning = Meaning::Thing { class: id, only: Vec::new(), by: Vec::new() };
             l.phrases.push(Phrase { text: plain(text), meaning, written: false });
         }
     }
     for (id, measure) in (0..).map(MeasureId).zip(&o.measures) {
-        l.phrases.push(Phrase { text: plain(&measure.name), meaning: Meaning::Measure(id), written: false });
+        for text in std::iter::once(&measure.name).chain(&measure.was) {
+            l.phrases.push(Phrase { text: plain(text), meaning: Meaning::Measure(id), written: false });
+        }
     }
     l.phrases.sort_by(|a, b| (&a.text, !a.written).cmp(&(&b.text, !b.written)));
     l.phrases.dedup();

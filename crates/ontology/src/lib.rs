@@ -9,6 +9,7 @@ pub mod actions;
 mod alignments;
 mod compile;
 mod dictionary;
+pub mod diff;
 pub mod export;
 pub mod expr;
 pub mod fact;
@@ -33,6 +34,7 @@ pub mod unit;
 pub mod value;
 mod yaml;
 
+pub use diff::diff;
 pub use expr::{Context, Expr, FieldId, Fields, Hasher, Record};
 pub use fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, Refused, Side, Step, StreamId};
 pub use functions::Func;

@@ -3,7 +3,9 @@
 use crate::model::Ontology;
 use crate::problems::{At, Problems, Report, SourceFile, meant};
 use crate::raw;
-use crate::yaml::{Entries, Node, Spot, Tree, Word, parse, read, read_entries};
+use crate::yaml::{
+    Entries, Node, OneOrMany, Spot, TextOr, Tree, Word, parse, read, read_entries, read_entry,
+};
 use crate::{actions, alignments, lexicon, mapping, resolve, rules};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -102,7 +104,8 @@ impl Kind {
 /// Everything the files say, before names are resolved.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
-    pub(crate) head: raw::Head,
+    /// Of the program, then of each file of a site that has one.
+    pub(crate) heads: Vec<raw::Head>,
     /// Namespace, name, class.
     pub(crate) classes: Vec<(String, Word, raw::Class)>,
     pub(crate) relations: Vec<(Word, raw::Relation)>,
@@ -122,10 +125,125 @@ pub(crate) struct Gathered {
     pub(crate) personal: Vec<Word>,
     pub(crate) renamed: Vec<(Word, Word)>,
     pub(crate) lookups: Vec<(Word, Entries<Word>)>,
-    pub(crate) sources: Vec<(Word, Node)>,
+    pub(crate) sources: Vec<Source>,
     pub(crate) questions: Vec<(Word, raw::Question)>,
     /// Vocabulary, our word, their words.
     pub(crate) alignments: Vec<(Word, Word, Vec<Word>)>,
+}
+
+/// A source of a mapping file.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: Word,
+    pub(crate) was: Vec<Word>,
+    pub(crate) node: Node,
+}
+
+/// What can get another name.
+trait Named {
+    fn names(&self) -> (&Word, &[Word]);
+    fn rename(&mut self, new: &str, old: Word);
+}
+
+impl Named for (String, Word, raw::Class) {
+    fn names(&self) -> (&Word, &[Word]) {
+        (&self.1, &self.2.was.0)
+    }
+    fn rename(&mut self, new: &str, old: Word) {
+        new.clone_into(&mut self.1.value);
+        self.2.was.0.push(old);
+    }
+}
+
+impl Named for (Word, raw::Relation) {
+    fn names(&self) -> (&Word, &[Word]) {
+        (&self.0, &self.1.was.0)
+    }
+    fn rename(&mut self, new: &str, old: Word) {
+        new.clone_into(&mut self.0.value);
+        self.1.was.0.push(old);
+    }
+}
+
+impl Named for (Word, raw::Measure) {
+    fn names(&self) -> (&Word, &[Word]) {
+        (&self.0, &self.1.was.0)
+    }
+    fn rename(&mut self, new: &str, old: Word) {
+        new.clone_into(&mut self.0.value);
+        self.1.was.0.push(old);
+    }
+}
+
+impl Named for Source {
+    fn names(&self) -> (&Word, &[Word]) {
+        (&self.name, &self.was)
+    }
+    fn rename(&mut self, new: &str, old: Word) {
+        new.clone_into(&mut self.name.value);
+        self.was.push(old);
+    }
+}
+
+/// Where an entry of a file belongs.
+enum Place {
+    /// It is new.
+    New,
+    /// It adds to this one.
+    At(usize),
+    /// It gave this one its new name, and may add to it.
+    Renamed(usize),
+    /// Nowhere; what is wrong is in the report.
+    Nowhere,
+}
+
+/// Finds where an entry belongs. A site's file may give another name to what comes with the program: everything that goes by
+/// the old name then means the new one.
+fn settle<T: Named>(all: &mut [T], name: &Word, was: &[Word], what: &str, report: &mut Report) -> Place {
+    let of_name = |all: &[T], name: &str| all.iter().position(|e| e.names().0.value == name);
+    let of_old = |all: &[T], old: &str| all.iter().position(|e| e.names().1.iter().any(|w| w.value == old));
+    let there = of_name(all, &name.value);
+    for old in was {
+        if let Some((i, e)) = of_name(all, &old.value).and_then(|i| Some((i, all.get_mut(i)?))) {
+            let first = e.names().0.at;
+            if there.is_none() && report.in_core(first) && !report.in_core(name.at) {
+                e.rename(&name.value, old.clone());
+                return Place::Renamed(i);
+            }
+            let message =
+                format!("this {what} is still there ({}), so it is no old name", report.place(first));
+            let hint = match there {
+                Some(_) => format!("`{}` is there as well; choose a new name", name.value),
+                None => format!("remove `{}`, or leave `was` out", old.value),
+            };
+            report.add(old.at, &old.value, message, hint);
+            return Place::Nowhere;
+        }
+        if let Some(e) =
+            of_old(all, &old.value).and_then(|i| all.get(i)).filter(|e| e.names().0.value != name.value)
+        {
+            let other = e.names().0.value.clone();
+            let at = e.names().1.iter().find(|w| w.value == old.value).map_or(name.at, |w| w.at);
+            let message = format!("this {what} is already renamed to `{other}` ({})", report.place(at));
+            report.add(old.at, &old.value, message, "one name becomes one other; leave one of the two out");
+            return Place::Nowhere;
+        }
+    }
+    if let Some(i) = there {
+        return Place::At(i);
+    }
+    let Some((i, e)) = of_old(all, &name.value).and_then(|i| Some((i, all.get(i)?))) else {
+        return Place::New;
+    };
+    let (now, old) = (e.names().0, e.names().1.iter().find(|w| w.value == name.value));
+    if report.in_core(now.at) && !report.in_core(name.at) {
+        report.old_name(name.at, what, &name.value, &now.value.clone());
+        return Place::At(i);
+    }
+    let at = old.map_or(name.at, |w| w.at);
+    let message = format!("this {what} is still there ({}), so it is no old name", report.place(name.at));
+    report.add(at, &name.value, message, format!("remove `{}`, or leave `was` out", name.value));
+    Place::Nowhere
 }
 
 impl Ontology {
@@ -148,14 +266,15 @@ pub fn load(files: &[SourceFile]) -> Result<Ontology, Problems> {
     let builtin = BUILTIN.iter().map(|(n, t)| (n.to_string(), *t));
     let mut site: Vec<(String, &str)> = files.iter().map(|f| (f.name.clone(), f.text.as_str())).collect();
     site.sort();
-    load_only(builtin.chain(site))
+    load_only(builtin.chain(site), u16::try_from(BUILTIN.len()).unwrap_or(u16::MAX))
 }
 
-/// These files and nothing else.
-pub(crate) fn load_only<'a>(
+/// These files and nothing else; the first `core` of them come with the program.
+fn load_only<'a>(
     files: impl IntoIterator<Item = (String, &'a str)>,
+    core: u16,
 ) -> Result<Ontology, Problems> {
-    let mut report = Report::default();
+    let mut report = Report::new(core);
     let mut all = Gathered::default();
     let mut nodes = Vec::new();
     let mut fingerprint = 0_u64;
@@ -168,6 +287,7 @@ pub(crate) fn load_only<'a>(
             let kinds = Kind::ALL.map(|(_, n)| n).join(", ");
             let hint = format!("name it like `site.classes.yaml`; the kinds are {kinds}");
             report.add(at, &name, "the name of this file does not say what it is about", hint);
+            report.leave_unread(text);
             continue;
         };
         if let Some(node) = parse(text, index, &mut report) {
@@ -186,21 +306,21 @@ pub(crate) fn load_only<'a>(
     lexicon::resolve(&all, &mut ontology, &mut report);
     mapping::resolve(&all, &mut ontology, &mut report);
     alignments::resolve(&all, &mut ontology, &mut report);
-    if report.found.is_empty() { Ok(ontology) } else { Err(report.finish()) }
+    if !report.found.is_empty() {
+        return Err(report.finish());
+    }
+    ontology.notes = report.notes;
+    Ok(ontology)
 }
 
 fn gather(kind: Kind, node: &Node, all: &mut Gathered, report: &mut Report) {
     match kind {
         Kind::Classes => sections(node, report, &["ontology", "classes"], |name, value, report| match name {
-            "ontology" => {
-                if all.head.name.is_empty() {
-                    all.head = read(value, report).unwrap_or_default();
-                }
-            }
+            "ontology" => all.heads.extend(read::<raw::Head>(value, report)),
             _ => {
                 for (ns, classes) in value.entries(report) {
                     for (name, class) in read_entries(classes, report) {
-                        add_class(ns.text(), name, class, all, report);
+                        add_class(&word(ns), name, class, all, report);
                     }
                 }
             }
@@ -213,12 +333,24 @@ fn gather(kind: Kind, node: &Node, all: &mut Gathered, report: &mut Report) {
         Kind::Measures => {
             sections(node, report, &["aspects", "measures"], |name, value, report| match name {
                 "aspects" => add_all(value, &mut all.aspects, "aspect", report),
-                _ => add_all(value, &mut all.measures, "measure", report),
+                _ => {
+                    for (key, value) in value.entries(report) {
+                        add_measure(key, value, all, report);
+                    }
+                }
             })
         }
         Kind::Rules => {
             sections(node, report, &["reach", "predicates", "rules"], |name, value, report| match name {
-                "reach" => all.reach = all.reach.take().or_else(|| read(value, report)),
+                "reach" => match all.reach {
+                    None => all.reach = read(value, report),
+                    Some(_) => report.add(
+                        value.at,
+                        name,
+                        "`reach` is already decided",
+                        "leave it out: a file may add, not change",
+                    ),
+                },
                 "predicates" => add_all(value, &mut all.predicates, "predicate", report),
                 _ => add_all(value, &mut all.rules, "rule", report),
             })
@@ -247,8 +379,8 @@ fn gather(kind: Kind, node: &Node, all: &mut Gathered, report: &mut Report) {
                     }
                 }
                 _ => {
-                    for (k, v) in value.entries(report) {
-                        add(word(k), v.clone(), &mut all.sources, "source", report);
+                    for (key, value) in value.entries(report) {
+                        add_source(key, value, all, report);
                     }
                 }
             });
@@ -269,6 +401,15 @@ fn word(node: &Node) -> Word {
     Spot { value: node.text().to_owned(), at: node.text_at() }
 }
 
+/// Keeps in mind everything that a part names.
+fn leave_unread(node: &Node, report: &mut Report) {
+    match &node.tree {
+        Tree::Scalar(s, _) => report.leave_unread(s),
+        Tree::List(all) => all.iter().for_each(|n| leave_unread(n, report)),
+        Tree::Map(all) => all.iter().flat_map(|(k, v)| [k, v]).for_each(|n| leave_unread(n, report)),
+    }
+}
+
 fn sections(
     node: &Node,
     report: &mut Report,
@@ -281,6 +422,7 @@ fn sections(
         } else {
             let hint = meant(name.text(), known.iter().copied());
             report.add(name.at, name.text(), "no section of this kind of file has this name", hint);
+            leave_unread(value, report);
         }
     }
 }
@@ -296,65 +438,184 @@ fn add_all<T: serde::de::DeserializeOwned>(
     }
 }
 
+const ADD_ONLY: &str = "give it another name: a file may add, not change";
+
+fn already(what: &str, first: At, report: &Report) -> String {
+    format!("this {what} is already there ({})", report.place(first))
+}
+
 fn add<T>(name: Word, value: T, to: &mut Vec<(Word, T)>, what: &str, report: &mut Report) {
     if let Some((first, _)) = to.iter().find(|(n, _)| n.value == name.value) {
-        let place = format!(
-            "{}:{}",
-            report.files.get(usize::from(first.at.file)).cloned().unwrap_or_default(),
-            first.at.line
-        );
-        report.add(
-            name.at,
-            &name.value,
-            format!("this {what} is already there ({place})"),
-            "give it another name: a file may add, not change",
-        );
+        let message = already(what, first.at, report);
+        report.add(name.at, &name.value, message, ADD_ONLY);
     } else {
         to.push((name, value));
     }
 }
 
-fn add_class(namespace: &str, name: Word, more: raw::Class, all: &mut Gathered, report: &mut Report) {
-    let Some((_, _, class)) = all.classes.iter_mut().find(|(_, n, _)| n.value == name.value) else {
-        all.classes.push((namespace.to_owned(), name, more));
-        return;
-    };
-    let same = |a: &[Word], b: &[Word]| a.iter().map(Word::as_str).eq(b.iter().map(Word::as_str));
-    let changed = [
-        (
-            "is",
-            more.is.as_ref().map(|w| w.at),
-            more.is.as_ref().map(|w| &w.value) == class.is.as_ref().map(|w| &w.value),
-        ),
-        ("key", more.key.first().map(|w| w.at), same(&more.key, &class.key)),
-        ("grain", more.grain.as_ref().map(|w| w.at), false),
-        ("life", more.life.as_ref().map(|w| w.at), false),
-        ("near", more.near.as_ref().map(|n| n.within.at), false),
-    ];
-    for (what, at, equal) in changed {
-        if let (Some(at), false) = (at, equal) {
+/// Notes that an entry decides what is decided.
+fn decided(name: &Word, parts: &[(&str, Option<At>)], open: &str, report: &mut Report) {
+    for (what, at) in parts {
+        if let Some(at) = at {
             let message = format!("`{what}` of {} is already decided", name.value);
-            report.add(at, &name.value, message, format!("leave `{what}` out: a file may add, not change"));
+            let hint = format!("leave it out: a file may add {open}, not change; or choose another name");
+            report.add(*at, what, message, hint);
         }
     }
+}
+
+fn add_class(namespace: &Word, name: Word, more: raw::Class, all: &mut Gathered, report: &mut Report) {
+    let place = settle(&mut all.classes, &name, &more.was.0, "class", report);
+    let (i, renamed) = match place {
+        Place::New => return all.classes.push((namespace.value.clone(), name, more)),
+        Place::Nowhere => return,
+        Place::At(i) => (i, false),
+        Place::Renamed(i) => (i, true),
+    };
+    let Some((stands, own, class)) = all.classes.get_mut(i) else { return };
+    if *stands != namespace.value {
+        let message = format!("{} stands under `{stands}`", own.value);
+        report.add(name.at, &name.value, message, format!("write it under `{stands}:`"));
+    }
+    let of = |w: &Option<Word>| w.as_ref().map(|w| w.at);
+    let parts = [
+        ("is", of(&more.is)),
+        ("key", more.key.first().map(|w| w.at)),
+        ("grain", of(&more.grain)),
+        ("life", of(&more.life)),
+        ("near", more.near.as_ref().map(|n| n.within.at)),
+        ("doc", of(&more.doc).filter(|_| !renamed)),
+    ];
+    decided(&name, &parts, "`attrs`, `also`, `names`", report);
+    if renamed && more.doc.is_some() {
+        class.doc = more.doc;
+    }
     class.also.extend(more.also);
-    class.attrs.0.extend(more.attrs.0);
     class.names.extend(more.names);
-    class.was.0.extend(more.was.0);
+    if !renamed {
+        class.was.0.extend(more.was.0.into_iter().filter(|w| w.value != own.value));
+    }
+    for (attr, more) in more.attrs.0 {
+        add_attr(attr, more, &mut class.attrs.0, report);
+    }
+}
+
+/// Adds an attribute to a class that is there already, or gives one of its attributes another name.
+fn add_attr(name: Word, more: raw::Attr, to: &mut Vec<(Word, raw::Attr)>, report: &mut Report) {
+    let old_names: &[Word] = match &more {
+        TextOr::More(m) => &m.was.0,
+        TextOr::Text(_) => &[],
+    };
+    let taken = to.iter().any(|(n, _)| n.value == name.value);
+    let found = old_names.iter().find_map(|w| Some((w, to.iter().position(|(n, _)| n.value == w.value)?)));
+    let Some((old, (own, said))) = found
+        .and_then(|(w, i)| Some((w.clone(), to.get_mut(i)?)))
+        .filter(|(_, e)| !taken && report.in_core(e.0.at))
+    else {
+        to.push((name, more));
+        return;
+    };
+    let was = match said {
+        TextOr::Text(ty) => raw::AttrMore { ty: Some(ty.clone()), ..raw::AttrMore::default() },
+        TextOr::More(m) => m.clone(),
+    };
+    let TextOr::More(more) = more else { return };
+    if let Some(ty) = &more.ty
+        && was.ty.as_ref().is_none_or(|t| t.value != ty.value)
+    {
+        let is = was.ty.as_ref().map_or("", |t| t.value.as_str());
+        let hint = format!("leave `type` out, or write `{is}`: a file may add, not change");
+        report.add(ty.at, &ty.value, format!("`{}` is of type {is}", old.value), hint);
+    }
+    let mut names = was.was.0;
+    names.push(old);
+    own.value = name.value;
+    *said = TextOr::More(raw::AttrMore { was: OneOrMany(names), doc: more.doc.or(was.doc), ..was });
 }
 
 fn add_relation(name: Word, more: raw::Relation, all: &mut Gathered, report: &mut Report) {
-    let Some((_, relation)) = all.relations.iter_mut().find(|(n, _)| n.value == name.value) else {
-        all.relations.push((name, more));
-        return;
+    let place = settle(&mut all.relations, &name, &more.was.0, "relation", report);
+    let (i, renamed) = match place {
+        Place::New => return all.relations.push((name, more)),
+        Place::Nowhere => return,
+        Place::At(i) => (i, false),
+        Place::Renamed(i) => (i, true),
     };
-    let at = [&more.is, &more.card, &more.time, &more.auto].into_iter().flatten().map(|w| w.at).next();
-    if let Some(at) = at.or_else(|| more.fault.0.first().map(|w| w.at)) {
-        let message = format!("{} is already decided", name.value);
-        report.add(at, &name.value, message, "only `arrow` may be added to a relation that is already there");
+    let Some((own, relation)) = all.relations.get_mut(i) else { return };
+    let of = |w: &Option<Word>| w.as_ref().map(|w| w.at);
+    let parts = [
+        ("is", of(&more.is)),
+        ("card", of(&more.card)),
+        ("time", of(&more.time)),
+        ("auto", of(&more.auto)),
+        ("derived", more.derived.as_ref().map(|d| d.at)),
+        ("fault", more.fault.0.first().map(|w| w.at)),
+        ("doc", of(&more.doc).filter(|_| !renamed)),
+    ];
+    decided(&name, &parts, "`arrow`", report);
+    if renamed && more.doc.is_some() {
+        relation.doc = more.doc;
     }
     relation.arrow.0.extend(more.arrow.0);
-    relation.was.0.extend(more.was.0);
+    if !renamed {
+        relation.was.0.extend(more.was.0.into_iter().filter(|w| w.value != own.value));
+    }
+}
+
+/// Whether an entry gives another name and says nothing else.
+fn only_renames(node: &Node) -> bool {
+    matches!(&node.tree, Tree::Map(m) if m.len() == 1 && m.iter().all(|(k, _)| k.text() == "was"))
+}
+
+fn add_measure(key: &Node, value: &Node, all: &mut Gathered, report: &mut Report) {
+    let name = word(key);
+    if only_renames(value) {
+        let Some(renamed) = read_entry::<raw::Renamed>(key, value, report) else { return };
+        match settle(&mut all.measures, &name, &renamed.was.0, "measure", report) {
+            Place::Renamed(_) | Place::Nowhere => {}
+            Place::At(_) => report.add(name.at, &name.value, "this measure is already there", ADD_ONLY),
+            Place::New => {
+                let old = renamed.was.0.first().cloned().unwrap_or(name);
+                let known = all.measures.iter().map(|(n, _)| n.value.as_str());
+                report.unknown(old.at, &old.value, "no measure has this name", meant(&old.value, known));
+            }
+        }
+        return;
+    }
+    let Some(measure) = read_entry::<raw::Measure>(key, value, report) else {
+        report.leave_unread(key.text());
+        return;
+    };
+    match settle(&mut all.measures, &name, &measure.was.0, "measure", report) {
+        Place::New => all.measures.push((name, measure)),
+        Place::Nowhere => {}
+        Place::At(i) | Place::Renamed(i) => {
+            let first = all.measures.get(i).map_or(name.at, |(n, _)| n.at);
+            let hint = "leave everything but `was` out, or choose another name: a file may add, not change";
+            let message = already("measure", first, report);
+            report.add(name.at, &name.value, message, hint);
+        }
+    }
+}
+
+fn add_source(key: &Node, value: &Node, all: &mut Gathered, report: &mut Report) {
+    if value.is_nothing() {
+        read_entry::<raw::Renamed>(key, value, report);
+        return;
+    }
+    let name = word(key);
+    let entry = value.entries(report).iter().find(|(k, _)| k.text() == "was").map(|(_, v)| v);
+    let was = entry.and_then(|v| read::<OneOrMany<Word>>(v, report)).unwrap_or_default().0;
+    match settle(&mut all.sources, &name, &was, "source", report) {
+        Place::New => all.sources.push(Source { name, was, node: value.clone() }),
+        Place::Nowhere => {}
+        Place::Renamed(_) if only_renames(value) => {}
+        Place::At(i) | Place::Renamed(i) => {
+            let first = all.sources.get(i).map_or(name.at, |s| s.name.at);
+            let message = already("source", first, report);
+            report.add(name.at, &name.value, message, ADD_ONLY);
+        }
+    }
 }
 
 fn add_lookup(name: Word, more: Entries<Word>, all: &mut Gathered, report: &mut Report) {

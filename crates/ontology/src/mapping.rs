@@ -145,6 +145,8 @@ pub struct Closing {
 pub struct Source {
     /// Its name: `otlp.resource`, `alertmanager`.
     pub name: String,
+    /// Names it had before, oldest first.
+    pub was: Vec<String>,
     /// Which records it reads.
     pub reads: Vec<Reads>,
     /// For feeds: the record is one element of this list; fields outside the list belong to each element.

@@ -5,6 +5,7 @@
 use crate::actions::Action;
 use crate::lexicon::Lexicon;
 use crate::mapping::Mapping;
+use crate::problems::Problem;
 use crate::rules::{Question, Rules};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,6 +67,10 @@ pub struct Attr {
     pub class: ClassId,
     /// What its value must be.
     pub ty: Type,
+    /// Names it had before, oldest first.
+    pub was: Vec<String>,
+    /// What it is.
+    pub doc: String,
 }
 
 /// How many nodes of a class are kept.
@@ -117,6 +122,19 @@ pub struct Class {
     pub names: Vec<String>,
     /// What it is.
     pub doc: String,
+    /// Names it had before, oldest first.
+    pub was: Vec<String>,
+}
+
+impl Class {
+    /// The name it had first. Keys are made from it, so that another name gives nothing another id.
+    pub fn original(&self) -> &str {
+        first_of(&self.was, &self.name)
+    }
+}
+
+fn first_of<'a>(was: &'a [String], name: &'a str) -> &'a str {
+    was.first().map_or(name, String::as_str)
 }
 
 /// How long a relation holds.
@@ -184,6 +202,8 @@ pub struct Relation {
     pub derived: bool,
     /// How trouble travels along it.
     pub faults: Vec<Fault>,
+    /// Names it had before, oldest first.
+    pub was: Vec<String>,
     /// What it says.
     pub doc: String,
 }
@@ -248,6 +268,15 @@ pub struct Measure {
     pub parts: Vec<MeasureId>,
     /// What it is.
     pub doc: String,
+    /// Names it had before, oldest first.
+    pub was: Vec<String>,
+}
+
+impl Measure {
+    /// The name it had first: items are counted once by it, whatever it is called now.
+    pub fn original(&self) -> &str {
+        first_of(&self.was, &self.name)
+    }
 }
 
 /// One kind of trouble.
@@ -281,6 +310,10 @@ pub struct Ontology {
     pub fingerprint: u64,
     /// Base IRI of its terms.
     pub iri: String,
+    /// What extends it: name and version as the heads of a site's files say.
+    pub sites: Vec<(String, String)>,
+    /// What is not wrong but should be known: old names that a site's files still use.
+    pub notes: Vec<Problem>,
     /// Indexed by [`ClassId`].
     pub classes: Vec<Class>,
     /// Indexed by [`AttrId`].
@@ -332,7 +365,21 @@ impl Ontology {
     /// The attribute of a class (or one it inherits) with this name.
     pub fn attr(&self, class: ClassId, name: &str) -> Option<AttrId> {
         let class = self.classes.get(class.index())?;
-        class.attrs.iter().copied().find(|a| self.attrs.get(a.index()).is_some_and(|a| a.name == name))
+        let find = |fits: &dyn Fn(&Attr) -> bool| {
+            class.attrs.iter().copied().find(|a| self.attrs.get(a.index()).is_some_and(fits))
+        };
+        find(&|a| a.name == name).or_else(|| find(&|a| a.was.iter().any(|w| w == name)))
+    }
+
+    /// Where a name is an old one: what it is (`class`, `relation`, `measure`), and what it is called now.
+    pub fn renamed(&self, name: &str) -> Option<(&'static str, &str)> {
+        let class = self.class(name).and_then(|c| self.classes.get(c.index())).map(|c| ("class", &c.name));
+        let relation =
+            || self.relation(name).and_then(|r| self.relations.get(r.index())).map(|r| ("relation", &r.name));
+        let measure =
+            || self.measure(name).and_then(|m| self.measures.get(m.index())).map(|m| ("measure", &m.name));
+        let (what, now) = class.or_else(relation).or_else(measure)?;
+        (now != name).then_some((what, now.as_str()))
     }
 
     /// The aspect with this name.

@@ -146,8 +146,11 @@ pub(crate) fn parse(
     let mut path = Path { text: text.to_owned(), ..Path::default() };
     let mut possible: BTreeSet<ClassId> = BTreeSet::new();
     let mut reachable = Reachable::new(o);
+    let place = |rest: &str| word.at.plus(resolve::part_of(rest.trim_start(), text));
+    let mut hop_at = word.at;
+    let mut hop_text = "";
     loop {
-        let at = word.at.plus(text.len() - rest.trim_start().len());
+        let at = place(rest);
         let node = node(&mut rest, at, o, names, report)?;
         let kinds: BTreeSet<ClassId> = o.kinds_of(node.class).collect();
         match (path.nodes.last(), path.hops.last()) {
@@ -173,8 +176,9 @@ pub(crate) fn parse(
                         .take(4)
                         .map(|(d, r)| format!("{} -> {}", o.class_name(*d), o.class_name(*r)))
                         .collect();
-                    let message = format!("{name} does not lead {from} -> {to} here");
-                    report.add(at, text, message, format!("it leads {}", shown.join(", ")));
+                    let message =
+                        format!("hop {}: {name} does not lead {from} -> {to} here", path.hops.len());
+                    report.add(hop_at, hop_text, message, format!("it leads {}", shown.join(", ")));
                     return None;
                 }
             }
@@ -184,8 +188,10 @@ pub(crate) fn parse(
         if rest.trim().is_empty() {
             return Some(path);
         }
-        let at = word.at.plus(text.len() - rest.trim_start().len());
-        path.hops.push(hop(&mut rest, at, o, report)?);
+        hop_at = place(rest);
+        let before = rest.trim_start();
+        path.hops.push(hop(&mut rest, hop_at, o, report)?);
+        hop_text = before.strip_suffix(rest).unwrap_or(before);
     }
 }
 
@@ -266,6 +272,10 @@ fn hop(rest: &mut &str, at: At, o: &Ontology, report: &mut Report) -> Option<Hop
         report.add(at, text, "this hop does not end", format!("close it with `{close}`"));
         return None;
     };
+    if name.contains(char::is_whitespace) {
+        report.add(at, text, "this hop does not end", format!("close it with `{close}`"));
+        return None;
+    }
     let repeat = match name.chars().last() {
         Some('+') => Repeat::OneOrMore,
         Some('*') => Repeat::AnyNumber,

@@ -84,7 +84,8 @@ impl<'a> Reader<'a> {
     }
 
     fn here(&self) -> At {
-        self.at.plus(self.text.len() - self.rest.trim_start().len())
+        let done = self.text.len() - self.rest.trim_start().len();
+        self.at.plus(self.text.get(..done).map_or(done, |t| t.chars().count()))
     }
 
     fn take(&mut self, token: &str) -> bool {
@@ -165,7 +166,9 @@ pub(crate) fn head(
         return r.wrong(report, "a rule has one conclusion", "write the second as a rule of its own");
     }
     let o = scope.o;
-    if let Some(relation) = o.relation(&name.value) {
+    if o.relation(&name.value).is_some()
+        && let Some(relation) = resolve::relation(o, &name, report)
+    {
         let [from, to] = terms.as_slice() else {
             report.add(name.at, &name.value, "a relation has two ends", "write `relation(A, B)`");
             return None;
@@ -194,21 +197,158 @@ pub(crate) fn head(
             let derived = o.relations.iter().filter(|r| r.derived).map(|r| r.name.as_str());
             let known = derived.chain(predicates.iter().map(|(n, _)| n.as_str()));
             let near = meant(&name.value, known);
-            let hint = if near.is_empty() { "declare it under `predicates`".to_owned() } else { near };
-            report.add(name.at, &name.value, "no derived relation or predicate has this name", hint);
+            let join = if near.ends_with('?') { " " } else { "; " };
+            let hint = format!("{near}{join}or declare it under `predicates`");
+            report.unknown(name.at, &name.value, "no derived relation or predicate has this name", hint);
             None
         }
     }
 }
 
+/// Premises, and each as it is written.
+pub(crate) type Body = (Vec<Premise>, Vec<Word>);
+
 /// Reads premises with commas between them.
-pub(crate) fn body(text: &str, at: At, scope: &mut Scope<'_>, report: &mut Report) -> Option<Vec<Premise>> {
+pub(crate) fn body(text: &str, at: At, scope: &mut Scope<'_>, report: &mut Report) -> Option<Body> {
     let mut r = Reader::new(text, at);
     let all = scope.premises(&mut r, report)?;
     if r.done() {
         Some(all)
     } else {
         r.wrong(report, "nothing more is expected here", "put `,` between premises")
+    }
+}
+
+/// The variables of one premise, those of what must not be left out.
+fn variables(premise: &Premise) -> Vec<Term> {
+    match premise {
+        Premise::Edge { from, to, .. } => vec![*from, *to],
+        Premise::Is(_, t) | Premise::Attr { of: t, .. } => vec![*t],
+        Premise::Differ(a, b) | Premise::During(a, b) | Premise::StartsBefore(a, b, _) => vec![*a, *b],
+        Premise::Not(_) => Vec::new(),
+    }
+}
+
+/// Whether a premise finds nodes; the others only test those that are found.
+fn finds(premise: &Premise) -> bool {
+    matches!(premise, Premise::Edge { .. } | Premise::Is(..))
+}
+
+/// What is wrong with a body whatever the classes: variables nothing finds or that stand alone, and premises that contradict
+/// each other. The first `given` variables are found from outside.
+pub(crate) fn sound(
+    (premises, texts): (&[Premise], &[Word]),
+    head: Option<(&Conclusion, &Word)>,
+    scope: &Scope<'_>,
+    given: usize,
+    report: &mut Report,
+) {
+    let mut found: BTreeSet<Term> = (0..given).filter_map(|v| u8::try_from(v).ok()).map(Term::Var).collect();
+    found.extend(premises.iter().filter(|p| finds(p)).flat_map(variables));
+    let concluded = match head {
+        Some((Conclusion::Relation(_, a, b), _)) => vec![*a, *b],
+        Some((Conclusion::Predicate(_, all), _)) => all.clone(),
+        None => Vec::new(),
+    };
+    let free = |t: &Term| matches!(t, Term::Var(_)) && !found.contains(t);
+    const BIND: &str = "name it in a relation or `Class(X)` of the body";
+    if let Some((_, word)) = head {
+        for t in &concluded {
+            if *t == Term::Any {
+                report.add(
+                    word.at,
+                    &word.value,
+                    "a conclusion says of whom",
+                    "write a variable of the body for `_`",
+                );
+            } else if free(t) {
+                let message = format!("nothing in the body finds {}", scope.shown(*t));
+                report.add(word.at, &word.value, message, BIND);
+            }
+        }
+    }
+    for (premise, word) in premises.iter().zip(texts) {
+        if let Some(t) = variables(premise).iter().find(|t| !finds(premise) && free(t)) {
+            let message = format!("nothing else in the body finds {}", scope.shown(*t));
+            report.add(word.at, &word.value, message, BIND);
+        }
+    }
+    if head.is_some() && !concluded.iter().any(free) {
+        alone(premises, texts, &concluded, &found, scope, report);
+    }
+    for (i, (premise, word)) in premises.iter().zip(texts).enumerate() {
+        let before = premises.iter().zip(texts).take(i);
+        let clash = match premise {
+            Premise::Differ(a, b) if a == b => Some("nothing differs from itself".to_owned()),
+            Premise::StartsBefore(a, b, _) if a == b => Some("nothing starts before itself".to_owned()),
+            _ => before
+                .clone()
+                .find(|(p, _)| contradict(p, premise))
+                .map(|(_, w)| format!("this and `{}` can never both hold", w.value)),
+        };
+        if let Some(message) = clash {
+            report.add(word.at, &word.value, message, "leave one of them out, or name another variable");
+        } else if before.clone().any(|(p, _)| p == premise) {
+            report.add(word.at, &word.value, "this is said twice", "leave one of them out");
+        }
+    }
+}
+
+/// A variable that stands only once tells nothing; it is a slip of the pen more often than not.
+fn alone(
+    premises: &[Premise],
+    texts: &[Word],
+    concluded: &[Term],
+    found: &BTreeSet<Term>,
+    scope: &Scope<'_>,
+    report: &mut Report,
+) {
+    fn all(premise: &Premise, to: &mut Vec<Term>) {
+        match premise {
+            Premise::Not(inner) => inner.iter().for_each(|p| all(p, to)),
+            other => to.extend(variables(other)),
+        }
+    }
+    let mut said = concluded.to_vec();
+    premises.iter().for_each(|p| all(p, &mut said));
+    for (premise, word) in premises.iter().zip(texts) {
+        let mut own = Vec::new();
+        all(premise, &mut own);
+        let lonely = own.iter().find(|t| {
+            (found.contains(t) || matches!(premise, Premise::Not(_)))
+                && **t != Term::Any
+                && said.iter().filter(|s| s == t).count() == 1
+        });
+        if let Some(t) = lonely {
+            let name = scope.shown(*t);
+            let known = scope.names.iter().map(String::as_str).filter(|n| *n != name);
+            let hint = format!("write `_` for it, or one of: {}", known.collect::<Vec<_>>().join(", "));
+            report.add(word.at, &word.value, format!("{name} stands here and nowhere else"), hint);
+        }
+    }
+}
+
+/// Whether two premises can never both hold.
+fn contradict(a: &Premise, b: &Premise) -> bool {
+    match (a, b) {
+        (Premise::Not(inner), other) | (other, Premise::Not(inner)) => inner.as_slice() == [other.clone()],
+        (Premise::Attr { of, attr, test }, Premise::Attr { of: of2, attr: attr2, test: test2 }) => {
+            let apart = match (test, test2) {
+                (Compare::In(x), Compare::In(y)) => !x.iter().any(|w| y.contains(w)),
+                (Compare::In(x), Compare::Differs(y)) | (Compare::Differs(y), Compare::In(x)) => {
+                    x.as_slice() == std::slice::from_ref(y)
+                }
+                (Compare::Than(o, x), Compare::Than(p, y)) => match (o.chars().next(), p.chars().next()) {
+                    (Some('<'), Some('>')) => x < y || (x == y && !(*o == "<=" && *p == ">=")),
+                    (Some('>'), Some('<')) => x > y || (x == y && !(*o == ">=" && *p == "<=")),
+                    _ => false,
+                },
+                _ => false,
+            };
+            of == of2 && attr == attr2 && apart
+        }
+        (Premise::StartsBefore(a, b, _), Premise::StartsBefore(c, d, _)) => a == d && b == c,
+        _ => false,
     }
 }
 
@@ -270,19 +410,24 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn premises(&mut self, r: &mut Reader<'_>, report: &mut Report) -> Option<Vec<Premise>> {
-        let mut all = vec![self.premise(r, report)?];
-        while r.take(",") {
+    fn premises(&mut self, r: &mut Reader<'_>, report: &mut Report) -> Option<Body> {
+        let (mut all, mut texts) = (Vec::new(), Vec::new());
+        loop {
+            let (at, before) = (r.here(), r.rest.trim_start());
             all.push(self.premise(r, report)?);
+            let text = before.strip_suffix(r.rest).unwrap_or(before).trim_end();
+            texts.push(Word { value: text.to_owned(), at });
+            if !r.take(",") {
+                return Some((all, texts));
+            }
         }
-        Some(all)
     }
 
     fn premise(&mut self, r: &mut Reader<'_>, report: &mut Report) -> Option<Premise> {
         if r.rest.trim_start().starts_with("not ") || r.rest.trim_start().starts_with("not(") {
             r.take("not");
             if r.take("(") {
-                let inner = self.premises(r, report)?;
+                let (inner, _) = self.premises(r, report)?;
                 return if r.take(")") {
                     Some(Premise::Not(inner))
                 } else {
@@ -394,9 +539,15 @@ impl<'a> Scope<'a> {
         let Some(attr) = r.name() else {
             return r.wrong(report, "an attribute is wanted here", "write `X.status = done`");
         };
-        if !self.o.attrs.iter().any(|a| a.name == attr.value) {
-            let hint = meant(&attr.value, self.o.attrs.iter().map(|a| a.name.as_str()));
-            report.add(attr.at, &attr.value, "no class has an attribute of this name", hint);
+        let (called, known) = (&attr.value, &self.o.attrs);
+        if !known.iter().any(|a| a.name == *called) {
+            match known.iter().find(|a| a.was.contains(called)) {
+                Some(a) => report.old_name(attr.at, "attribute", called, &a.name),
+                None => {
+                    let hint = meant(called, known.iter().map(|a| a.name.as_str()));
+                    report.unknown(attr.at, called, "no class has an attribute of this name", hint);
+                }
+            }
         }
         const FORM: &str = "write `X.status = done`, `X.percent < 1.0` or `X.status in [running, paused]`";
         let test = if r.take("in") {
@@ -433,6 +584,7 @@ impl<'a> Scope<'a> {
         body: &[Premise],
         head: Option<&Conclusion>,
         predicates: &[(String, Vec<ClassId>)],
+        texts: &[Word],
         text: &Word,
         report: &mut Report,
     ) {
@@ -454,8 +606,10 @@ impl<'a> Scope<'a> {
                 report.add(text.at, &text.value, message, self.ends(*r));
                 return;
             }
-            if !self.check_all(body, &mut reachable, text, report) {
-                return;
+            for (premise, text) in body.iter().zip(texts) {
+                if !self.check_all(std::slice::from_ref(premise), &mut reachable, text, report) {
+                    return;
+                }
             }
         }
     }
@@ -499,6 +653,10 @@ impl<'a> Scope<'a> {
                 }
                 Premise::Attr { of, attr, test } => {
                     let o = self.o;
+                    // What no class has is told where it stands.
+                    if !o.attrs.iter().any(|a| a.name == *attr || a.was.contains(attr)) {
+                        continue;
+                    }
                     if !self.narrow(*of, |c| o.attr(c, attr).is_some()) {
                         let message = format!("{} has no attribute `{attr}`", self.shown(*of));
                         report.add(

@@ -77,30 +77,80 @@ impl At {
 pub(crate) struct Report {
     /// Names of the files, by [`At::file`].
     pub(crate) files: Vec<String>,
+    /// How many of them, the first ones, come with the program.
+    pub(crate) core: u16,
     /// What was found so far.
     pub(crate) found: Vec<Problem>,
+    /// What is not wrong but should be known: old names in use.
+    pub(crate) notes: Vec<Problem>,
+    /// Parts of files that could not be read: what they define cannot be missed elsewhere.
+    unread: Vec<String>,
 }
 
 /// Texts in messages are cut to this many characters: enough to recognise the place.
 const SHOWN: usize = 80;
 
 impl Report {
+    /// Nothing found yet; the first `core` files come with the program.
+    pub(crate) fn new(core: u16) -> Report {
+        Report { core, ..Report::default() }
+    }
+
     /// Notes a problem.
     pub(crate) fn add(&mut self, at: At, text: &str, message: impl Into<String>, hint: impl Into<String>) {
+        let problem = self.problem(at, text, message.into(), hint.into());
+        self.found.push(problem);
+    }
+
+    /// Notes that a name is not known, unless it may stand in a part that could not be read.
+    pub(crate) fn unknown(
+        &mut self,
+        at: At,
+        name: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        if !self.may_be_unread(name) {
+            self.add(at, name, message, hint);
+        }
+    }
+
+    /// Notes, once for each name, that a site's file goes by an old name.
+    pub(crate) fn old_name(&mut self, at: At, what: &str, old: &str, new: &str) {
+        let message = format!("this {what} is now called `{new}`");
+        if at.file >= self.core && !self.notes.iter().any(|n| n.text == old && n.message == message) {
+            let note = self.problem(at, old, message, format!("write `{new}`; the old name still works"));
+            self.notes.push(note);
+        }
+    }
+
+    /// Keeps in mind a part of a file that could not be read.
+    pub(crate) fn leave_unread(&mut self, text: &str) {
+        self.unread.push(text.to_owned());
+    }
+
+    fn may_be_unread(&self, name: &str) -> bool {
+        let in_name = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+        self.unread.iter().any(|text| text.split(|c| !in_name(c)).any(|word| word == name))
+    }
+
+    /// Whether a place is in a file that comes with the program.
+    pub(crate) fn in_core(&self, at: At) -> bool {
+        at.file < self.core
+    }
+
+    /// A place in words: `core/classes.yaml:12`.
+    pub(crate) fn place(&self, at: At) -> String {
+        format!("{}:{}", self.files.get(usize::from(at.file)).map_or("", String::as_str), at.line)
+    }
+
+    fn problem(&self, at: At, text: &str, message: String, hint: String) -> Problem {
         let mut shown: String = text.chars().take(SHOWN).collect();
         if shown.len() < text.len() {
             shown.push('…');
         }
         let file = self.files.get(usize::from(at.file)).cloned().unwrap_or_default();
-        let problem = Problem {
-            file,
-            line: at.line,
-            column: at.column,
-            text: shown,
-            message: message.into(),
-            hint: hint.into(),
-        };
-        self.found.push(problem);
+        Problem { file, line: at.line, column: at.column, text: shown, message, hint }
     }
 
     /// The problems in file order, each once.
@@ -146,12 +196,19 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, k)| k)
 }
 
-/// A hint that names the nearest known word, or all of them when they are few.
+/// A hint that names the nearest known word, or all of them when they are few, or the few nearest.
 pub(crate) fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.into_iter().collect();
+    let mut known: Vec<&str> = known.into_iter().collect();
     match nearest(word, known.iter().copied()) {
         Some(k) => format!("did you mean `{k}`?"),
         None if !known.is_empty() && known.len() <= 12 => format!("write one of: {}", known.join(", ")),
+        None if !known.is_empty() => {
+            let wanted = word.to_lowercase();
+            known.sort_by_cached_key(|k| (distance(&wanted, &k.to_lowercase()), k.to_owned()));
+            known.dedup();
+            known.truncate(5);
+            format!("the nearest there are: {}", known.join(", "))
+        }
         None => String::new(),
     }
 }

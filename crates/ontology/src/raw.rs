@@ -7,18 +7,20 @@ use serde::Deserialize;
 /// The head of `classes.yaml`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Head {
     /// Name of the ontology.
-    pub(crate) name: String,
-    /// Its version.
-    pub(crate) version: String,
+    pub(crate) name: Option<Word>,
+    /// Its version: `1.2.0`.
+    pub(crate) version: Option<Word>,
     /// Base IRI of its terms.
-    pub(crate) iri: String,
+    pub(crate) iri: Option<Word>,
 }
 
 /// A class.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Class {
     /// What it is a kind of.
     pub(crate) is: Option<Word>,
@@ -29,7 +31,7 @@ pub(crate) struct Class {
     /// Events told by several sources.
     pub(crate) near: Option<Near>,
     /// Name to type.
-    pub(crate) attrs: Entries<Word>,
+    pub(crate) attrs: Entries<Attr>,
     /// `each` or `sampled`.
     pub(crate) grain: Option<Word>,
     /// Its nodes are made of what programs write, so there is no end to them.
@@ -39,13 +41,50 @@ pub(crate) struct Class {
     /// What people call it.
     pub(crate) names: Vec<Word>,
     /// What it is.
-    pub(crate) doc: String,
-    /// Names it had before.
+    pub(crate) doc: Option<Word>,
+    /// Names it had before, oldest first.
     pub(crate) was: OneOrMany<Word>,
+}
+
+/// An attribute: its type, or more.
+pub(crate) type Attr = TextOr<AttrMore>;
+
+/// An attribute of which more than its type is said.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("additionalProperties" = false))]
+pub(crate) struct AttrMore {
+    /// Its type; left out where it only gets another name.
+    #[serde(rename = "type")]
+    pub(crate) ty: Option<Word>,
+    /// Names it had before, oldest first.
+    pub(crate) was: OneOrMany<Word>,
+    /// What it is.
+    pub(crate) doc: Option<Word>,
+}
+
+/// Another name for what is already there.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
+pub(crate) struct Renamed {
+    /// Names it had before, oldest first.
+    pub(crate) was: OneOrMany<Word>,
+}
+
+/// A measure, or another name for one.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "the schema of an entry; the loader reads the one or the other")]
+pub(crate) enum MeasureOrName {
+    /// A new measure.
+    New(Box<Measure>),
+    /// Another name.
+    Name(Renamed),
 }
 
 /// When two events are one.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Near {
     /// Same values here.
     pub(crate) same: Vec<Word>,
@@ -56,6 +95,7 @@ pub(crate) struct Near {
 /// A relation.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Relation {
     /// The more general relation it is a case of.
     pub(crate) is: Option<Word>,
@@ -68,18 +108,19 @@ pub(crate) struct Relation {
     /// `table` or `record`.
     pub(crate) auto: Option<Word>,
     /// Drawn by rules.
-    pub(crate) derived: bool,
+    pub(crate) derived: Option<Spot<bool>>,
     /// `<- 0.7 0s..5m latency,errors`.
     pub(crate) fault: OneOrMany<Word>,
     /// What it says.
-    pub(crate) doc: String,
-    /// Names it had before.
+    pub(crate) doc: Option<Word>,
+    /// Names it had before, oldest first.
     pub(crate) was: OneOrMany<Word>,
 }
 
 /// A kind of trouble.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Aspect {
     /// What it turns into on the same component, with weight.
     pub(crate) becomes: Entries<Spot<f64>>,
@@ -89,6 +130,7 @@ pub(crate) struct Aspect {
 
 /// A measure.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Measure {
     /// The class that carries it.
     pub(crate) of: Word,
@@ -111,33 +153,36 @@ pub(crate) struct Measure {
     /// What it is.
     #[serde(default)]
     pub(crate) doc: String,
-    /// Names it had before.
+    /// Names it had before, oldest first.
     #[serde(default)]
     pub(crate) was: OneOrMany<Word>,
 }
 
 /// What is worth noticing.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Care {
     /// Smallest relative change.
-    pub(crate) change: f64,
+    pub(crate) change: Spot<f64>,
     /// Fewest samples.
-    pub(crate) samples: u64,
+    pub(crate) samples: Spot<u64>,
 }
 
 /// How far asked rules reach.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Reach {
     /// Weights below this are dropped.
-    pub(crate) weight: f64,
+    pub(crate) weight: Spot<f64>,
     /// Longest chain.
-    pub(crate) hops: u32,
+    pub(crate) hops: Spot<u32>,
     /// Most facts looked at.
-    pub(crate) facts: u32,
+    pub(crate) facts: Spot<u32>,
 }
 
 /// A rule.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Rule {
     /// `always` or `asked`.
     pub(crate) keep: Word,
@@ -150,6 +195,7 @@ pub(crate) struct Rule {
 
 /// An action.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Action {
     /// The class acted upon.
     pub(crate) acts_on: Word,
@@ -182,6 +228,7 @@ pub(crate) struct Action {
 
 /// How success of an action is judged.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Verify {
     /// The measure to watch.
     pub(crate) measure: Word,
@@ -242,6 +289,7 @@ pub(crate) struct Signed {
 
 /// A phrase that names a class or a node.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Thing {
     /// The class meant.
     pub(crate) class: Word,
@@ -259,6 +307,7 @@ pub(crate) struct Thing {
 
 /// A phrase that means a different measure on each class.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct OnClass {
     /// Class to measure.
     pub(crate) on_class: Entries<Word>,
@@ -269,6 +318,7 @@ pub(crate) type MeasureWord = TextOr<OnClass>;
 
 /// A verb or adjective.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Move {
     /// The kind of signal to look for.
     pub(crate) find: Word,
@@ -283,6 +333,7 @@ pub(crate) struct Move {
 /// A phrase that chooses among many.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Pick {
     /// Among nodes of this class.
     pub(crate) class: Option<Word>,
@@ -299,6 +350,7 @@ pub(crate) struct Pick {
 
 /// The shape of an answer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Intent {
     /// The class of the answer.
     pub(crate) answer: Word,
@@ -308,9 +360,10 @@ pub(crate) struct Intent {
 
 /// A competency question.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub(crate) struct Question {
     /// The question.
-    pub(crate) ask: String,
+    pub(crate) ask: Word,
     /// Its paths.
     pub(crate) path: OneOrMany<Word>,
 }

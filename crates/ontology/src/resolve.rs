@@ -8,7 +8,7 @@ use crate::model::{
 use crate::problems::{Report, meant};
 use crate::raw;
 use crate::unit;
-use crate::yaml::Word;
+use crate::yaml::{TextOr, Word};
 
 /// An entity not seen for a day is gone, unless its class says otherwise.
 const LIFE_SECS: i64 = 86_400;
@@ -19,9 +19,7 @@ const MOST: usize = u16::MAX as usize;
 
 /// Resolves classes, relations, aspects and measures, in this order.
 pub(crate) fn words(all: &Gathered, o: &mut Ontology, report: &mut Report) {
-    o.name.clone_from(&all.head.name);
-    o.version.clone_from(&all.head.version);
-    o.iri.clone_from(&all.head.iri);
+    heads(all, o, report);
     class_names(all, o, report);
     class_bodies(all, o, report);
     aspects(all, o, report);
@@ -29,6 +27,38 @@ pub(crate) fn words(all: &Gathered, o: &mut Ontology, report: &mut Report) {
     relation_bodies(all, o, report);
     keys(all, o, report);
     measures(all, o, report);
+}
+
+/// The first head is the program's; what extends it says its own name and version.
+fn heads(all: &Gathered, o: &mut Ontology, report: &mut Report) {
+    let text = |w: &Option<Word>| w.as_ref().map(|w| w.value.clone()).unwrap_or_default();
+    for (index, head) in all.heads.iter().enumerate() {
+        if let Some(w) = &head.version {
+            let release = w.value.split(['-', '+']).next().unwrap_or("");
+            let numbers: Vec<&str> = release.split('.').collect();
+            let counts = |n: &&str| !n.is_empty() && n.len() < 10 && n.bytes().all(|b| b.is_ascii_digit());
+            if numbers.len() != 3 || !numbers.iter().all(counts) {
+                report.add(w.at, &w.value, "this is not a version", "write it like 1.2.0");
+            }
+        }
+        if let Some(w) =
+            head.iri.as_ref().filter(|w| !w.value.contains("://") || !w.value.ends_with(['#', '/']))
+        {
+            let hint = "write it like \"https://example.com/ontology#\"";
+            report.add(w.at, &w.value, "names of terms cannot be added to this", hint);
+        }
+        if index == 0 {
+            (o.name, o.version, o.iri) = (text(&head.name), text(&head.version), text(&head.iri));
+        } else if head.name.is_some() || head.version.is_some() {
+            o.sites.push((text(&head.name), text(&head.version)));
+        }
+    }
+}
+
+/// Where the name of an entry is written, and the names it had before.
+fn written(name: &Word, was: &[Word]) -> (Word, Vec<String>) {
+    let at = was.last().filter(|w| w.at.file != name.at.file).map_or(name.at, |w| w.at);
+    (Word { value: name.value.clone(), at }, was.iter().map(|w| w.value.clone()).collect())
 }
 
 fn number(index: usize) -> u16 {
@@ -41,20 +71,26 @@ fn well_formed(name: &Word, upper: bool, what: &str, report: &mut Report) {
     let rest_fits = name.value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || (!upper && c == '.'));
     if !first_fits || !rest_fits {
         let hint = if upper { "write it like `ServiceVersion`" } else { "write it like `runs_on`" };
-        report.add(name.at, &name.value, format!("this cannot be the name of a {what}"), hint);
+        report.add(
+            name.at,
+            &name.value,
+            format!("this cannot be a name; {what} names have letters, digits and `_`"),
+            hint,
+        );
     }
 }
 
 fn class_names(all: &Gathered, o: &mut Ontology, report: &mut Report) {
     for (index, (namespace, name, raw)) in all.classes.iter().enumerate() {
-        well_formed(name, true, "class", report);
+        let (name, was) = written(name, &raw.was.0);
+        well_formed(&name, true, "class", report);
         let id = ClassId(number(index));
         o.class_by_name.insert(name.value.clone(), id);
         o.classes.push(Class {
             name: name.value.clone(),
             namespace: namespace.clone(),
             is: None,
-            is_abstract: raw.key.is_empty(),
+            is_abstract: raw.key.is_empty() && raw.also.is_empty(),
             keys: Vec::new(),
             near_same: Vec::new(),
             near_secs: 0,
@@ -64,31 +100,31 @@ fn class_names(all: &Gathered, o: &mut Ontology, report: &mut Report) {
             life_secs: LIFE_SECS,
             interval: None,
             names: raw.names.iter().map(|w| w.value.clone()).collect(),
-            doc: raw.doc.clone(),
+            doc: doc(&raw.doc),
+            was,
         });
     }
-    for (_, name, raw) in &all.classes {
-        for was in &raw.was.0 {
-            if let Some(id) = o.class(&name.value)
-                && o.class_by_name.insert(was.value.clone(), id).is_some()
-            {
-                report.add(
-                    was.at,
-                    &was.value,
-                    "this old name is the name of another class",
-                    "choose another `was`",
-                );
-            }
+    for (id, class) in (0..).map(ClassId).zip(&o.classes) {
+        for was in &class.was {
+            o.class_by_name.entry(was.clone()).or_insert(id);
         }
     }
+}
+
+fn doc(word: &Option<Word>) -> String {
+    word.as_ref().map(|w| w.value.clone()).unwrap_or_default()
 }
 
 /// The class a word names.
 pub(crate) fn class(o: &Ontology, word: &Word, report: &mut Report) -> Option<ClassId> {
     let id = o.class(&word.value);
-    if id.is_none() {
-        let hint = meant(&word.value, o.classes.iter().map(|c| c.name.as_str()));
-        report.add(word.at, &word.value, "no class has this name", hint);
+    match id.and_then(|i| o.classes.get(i.index())) {
+        Some(c) if c.name != word.value => report.old_name(word.at, "class", &word.value, &c.name),
+        Some(_) => {}
+        None => {
+            let hint = meant(&word.value, o.classes.iter().map(|c| c.name.as_str()));
+            report.unknown(word.at, &word.value, "no class has this name", hint);
+        }
     }
     id
 }
@@ -96,9 +132,13 @@ pub(crate) fn class(o: &Ontology, word: &Word, report: &mut Report) -> Option<Cl
 /// The relation a word names.
 pub(crate) fn relation(o: &Ontology, word: &Word, report: &mut Report) -> Option<RelationId> {
     let id = o.relation(&word.value);
-    if id.is_none() {
-        let hint = meant(&word.value, o.relations.iter().map(|r| r.name.as_str()));
-        report.add(word.at, &word.value, "no relation has this name", hint);
+    match id.and_then(|i| o.relations.get(i.index())) {
+        Some(r) if r.name != word.value => report.old_name(word.at, "relation", &word.value, &r.name),
+        Some(_) => {}
+        None => {
+            let hint = meant(&word.value, o.relations.iter().map(|r| r.name.as_str()));
+            report.unknown(word.at, &word.value, "no relation has this name", hint);
+        }
     }
     id
 }
@@ -106,9 +146,13 @@ pub(crate) fn relation(o: &Ontology, word: &Word, report: &mut Report) -> Option
 /// The measure a word names.
 pub(crate) fn measure(o: &Ontology, word: &Word, report: &mut Report) -> Option<MeasureId> {
     let id = o.measure(&word.value);
-    if id.is_none() {
-        let hint = meant(&word.value, o.measures.iter().map(|m| m.name.as_str()));
-        report.add(word.at, &word.value, "no measure has this name", hint);
+    match id.and_then(|i| o.measures.get(i.index())) {
+        Some(m) if m.name != word.value => report.old_name(word.at, "measure", &word.value, &m.name),
+        Some(_) => {}
+        None => {
+            let hint = meant(&word.value, o.measures.iter().map(|m| m.name.as_str()));
+            report.unknown(word.at, &word.value, "no measure has this name", hint);
+        }
     }
     id
 }
@@ -118,7 +162,7 @@ pub(crate) fn aspect(o: &Ontology, word: &Word, report: &mut Report) -> Option<A
     let id = o.aspect(&word.value);
     if id.is_none() {
         let hint = meant(&word.value, o.aspects.iter().map(|a| a.name.as_str()));
-        report.add(word.at, &word.value, "no aspect has this name", hint);
+        report.unknown(word.at, &word.value, "no aspect has this name", hint);
     }
     id
 }
@@ -133,12 +177,17 @@ pub(crate) fn attr(
 ) -> Option<AttrId> {
     let here = o.attr(of, &word.value);
     let found = here.or_else(|| o.kinds_of(of).filter(|_| below).find_map(|c| o.attr(c, &word.value)));
-    if found.is_none() {
-        let names = o.classes.get(of.index()).into_iter().flat_map(|c| &c.attrs);
-        let names: Vec<&str> =
-            names.filter_map(|a| o.attrs.get(a.index())).map(|a| a.name.as_str()).collect();
-        let message = format!("{} has no attribute of this name", o.class_name(of));
-        report.add(word.at, &word.value, message, meant(&word.value, names));
+    match found.and_then(|a| o.attrs.get(a.index())) {
+        Some(a) if a.name != word.value => report.old_name(word.at, "attribute", &word.value, &a.name),
+        Some(_) => {}
+        None => {
+            let kinds = o.kinds_of(of).filter(|_| below).filter_map(|c| o.classes.get(c.index()));
+            let names = o.classes.get(of.index()).into_iter().chain(kinds).flat_map(|c| &c.attrs);
+            let names: Vec<&str> =
+                names.filter_map(|a| o.attrs.get(a.index())).map(|a| a.name.as_str()).collect();
+            let message = format!("{} has no attribute of this name", o.class_name(of));
+            report.unknown(word.at, &word.value, message, meant(&word.value, names));
+        }
     }
     found
 }
@@ -196,7 +245,12 @@ const TYPES: &[(&str, Type)] = &[
 
 fn attr_type(word: &Word, report: &mut Report) -> Type {
     if word.value.contains('|') {
-        return Type::OneOf(word.value.split('|').map(|s| s.trim().to_owned()).collect());
+        let words: Vec<String> = word.value.split('|').map(|s| s.trim().to_owned()).collect();
+        if let Some(twice) = words.iter().enumerate().find(|(i, w)| words.iter().take(*i).any(|x| x == *w)) {
+            let hint = "write each word once, with `|` between them";
+            report.add(word.at, &word.value, format!("`{}` stands here twice", twice.1), hint);
+        }
+        return Type::OneOf(words);
     }
     let found = TYPES.iter().find(|(n, _)| *n == word.value).map(|(_, t)| t.clone());
     found.unwrap_or_else(|| {
@@ -205,7 +259,10 @@ fn attr_type(word: &Word, report: &mut Report) -> Type {
             word.at,
             &word.value,
             "there is no such type",
-            if hint.is_empty() { "write a type, or words with `|` between them".to_owned() } else { hint },
+            format!(
+                "{hint}{}or write words with `|` between them",
+                if hint.ends_with('?') { " " } else { "; " }
+            ),
         );
         Type::Text
     })
@@ -240,9 +297,15 @@ fn class_bodies(all: &Gathered, o: &mut Ontology, report: &mut Report) {
     let mut own: Vec<Vec<AttrId>> = Vec::new();
     for (index, (_, _, raw)) in all.classes.iter().enumerate() {
         let mut ids = Vec::new();
-        for (name, ty) in &raw.attrs.0 {
-            well_formed(name, false, "attribute", report);
-            if ids.iter().any(|a: &AttrId| o.attrs.get(a.index()).is_some_and(|a| a.name == name.value)) {
+        for (name, said) in &raw.attrs.0 {
+            let (ty, was, doc_word) = match said {
+                TextOr::Text(ty) => (Some(ty), [].as_slice(), None),
+                TextOr::More(m) => (m.ty.as_ref(), m.was.0.as_slice(), m.doc.as_ref()),
+            };
+            let (name, old_names) = written(name, was);
+            well_formed(&name, false, "attribute", report);
+            let same = |a: &&AttrId, name: &str| o.attrs.get(a.index()).is_some_and(|a| a.name == name);
+            if ids.iter().any(|a: &AttrId| same(&a, &name.value)) {
                 report.add(
                     name.at,
                     &name.value,
@@ -251,9 +314,39 @@ fn class_bodies(all: &Gathered, o: &mut Ontology, report: &mut Report) {
                 );
                 continue;
             }
+            let claimed = |old: &str| {
+                let of = |a: &&AttrId| o.attrs.get(a.index()).is_some_and(|a| a.was.iter().any(|w| w == old));
+                ids.iter().find(of).and_then(|a| o.attrs.get(a.index())).map(|a| a.name.clone())
+            };
+            if let Some(old) = was.iter().find(|w| raw.attrs.0.iter().any(|(n, _)| n.value == w.value)) {
+                let hint = format!("remove `{}`, or leave `was` out", old.value);
+                let message = "this attribute is still there, so it is no old name";
+                report.add(old.at, &old.value, message, hint);
+            } else if let Some((old, other)) = was.iter().find_map(|w| Some((w, claimed(&w.value)?))) {
+                let message = format!("this attribute is already renamed to `{other}`");
+                report.add(
+                    old.at,
+                    &old.value,
+                    message,
+                    "one name becomes one other; leave one of the two out",
+                );
+            }
+            if ty.is_none() {
+                let known = raw.attrs.0.iter().map(|(n, _)| n.value.as_str());
+                match was.first() {
+                    Some(old) => {
+                        let message =
+                            "the class itself has no attribute of this name, and a new one needs a `type`";
+                        report.add(old.at, &old.value, message, meant(&old.value, known));
+                    }
+                    None => report.add(name.at, &name.value, "`type` is missing", "add `type: string`"),
+                }
+            }
             ids.push(AttrId(number(o.attrs.len())));
-            let ty = attr_type(ty, report);
-            o.attrs.push(Attr { name: name.value.clone(), class: ClassId(number(index)), ty });
+            let ty = ty.map_or(Type::Text, |ty| attr_type(ty, report));
+            let (name, class) = (name.value, ClassId(number(index)));
+            let doc = doc_word.map(|w| w.value.clone()).unwrap_or_default();
+            o.attrs.push(Attr { name, class, ty, was: old_names, doc });
         }
         own.push(ids);
     }
@@ -267,7 +360,22 @@ fn class_bodies(all: &Gathered, o: &mut Ontology, report: &mut Report) {
             grain = grain.or_else(|| up.and_then(|r| r.grain.as_ref()));
             at = o.classes.get(i).and_then(|c| c.is).map(ClassId::index);
         }
-        for (name, _) in &raw.attrs.0 {
+        for (name, said) in &raw.attrs.0 {
+            let old_names = if let TextOr::More(m) = said { m.was.0.as_slice() } else { &[] };
+            for old in old_names.iter().filter(|_| matches!(said, TextOr::More(m) if m.ty.is_some())) {
+                let above = attrs.iter().filter_map(|a| o.attrs.get(a.index()));
+                if let Some(a) = above.filter(|a| a.class.index() != index).find(|a| a.name == old.value) {
+                    let from = o.class_name(a.class);
+                    let message =
+                        format!("this attribute is still there, inherited from {from}, so it is no old name");
+                    report.add(
+                        old.at,
+                        &old.value,
+                        message,
+                        format!("leave `was` out, or rename it in {from}"),
+                    );
+                }
+            }
             let inherited = attrs.iter().filter_map(|a| o.attrs.get(a.index()));
             if let Some(a) = inherited.filter(|a| a.class.index() != index).find(|a| a.name == name.value) {
                 let from = o.class_name(a.class);
@@ -306,7 +414,7 @@ fn key_part(o: &Ontology, of: ClassId, word: &Word, report: &mut Report) -> Opti
         let hint = meant(&word.value, attrs.map(|a| a.name.as_str()).chain(relations));
         let message =
             format!("{} has neither an attribute nor an n..1 relation of this name", o.class_name(of));
-        report.add(word.at, &word.value, message, hint);
+        report.unknown(word.at, &word.value, message, hint);
         return None;
     };
     let relation = o.relations.get(r.index())?;
@@ -389,11 +497,12 @@ fn aspects(all: &Gathered, o: &mut Ontology, report: &mut Report) {
 
 fn relation_names(all: &Gathered, o: &mut Ontology, report: &mut Report) {
     for (index, (name, raw)) in all.relations.iter().enumerate() {
-        well_formed(name, false, "relation", report);
+        let (name, was) = written(name, &raw.was.0);
+        well_formed(&name, false, "relation", report);
         let id = RelationId(number(index));
-        o.relation_by_name.insert(name.value.clone(), id);
-        for was in &raw.was.0 {
-            o.relation_by_name.entry(was.value.clone()).or_insert(id);
+        o.relation_by_name.insert(name.value, id);
+        for was in was {
+            o.relation_by_name.entry(was).or_insert(id);
         }
     }
 }
@@ -422,13 +531,15 @@ fn relation_bodies(all: &Gathered, o: &mut Ontology, report: &mut Report) {
         o.relations.push(Relation {
             name: name.value.clone(),
             arrows,
-            single: single.unwrap_or(false),
+            // What is misspelt or missing here is told once, not again wherever the relation is used.
+            single: single.unwrap_or(true),
             holds: holds.unwrap_or(Holds::While),
             auto: auto.unwrap_or(Auto::No),
             is,
-            derived: raw.derived,
+            derived: raw.derived.as_ref().is_some_and(|d| d.value),
             faults,
-            doc: raw.doc.clone(),
+            was: raw.was.0.iter().map(|w| w.value.clone()).collect(),
+            doc: doc(&raw.doc),
         });
     }
     for (name, raw) in &all.relations {
@@ -462,21 +573,22 @@ fn relation_word(o: &Ontology, word: &Word, report: &mut Report) -> Option<Relat
     let id = o.relation(&word.value);
     if id.is_none() {
         let hint = meant(&word.value, o.relation_by_name.keys().map(String::as_str));
-        report.add(word.at, &word.value, "no relation has this name", hint);
+        report.unknown(word.at, &word.value, "no relation has this name", hint);
     }
     id
 }
 
 fn arrow(o: &Ontology, word: &Word, report: &mut Report) -> Vec<(ClassId, ClassId)> {
+    // In place of an end that is not known anything may stand, so that this is told once.
+    let anything = o.classes.iter().position(|c| c.is.is_none()).map(|i| ClassId(number(i)));
     let Some((left, right)) = word.value.split_once("->") else {
         report.add(word.at, &word.value, "an arrow needs `->`", "write `Domain -> Range`");
-        return Vec::new();
+        return anything.map(|c| (c, c)).into_iter().collect();
     };
-    let offset = |part: &str| (part.as_ptr() as usize).saturating_sub(word.value.as_ptr() as usize);
+    let place = |part: &str| word.at.plus(part_of(part, &word.value));
     let mut side = |text: &str| -> Vec<ClassId> {
-        let names =
-            text.split('|').map(|p| Word { value: p.trim().to_owned(), at: word.at.plus(offset(p.trim())) });
-        names.filter_map(|w| class(o, &w, report)).collect()
+        let names = text.split('|').map(|p| Word { value: p.trim().to_owned(), at: place(p.trim()) });
+        names.filter_map(|w| class(o, &w, report).or(anything)).collect()
     };
     let (from, to) = (side(left), side(right));
     from.iter().flat_map(|d| to.iter().map(move |r| (*d, *r))).collect()
@@ -489,32 +601,39 @@ fn fault(o: &Ontology, word: &Word, report: &mut Report) -> Option<Fault> {
         report.add(word.at, &word.value, "a fault has four parts", FORM);
         return None;
     };
-    let travel = match *travel {
-        "<-" => Travel::ToSource,
-        "->" => Travel::ToTarget,
+    let place = |part: &str| word.at.plus(part_of(part, &word.value));
+    let way = match *travel {
+        "<-" => Some(Travel::ToSource),
+        "->" => Some(Travel::ToTarget),
         other => {
-            report.add(word.at, other, "a fault travels `<-` or `->`", FORM);
-            return None;
+            report.add(place(other), other, "a fault travels `<-` or `->`", FORM);
+            None
         }
     };
-    let prior = match prior.parse::<f64>() {
-        Ok(p) if (0.0..=1.0).contains(&p) => p,
-        _ => {
-            report.add(word.at, prior, "this is not a chance", "write a number from 0 to 1");
-            return None;
-        }
-    };
-    let (shortest, longest) = delay.split_once("..").unwrap_or((delay, delay));
-    let (Some(min), Some(max)) = (seconds(shortest), seconds(longest)) else {
-        report.add(word.at, delay, "this is not a delay", "write it like 0s, 0s..5m or 10m..3d");
-        return None;
-    };
-    if min > max {
-        report.add(word.at, delay, "the shortest delay is longer than the longest", "swap them");
+    let chance = prior.parse::<f64>().ok().filter(|p| (0.0..=1.0).contains(p));
+    if chance.is_none() {
+        report.add(place(prior), prior, "this is not a chance", "write a number from 0 to 1");
     }
-    let names = names.split(',').map(|n| Word { value: n.to_owned(), at: word.at });
+    let (shortest, longest) = delay.split_once("..").unwrap_or((delay, delay));
+    let span = seconds(shortest).zip(seconds(longest));
+    match span {
+        None => report.add(place(delay), delay, "this is not a delay", "write it like 0s, 0s..5m or 10m..3d"),
+        Some((min, max)) if min > max => {
+            let hint = format!("write {longest}..{shortest}");
+            report.add(place(delay), delay, "the shortest delay is longer than the longest", hint);
+        }
+        Some(_) => {}
+    }
+    let names = names.split(',').map(|n| Word { value: n.to_owned(), at: place(n) });
     let aspects = names.filter_map(|w| aspect(o, &w, report)).collect();
-    Some(Fault { travel, prior, delay_min_secs: min, delay_max_secs: max, aspects })
+    let (delay_min_secs, delay_max_secs) = span?;
+    Some(Fault { travel: way?, prior: chance?, delay_min_secs, delay_max_secs, aspects })
+}
+
+/// How far (in characters) a part of a text is from its beginning.
+pub(crate) fn part_of(part: &str, text: &str) -> usize {
+    let bytes = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+    text.get(..bytes).map_or(bytes, |before| before.chars().count())
 }
 
 fn show(word: &Word, report: &mut Report) -> Option<Show> {
@@ -538,11 +657,12 @@ fn show(word: &Word, report: &mut Report) -> Option<Show> {
 
 fn measures(all: &Gathered, o: &mut Ontology, report: &mut Report) {
     for (index, (name, raw)) in all.measures.iter().enumerate() {
-        well_formed(name, false, "measure", report);
+        let (name, was) = written(name, &raw.was.0);
+        well_formed(&name, false, "measure", report);
         let id = MeasureId(number(index));
-        o.measure_by_name.insert(name.value.clone(), id);
-        for was in &raw.was.0 {
-            o.measure_by_name.entry(was.value.clone()).or_insert(id);
+        o.measure_by_name.insert(name.value, id);
+        for was in was {
+            o.measure_by_name.entry(was).or_insert(id);
         }
     }
     for (name, raw) in &all.measures {
@@ -550,11 +670,16 @@ fn measures(all: &Gathered, o: &mut Ontology, report: &mut Report) {
         o.measures.push(built);
     }
     for (index, (_, raw)) in all.measures.iter().enumerate() {
-        let parts: Vec<MeasureId> = raw.parts.iter().filter_map(|w| measure(o, w, report)).collect();
+        let found: Vec<(&Word, MeasureId)> =
+            raw.parts.iter().filter_map(|w| Some((w, measure(o, w, report)?))).collect();
+        let parts: Vec<MeasureId> = found.iter().map(|(_, m)| *m).collect();
         let unit = o.measures.get(index).map(|m| m.unit.clone()).unwrap_or_default();
-        for (word, part) in raw.parts.iter().zip(&parts) {
+        for (word, part) in &found {
+            if part.index() == index {
+                report.add(word.at, &word.value, "a measure is no part of itself", "name what adds up to it");
+            }
             let other = o.measures.get(part.index()).map(|m| m.unit.as_str()).unwrap_or_default();
-            if unit::factor(other, &unit).is_none() {
+            if !unit.is_empty() && unit::factor(other, &unit).is_none() {
                 let message = format!("its unit `{other}` cannot be added up to `{unit}`");
                 report.add(word.at, &word.value, message, "parts must have a unit of the same kind");
             }
@@ -574,7 +699,8 @@ fn one_measure(o: &Ontology, name: &Word, raw: &raw::Measure, report: &mut Repor
         ("gauge", MeasureKind::Gauge),
     ];
     let kind = choice(&raw.kind, &kinds, report).unwrap_or(MeasureKind::Gauge);
-    match unit::dimension(&raw.unit.value) {
+    let dimension = unit::dimension(&raw.unit.value);
+    match dimension {
         None => report.add(
             raw.unit.at,
             &raw.unit.value,
@@ -587,18 +713,27 @@ fn one_measure(o: &Ontology, name: &Word, raw: &raw::Measure, report: &mut Repor
         }
         Some(_) => {}
     }
+    let (change, samples) = (&raw.care.change, &raw.care.samples);
+    if !change.value.is_finite() || change.value <= 0.0 {
+        let hint = "write a share of the baseline, like 0.05";
+        report.add(change.at, &change.value.to_string(), "every change would be news", hint);
+    }
+    if samples.value == 0 {
+        report.add(samples.at, "0", "nothing can be said from no samples", "write at least 1");
+    }
     let default = if kind == MeasureKind::Duration { Show::Quantile(0.75) } else { Show::Mean };
     Measure {
         name: name.value.clone(),
         of: class(o, &raw.of, report).unwrap_or(ClassId(0)),
-        aspect: aspect(o, &raw.aspect, report).unwrap_or(AspectId(0)),
+        aspect: aspect(o, &raw.aspect, report).unwrap_or(AspectId(u16::MAX)),
         better: choice(&raw.better, &betters, report).unwrap_or(Better::Steady),
         kind,
-        unit: raw.unit.value.clone(),
+        unit: if dimension.is_some_and(|d| d.fits(kind)) { raw.unit.value.clone() } else { String::new() },
         show: raw.show.as_ref().and_then(|w| show(w, report)).unwrap_or(default),
-        care_change: raw.care.change,
-        care_samples: raw.care.samples,
+        care_change: raw.care.change.value,
+        care_samples: raw.care.samples.value,
         parts: Vec::new(),
         doc: raw.doc.clone(),
+        was: raw.was.0.iter().map(|w| w.value.clone()).collect(),
     }
 }

@@ -94,11 +94,26 @@ pub struct Question {
 pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
     let mut rules = Rules::default();
     if let Some(reach) = &all.reach {
-        (rules.weight, rules.hops, rules.facts) = (reach.weight, reach.hops, reach.facts);
+        (rules.weight, rules.hops, rules.facts) = (reach.weight.value, reach.hops.value, reach.facts.value);
+        if !(0.0..=1.0).contains(&reach.weight.value) {
+            let text = reach.weight.value.to_string();
+            report.add(
+                reach.weight.at,
+                &text,
+                "a weight is a product of chances",
+                "write a number from 0 to 1",
+            );
+        }
+        for (what, number) in [("hops", &reach.hops), ("facts", &reach.facts)] {
+            if number.value == 0 {
+                report.add(number.at, "0", format!("no {what} at all reach nothing"), "write at least 1");
+            }
+        }
     }
     for (name, classes) in &all.predicates {
         let words = classes.value.split(',').map(|c| Word { value: c.trim().to_owned(), at: classes.at });
-        let classes = words.filter_map(|w| resolve::class(o, &w, report)).collect();
+        let anything = o.classes.iter().position(|c| c.is.is_none()).and_then(|i| u16::try_from(i).ok());
+        let classes = words.filter_map(|w| resolve::class(o, &w, report).or(anything.map(ClassId))).collect();
         rules.predicates.push((name.value.clone(), classes));
     }
     for (name, raw) in &all.rules {
@@ -113,8 +128,11 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
         let conclusion = premise::head(head, at, &mut scope, &rules.predicates, keep, report);
         let body_at = at.plus(head.len() + 2);
         let body = premise::body(body, body_at, &mut scope, report);
-        let Some((head, body)) = conclusion.zip(body) else { continue };
-        scope.check(&body, Some(&head), &rules.predicates, &raw.rule, report);
+        let Some((conclusion, (body, texts))) = conclusion.zip(body) else { continue };
+        let head_text = Word { value: head.trim().to_owned(), at };
+        let head = conclusion;
+        scope.check(&body, Some(&head), &rules.predicates, &texts, &head_text, report);
+        premise::sound((&body, &texts), Some((&head, &head_text)), &scope, 0, report);
         if keep == Some(Keep::Always) {
             can_be_kept(o, &head, &body, &scope.classes, &raw.rule, report);
         }
@@ -139,7 +157,14 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
         let mut names = Vec::new();
         let parsed = raw.path.0.iter().map(|w| paths::parse(w, o, &mut names, report)).collect::<Vec<_>>();
         let paths = parsed.into_iter().flatten().collect();
-        o.questions.push(Question { name: name.value.clone(), ask: raw.ask.clone(), paths });
+        if raw.ask.value.trim().is_empty() {
+            report.add(raw.ask.at, &name.value, "nothing is asked", "write the question as people would");
+        }
+        if raw.path.0.is_empty() {
+            let hint = "add `path: [\"a:Class -relation-> b:Class\"]`";
+            report.add(name.at, &name.value, "no path answers this question", hint);
+        }
+        o.questions.push(Question { name: name.value.clone(), ask: raw.ask.value.clone(), paths });
     }
 }
 
@@ -277,7 +302,7 @@ mod tests {
             "a kept rule has only relations, classes and `!=`"
         );
         assert_eq!(
-            check("depends_on(A, B) <- operation_of(O, A), operation_of(P, B)"),
+            check("depends_on(A, B) <- operation_of(_, A), operation_of(_, B)"),
             "the premises of a kept rule hang together"
         );
         assert_eq!(

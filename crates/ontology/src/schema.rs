@@ -20,7 +20,7 @@ pub fn json_schema(kind: &str) -> Option<Value> {
         Kind::Relations => Some(of::<Entries<raw::Relation>>(&mut g)),
         Kind::Measures => {
             sections.push(("aspects", of::<Entries<raw::Aspect>>(&mut g)));
-            sections.push(("measures", of::<Entries<raw::Measure>>(&mut g)));
+            sections.push(("measures", of::<Entries<raw::MeasureOrName>>(&mut g)));
             None
         }
         Kind::Rules => {

@@ -34,6 +34,11 @@ impl Node {
         }
     }
 
+    /// Whether nothing stands here: `name:`, `name: ~`, `name: null`.
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(&self.tree, Tree::Scalar(s, true) if s.is_empty() || s == "null" || s == "~")
+    }
+
     /// Where the text of a scalar begins: inside its quotes.
     pub(crate) fn text_at(&self) -> At {
         match &self.tree {
@@ -46,7 +51,7 @@ impl Node {
     pub(crate) fn entries(&self, report: &mut Report) -> &[(Node, Node)] {
         match &self.tree {
             Tree::Map(m) => m,
-            Tree::Scalar(s, _) if s.is_empty() => &[],
+            _ if self.is_nothing() => &[],
             Tree::Scalar(s, _) => {
                 report.add(self.at, s, "this must be a map", "write `{name: value, …}`");
                 &[]
@@ -62,25 +67,121 @@ impl Node {
 /// Deeper files than this are refused: no ontology file needs it, and reading must stay bounded.
 const DEPTH: usize = 64;
 
-/// Reads one file. Syntax errors and repeated keys go to the report; what was read before an error is kept.
+/// After this many broken entries the rest of a file is left unread.
+const BROKEN: usize = 20;
+/// What tools that follow YAML 1.1 read as a boolean.
+const BOOLEANS: &[&str] = &["y", "n", "yes", "no", "on", "off"];
+
+/// Why a text is no YAML.
+struct Broken {
+    line: usize,
+    column: usize,
+    why: String,
+}
+
+/// Reads one file. Syntax errors and repeated keys go to the report. An entry that is no YAML is left out and the rest is read,
+/// so that one slip does not hide the others.
 pub(crate) fn parse(text: &str, file: u16, report: &mut Report) -> Option<Node> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    let mut tabs = Vec::new();
+    for _ in 0..BROKEN {
+        let broken = match tree(&lines.join("\n"), file, report) {
+            Ok(node) => return node,
+            Err(broken) => broken,
+        };
+        if tabs.is_empty() {
+            let tabbed =
+                |l: &&str| l.get(..indent(l)).is_some_and(|m| m.contains('\t')) && !l.trim().is_empty();
+            tabs = (0..lines.len()).filter(|i| lines.get(*i).is_some_and(tabbed)).collect();
+            for number in &tabs {
+                let Some(line) = lines.get_mut(*number) else { continue };
+                let message = "a tab stands before this; YAML indents with spaces only";
+                report.add(place(file, number + 1, 0), line.trim(), message, "write two spaces for the tab");
+                report.leave_unread(line);
+                *line = "";
+            }
+            if !tabs.is_empty() {
+                continue;
+            }
+        }
+        let (from, to) = culprit(&lines, broken.line);
+        let entry = lines.get(from..to).unwrap_or_default();
+        let filled = entry.iter().rposition(|l| !l.trim().is_empty()).unwrap_or(0);
+        // The parser notices an open bracket only where the next entry begins; the entry by itself tells where it is open.
+        let alone = tree(&entry.join("\n"), file, &mut Report::default()).err();
+        let (line, column, why) = match alone {
+            Some(b) if b.line > 0 && b.line <= filled + 1 => (from + b.line, b.column, b.why),
+            Some(b) => (from + 1, indent(entry.first().unwrap_or(&"")), b.why),
+            None => (broken.line, broken.column, broken.why),
+        };
+        let shown = lines.get(line.saturating_sub(1)).copied().unwrap_or("");
+        let hint = "mend the line, or quote the text with \"…\"";
+        report.add(place(file, line, column), shown.trim(), format!("not YAML: {why}"), hint);
+        report.leave_unread(&entry.join("\n"));
+        for line in lines.get_mut(from..to).unwrap_or_default() {
+            *line = "";
+        }
+    }
+    report.leave_unread(&lines.join("\n"));
+    None
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// The lines (from, to) of the innermost entry that is to blame for a mistake noticed at a line (counted from 1).
+fn culprit(lines: &[&str], noticed: usize) -> (usize, usize) {
+    let starts = entries(lines);
+    let end = |place: usize| {
+        let own = starts.get(place).map_or(0, |(_, i)| *i);
+        let rest = starts.get(place + 1..).unwrap_or_default();
+        rest.iter().find(|(_, i)| *i <= own).map_or(lines.len(), |(l, _)| *l)
+    };
+    let fails = |from: usize, to: usize| {
+        let text = lines.get(from..to).unwrap_or_default().join("\n");
+        tree(&text, 0, &mut Report::default()).is_err()
+    };
+    let before = || (0..starts.len()).rev().filter(|p| starts.get(*p).is_some_and(|(l, _)| *l < noticed));
+    let spans = || before().filter_map(|p| Some((starts.get(p)?.0, end(p))));
+    let failing = spans().find(|(from, to)| fails(*from, *to));
+    failing.or_else(|| spans().find(|(_, to)| *to >= noticed)).unwrap_or((0, lines.len()))
+}
+
+/// Lines at which an entry of a block begins, with their indent. What stands deeper than an entry that has its value on its own
+/// line belongs to that value.
+fn entries(lines: &[&str]) -> Vec<(usize, usize)> {
+    let mut all = Vec::new();
+    let mut leaf: Option<usize> = None;
+    for (number, line) in lines.iter().enumerate() {
+        let (own, text) = (indent(line), line.trim());
+        if text.is_empty() || text.starts_with('#') || leaf.is_some_and(|l| own > l) {
+            continue;
+        }
+        let named = text.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '"' || c == '\'');
+        let colon = text.find(": ").or_else(|| text.strip_suffix(':').map(str::len));
+        match colon.filter(|_| named) {
+            Some(at) => {
+                all.push((number, own));
+                let value = text.get(at + 1..).unwrap_or("").trim();
+                leaf = (!value.is_empty() && !value.starts_with('#')).then_some(own);
+            }
+            None => leaf = Some(own),
+        }
+    }
+    all
+}
+
+/// Reads one text, or says where it stops being YAML.
+fn tree(text: &str, file: u16, report: &mut Report) -> Result<Option<Node>, Broken> {
     let mut open: Vec<(At, Option<Node>, Tree)> = Vec::new();
     let mut root = None;
     for next in Parser::new_from_str(text) {
-        let (event, span) = match next {
-            Ok(n) => n,
-            Err(e) => {
-                let at = place(file, e.marker().line(), e.marker().col());
-                let line = text.lines().nth(e.marker().line().saturating_sub(1)).unwrap_or("").trim();
-                report.add(
-                    at,
-                    line,
-                    format!("not YAML: {}", e.info()),
-                    "mend the line, or quote the text with \"…\"",
-                );
-                return None;
-            }
-        };
+        let (event, span) = next.map_err(|e| Broken {
+            line: e.marker().line(),
+            column: e.marker().col(),
+            why: e.info().to_owned(),
+        })?;
         let at = place(file, span.start.line(), span.start.col());
         let done = match event {
             Event::Scalar(s, style, _, _) => {
@@ -88,8 +189,8 @@ pub(crate) fn parse(text: &str, file: u16, report: &mut Report) -> Option<Node> 
             }
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 if open.len() >= DEPTH {
-                    report.add(at, "", format!("nested deeper than {DEPTH} levels"), "flatten it");
-                    return None;
+                    let why = format!("nested deeper than {DEPTH} levels");
+                    return Err(Broken { line: span.start.line(), column: span.start.col(), why });
                 }
                 let tree = if matches!(event, Event::SequenceStart(..)) {
                     Tree::List(vec![])
@@ -111,7 +212,15 @@ pub(crate) fn parse(text: &str, file: u16, report: &mut Report) -> Option<Node> 
             None => root = root.or(Some(node)),
             Some((_, _, Tree::List(l))) => l.push(node),
             Some((_, key, Tree::Map(m))) => match key.take() {
-                None => *key = Some(node),
+                None => {
+                    if let Tree::Scalar(s, true) = &node.tree
+                        && BOOLEANS.contains(&s.to_lowercase().as_str())
+                    {
+                        let message = "tools that follow YAML 1.1 read this name as a boolean";
+                        report.add(node.at, s, message, "choose another name");
+                    }
+                    *key = Some(node);
+                }
                 Some(k) => {
                     if let Some((first, _)) = m.iter().find(|(other, _)| other.text() == k.text()) {
                         let hint = format!("remove it, or merge it with line {}", first.at.line);
@@ -124,7 +233,7 @@ pub(crate) fn parse(text: &str, file: u16, report: &mut Report) -> Option<Node> 
             Some((_, _, Tree::Scalar(..))) => {}
         }
     }
-    root
+    Ok(root)
 }
 
 fn place(file: u16, line: usize, col: usize) -> At {
@@ -141,13 +250,6 @@ pub(crate) struct Spot<T> {
 
 /// A text with its place.
 pub(crate) type Word = Spot<String>;
-
-impl Word {
-    /// The text.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.value
-    }
-}
 
 /// One value, or a list of them.
 #[derive(Clone, Debug)]
@@ -179,28 +281,52 @@ pub(crate) enum TextOr<T> {
 /// Reads one node as a typed value; problems go to the report.
 pub(crate) fn read<T: DeserializeOwned>(node: &Node, report: &mut Report) -> Option<T> {
     let sink = RefCell::new(Vec::new());
-    let result = T::deserialize(De { node, sink: &sink });
+    let mut missing: Vec<&'static str> = Vec::new();
+    let mut result = T::deserialize(De { node, sink: &sink, blank: &[] });
+    // serde stops at the first thing that is missing; with a blank in its place it tells the next.
+    while let Err(f) = &result
+        && let Some(field) = f.missing
+        && !missing.contains(&field)
+    {
+        missing.push(field);
+        let next = T::deserialize(De { node, sink: &sink, blank: &missing });
+        if let Err(f) = std::mem::replace(&mut result, next) {
+            report.add(f.at, &f.text, f.message, f.hint);
+        }
+    }
     for f in sink.into_inner() {
         report.add(f.at, &f.text, f.message, f.hint);
     }
     match result {
-        Ok(v) => Some(v),
-        Err(f) => {
+        Ok(v) => missing.is_empty().then_some(v),
+        Err(f) if missing.is_empty() || f.missing.is_some() => {
             report.add(f.at, &f.text, f.message, f.hint);
             None
         }
+        Err(_) => None,
     }
 }
 
-/// Reads every entry of a map by itself.
+/// Reads every entry of a map by itself. What cannot be read is kept in mind, so that its name is not missed elsewhere.
 pub(crate) fn read_entries<T: DeserializeOwned>(node: &Node, report: &mut Report) -> Vec<(Word, T)> {
     let mut all = Vec::new();
     for (k, v) in node.entries(report) {
-        if let Some(value) = read(v, report) {
-            all.push((Spot { value: k.text().to_owned(), at: k.at }, value));
+        match read_entry(k, v, report) {
+            Some(value) => all.push((Spot { value: k.text().to_owned(), at: k.text_at() }, value)),
+            None => report.leave_unread(k.text()),
         }
     }
     all
+}
+
+/// Reads one entry of a map.
+pub(crate) fn read_entry<T: DeserializeOwned>(key: &Node, value: &Node, report: &mut Report) -> Option<T> {
+    if value.is_nothing() {
+        let hint = "a file may add, not remove: say something of it, or leave the entry out";
+        report.add(key.text_at(), key.text(), "nothing is said of this", hint);
+        return None;
+    }
+    read(value, report)
 }
 
 #[derive(Debug)]
@@ -209,6 +335,8 @@ struct Fault {
     text: String,
     message: String,
     hint: String,
+    /// The field that is not there, when that is what is wrong.
+    missing: Option<&'static str>,
 }
 
 impl Fault {
@@ -235,12 +363,14 @@ impl std::error::Error for Fault {}
 
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(msg: T) -> Self {
-        Fault { at: At::default(), text: String::new(), message: msg.to_string(), hint: String::new() }
+        let (text, hint) = (String::new(), String::new());
+        Fault { at: At::default(), text, message: msg.to_string(), hint, missing: None }
     }
 
     fn missing_field(field: &'static str) -> Self {
         let mut f = <Fault as de::Error>::custom(format!("`{field}` is missing"));
         f.hint = format!("add `{field}: …`");
+        f.missing = Some(field);
         f
     }
 
@@ -259,6 +389,8 @@ impl de::Error for Fault {
 struct De<'a> {
     node: &'a Node,
     sink: &'a RefCell<Vec<Fault>>,
+    /// Fields to take as blank where they are missing.
+    blank: &'a [&'static str],
 }
 
 impl<'a> De<'a> {
@@ -268,7 +400,12 @@ impl<'a> De<'a> {
             Tree::List(_) => "a list",
             Tree::Map(_) => "a map",
         };
-        let e = <Fault as de::Error>::custom(format!("{is} is not {wanted}"));
+        let mut e = <Fault as de::Error>::custom(format!("{is} is not {wanted}"));
+        e.hint = match wanted {
+            "a number" | "a whole number" => "write it in digits, like 5 or 0.05".to_owned(),
+            "a text" => "write one text, quoted with \"…\"".to_owned(),
+            other => format!("write {other}"),
+        };
         Err(e.placed(self.node))
     }
 }
@@ -327,8 +464,8 @@ impl<'de> de::Deserializer<'de> for De<'_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.tree {
-            Tree::List(l) => visitor.visit_seq(Items { rest: l.iter(), sink: self.sink }),
-            _ => self.wrong("a list; write `[…]`"),
+            Tree::List(l) => visitor.visit_seq(Items { rest: l.iter(), de: self }),
+            _ => self.wrong("a list: `[…]`"),
         }
     }
 
@@ -338,9 +475,9 @@ impl<'de> de::Deserializer<'de> for De<'_> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match (&self.node.tree, name) {
-            (Tree::List(l), ONE_OR_MANY) => visitor.visit_seq(Items { rest: l.iter(), sink: self.sink }),
+            (Tree::List(l), ONE_OR_MANY) => visitor.visit_seq(Items { rest: l.iter(), de: self }),
             (_, ONE_OR_MANY) => {
-                visitor.visit_seq(Items { rest: std::slice::from_ref(self.node).iter(), sink: self.sink })
+                visitor.visit_seq(Items { rest: std::slice::from_ref(self.node).iter(), de: self })
             }
             _ => visitor.visit_newtype_struct(self),
         }
@@ -365,9 +502,9 @@ impl<'de> de::Deserializer<'de> for De<'_> {
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.tree {
             Tree::Map(m) => {
-                visitor.visit_map(Pairs { rest: m.iter(), value: None, known: None, sink: self.sink })
+                visitor.visit_map(Pairs { rest: m.iter(), value: None, known: None, de: self, blanks: &[] })
             }
-            _ => self.wrong("a map; write `{name: value, …}`"),
+            _ => self.wrong("a map: `{name: value, …}`"),
         }
     }
 
@@ -379,9 +516,15 @@ impl<'de> de::Deserializer<'de> for De<'_> {
     ) -> Result<V::Value, Fault> {
         match &self.node.tree {
             Tree::Map(m) => visitor
-                .visit_map(Pairs { rest: m.iter(), value: None, known: Some(fields), sink: self.sink })
+                .visit_map(Pairs {
+                    rest: m.iter(),
+                    value: None,
+                    known: Some(fields),
+                    de: self,
+                    blanks: self.blank,
+                })
                 .map_err(|e| e.placed(self.node)),
-            _ => self.wrong("a map; write `{name: value, …}`"),
+            _ => self.wrong("a map: `{name: value, …}`"),
         }
     }
 
@@ -404,14 +547,14 @@ impl<'de> de::Deserializer<'de> for De<'_> {
 
 struct Items<'a> {
     rest: std::slice::Iter<'a, Node>,
-    sink: &'a RefCell<Vec<Fault>>,
+    de: De<'a>,
 }
 
 impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Fault;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
-        self.rest.next().map(|node| seed.deserialize(De { node, sink: self.sink })).transpose()
+        self.rest.next().map(|node| seed.deserialize(De { node, ..self.de })).transpose()
     }
 }
 
@@ -440,8 +583,13 @@ struct Pairs<'a> {
     rest: std::slice::Iter<'a, (Node, Node)>,
     value: Option<&'a Node>,
     known: Option<&'static [&'static str]>,
-    sink: &'a RefCell<Vec<Fault>>,
+    de: De<'a>,
+    blanks: &'a [&'static str],
 }
+
+/// Stands for a field that is missing.
+static BLANK: Node =
+    Node { at: At { file: 0, line: 0, column: 0 }, tree: Tree::Scalar(String::new(), false) };
 
 impl<'de> MapAccess<'de> for Pairs<'_> {
     type Error = Fault;
@@ -451,21 +599,30 @@ impl<'de> MapAccess<'de> for Pairs<'_> {
             if let Some(known) = self.known.filter(|f| !f.contains(&k.text())) {
                 let mut f = <Fault as de::Error>::custom("nothing of this name can stand here").placed(k);
                 f.hint = meant(k.text(), known.iter().copied());
-                self.sink.borrow_mut().push(f);
+                self.de.sink.borrow_mut().push(f);
                 continue;
             }
             self.value = Some(v);
             return match self.known {
                 Some(_) => seed.deserialize(k.text().into_deserializer()).map(Some),
-                None => seed.deserialize(De { node: k, sink: self.sink }).map(Some),
+                None => seed.deserialize(De { node: k, ..self.de }).map(Some),
             };
+        }
+        while let Some((field, rest)) = self.blanks.split_first() {
+            self.blanks = rest;
+            let given =
+                matches!(&self.de.node.tree, Tree::Map(m) if m.iter().any(|(k, _)| k.text() == *field));
+            if !given && self.known.is_some_and(|f| f.contains(field)) {
+                self.value = Some(&BLANK);
+                return seed.deserialize(field.into_deserializer()).map(Some);
+            }
         }
         Ok(None)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         match self.value.take() {
-            Some(node) => seed.deserialize(De { node, sink: self.sink }),
+            Some(node) => seed.deserialize(De { node, ..self.de }),
             None => Err(<Fault as de::Error>::custom("a value is missing")),
         }
     }

@@ -12,6 +12,8 @@ use graph::{Agg, Direction, Graph, Half, NodeId, Of};
 use ontology::{ClassId, MeasureId, RelationId, Stretch, Time};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 /// Most rows an answer holds; more are counted, not dropped silently.
 pub const MAX_ROWS: usize = 10_000;
@@ -144,7 +146,7 @@ pub fn ask(view: &View<'_>, text: &str) -> Result<Output, QueryError> {
 /// # Errors
 /// When it names something unknown.
 pub fn run(view: &View<'_>, query: &Query) -> Result<Output, QueryError> {
-    let r = Runner { view };
+    let r = Runner { view, renamed: RefCell::default() };
     let mut out = match query {
         Query::Find { class, text, at, limit } => r.find(class, text.as_deref(), *at, *limit)?,
         Query::Show { node, at } => r.show(node, *at)?,
@@ -181,11 +183,17 @@ pub fn run(view: &View<'_>, query: &Query) -> Result<Output, QueryError> {
         out.hidden += out.rows.len() - MAX_ROWS;
         out.rows.truncate(MAX_ROWS);
     }
+    for hint in r.renamed.into_inner() {
+        let gap = if out.note.is_empty() { "" } else { " " };
+        out.note = format!("{}{gap}{hint}", out.note);
+    }
     Ok(out)
 }
 
 struct Runner<'a> {
     view: &'a View<'a>,
+    /// Hints at old names in the question, each once.
+    renamed: RefCell<BTreeSet<String>>,
 }
 
 fn table(columns: &[&str], rows: Vec<Vec<Json>>) -> Output {
@@ -215,18 +223,32 @@ impl Runner<'_> {
         QueryError::Unknown { kind, name: name.to_owned(), nearest: nearest(name, names.cloned(), 3) }
     }
 
+    /// Old names go on working; the answer says what the thing is called now.
+    fn hint(&self, what: &str, name: &str, now: Option<&String>) {
+        if let Some(now) = now.filter(|n| *n != name) {
+            self.renamed.borrow_mut().insert(format!("The {what} {name} is now called {now}."));
+        }
+    }
+
     fn class(&self, name: &str) -> Result<ClassId, QueryError> {
         let o = self.view.ontology();
+        self.hint("class", name, o.class(name).and_then(|c| o.classes.get(c.index())).map(|c| &c.name));
         o.class(name).ok_or_else(|| Self::unknown("class", name, o.classes.iter().map(|c| &c.name)))
     }
 
     fn measure(&self, name: &str) -> Result<MeasureId, QueryError> {
         let o = self.view.ontology();
+        self.hint("measure", name, o.measure(name).and_then(|m| o.measures.get(m.index())).map(|m| &m.name));
         o.measure(name).ok_or_else(|| Self::unknown("measure", name, o.measures.iter().map(|m| &m.name)))
     }
 
     fn relation(&self, name: &str) -> Result<RelationId, QueryError> {
         let o = self.view.ontology();
+        self.hint(
+            "relation",
+            name,
+            o.relation(name).and_then(|r| o.relations.get(r.index())).map(|r| &r.name),
+        );
         o.relation(name).ok_or_else(|| Self::unknown("relation", name, o.relations.iter().map(|r| &r.name)))
     }
 
@@ -676,6 +698,8 @@ impl Runner<'_> {
 
     fn changes(&self, between: &Between, touching: Option<NodeId>) -> Result<Output, QueryError> {
         let (class, relation) = (self.class("Change")?, self.relation("changed")?);
+        // These names are not the asker's.
+        self.renamed.borrow_mut().clear();
         let mut rows = Vec::new();
         for (at, node) in self.view.events(class, stretch(between)) {
             let targets = self.view.targets(node, relation);

@@ -37,7 +37,7 @@ rules:
   hanging: {keep: asked, rule: "hangs_on(A, B) <- depends_on+(A, B), B.tier = critical", doc: "Critical ones it needs."}
   further: {keep: asked, rule: "far(A, B) <- hangs_on+(A, B), A != B", doc: "Repeats what is itself asked."}
   nearby:  {keep: asked, rule: "near(A, B) <- instance_of^(A, I), (runs_on | in_workload)(I, H), (runs_on^ | in_workload^)(H, J), instance_of(J, B), A != B", doc: "Alternatives, backwards."}
-  alone:   {keep: asked, rule: "lonely(S) <- Service(S), not (instance_of(I, S), runs_on(I, H))", doc: "Nothing runs it."}
+  alone:   {keep: asked, rule: "lonely(S) <- Service(S), not (instance_of(I, S), runs_on(I, _))", doc: "Nothing runs it."}
   pair:    {keep: asked, rule: "both(A, B) <- far(A, B), not near(A, B), A.tier != low", doc: "Far, not near."}
 "#,
     );

@@ -1,13 +1,14 @@
-//! `e2egraph ontology`: check it, show it, print its schema, export it.
+//! `e2egraph ontology`: check it, show it, compare it, print its schema, export it.
 
 use super::operate::{self, Told};
-use crate::args::{OntologyCommand, OntologyFormat, OntologyPart};
-use crate::exit::Exit;
-use crate::{out, print, rim};
+use crate::args::{OntologyCommand, OntologyFormat, OntologyFrom};
+use crate::exit::{Exit, Wrong};
+use crate::{out, print, rim, vocabulary};
 use ontology::Ontology;
 use ontology::export::{self, ExportError};
 use serde_json::json;
 use std::io::BufWriter;
+use std::path::PathBuf;
 
 /// Checks or prints.
 pub async fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
@@ -21,13 +22,18 @@ pub async fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
             let took = begin.elapsed();
             match loaded {
                 Ok(o) if json => {
-                    let told = json!({"ok": true, "problems": [], "version": o.version, "seconds": took.as_secs_f64()});
+                    let told = json!({"ok": true, "problems": [], "notes": o.notes, "version": o.version, "seconds": took.as_secs_f64()});
                     out::line(&told.to_string())?;
                 }
                 Ok(o) => out::line(&format!(
-                    "{} {} is sound: {} classes, {} relations, {} measures, {} rules, {} actions, {} sources, {} questions; checked in {:.0} ms",
+                    "{}{} {}{} is sound: {} classes, {} relations, {} measures, {} rules, {} actions, {} sources, {} questions; checked in {:.0} ms",
+                    o.notes.iter().map(|n| format!("{n}\n")).collect::<String>(),
                     o.name,
                     o.version,
+                    o.sites
+                        .iter()
+                        .map(|(name, version)| format!(" with {name} {version}"))
+                        .collect::<String>(),
                     o.classes.len(),
                     o.relations.len(),
                     o.measures.len(),
@@ -49,22 +55,22 @@ pub async fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
             }
             Ok(Exit::Done)
         }
-        OntologyCommand::Show { part, ontology, json } => {
+        OntologyCommand::Show { what, ontology, json } => {
             let o = rim::ontology(&ontology)?;
-            let (columns, rows) = match part {
-                OntologyPart::Classes => classes(&o),
-                OntologyPart::Relations => relations(&o),
-                OntologyPart::Measures => measures(&o),
-                OntologyPart::Questions => questions(&o),
+            let Some(sections) = vocabulary::sections(&o, &what) else {
+                out::note(&vocabulary::unknown(&o, &what));
+                return Ok(Exit::NotThere);
             };
-            if json {
-                let rows: Vec<_> = rows
-                    .iter()
-                    .map(|r| columns.iter().zip(r).collect::<std::collections::BTreeMap<_, _>>())
-                    .collect();
-                out::json(&rows)?;
-            } else {
-                out::print(&print::table(&columns, &rows))?;
+            match sections.as_slice() {
+                all if json => out::json(&vocabulary::json(all))?,
+                [only] => out::print(&print::table(&only.columns, &only.rows))?,
+                all => {
+                    let texts: Vec<String> = all
+                        .iter()
+                        .map(|s| format!("{}\n{}", s.title, print::table(&s.columns, &s.rows)))
+                        .collect();
+                    out::print(&texts.join("\n"))?;
+                }
             }
             Ok(Exit::Done)
         }
@@ -80,6 +86,7 @@ pub async fn run(command: OntologyCommand) -> anyhow::Result<Exit> {
             }
             Ok(Exit::Done)
         }
+        OntologyCommand::Diff { sides, ontology, json } => diff(&sides, &ontology, json),
         OntologyCommand::Schema { kind } => {
             let schema = ontology::json_schema(&kind).ok_or_else(|| {
                 anyhow::anyhow!(
@@ -101,81 +108,35 @@ fn unwritten(error: ExportError) -> anyhow::Error {
     }
 }
 
-type Table = (Vec<String>, Vec<Vec<String>>);
-
-fn table(columns: &[&str], rows: Vec<Vec<String>>) -> Table {
-    (columns.iter().map(|c| (*c).to_owned()).collect(), rows)
-}
-
-fn class_name(o: &Ontology, id: ontology::ClassId) -> String {
-    o.classes.get(id.index()).map_or_else(String::new, |c| c.name.clone())
-}
-
-fn classes(o: &Ontology) -> Table {
-    let rows = o
-        .classes
-        .iter()
-        .map(|c| {
-            let attrs: Vec<&str> =
-                c.attrs.iter().filter_map(|a| o.attrs.get(a.index())).map(|a| a.name.as_str()).collect();
-            vec![
-                c.namespace.clone(),
-                c.name.clone(),
-                c.is.map_or_else(String::new, |i| class_name(o, i)),
-                attrs.join(" "),
-            ]
-        })
-        .collect();
-    table(&["namespace", "class", "is a", "attributes"], rows)
-}
-
-fn relations(o: &Ontology) -> Table {
-    let rows = o
-        .relations
-        .iter()
-        .map(|r| {
-            let arrows: Vec<String> = r
-                .arrows
-                .iter()
-                .map(|(a, b)| format!("{} → {}", class_name(o, *a), class_name(o, *b)))
-                .collect();
-            let faults: Vec<String> = r
-                .faults
-                .iter()
-                .map(|f| {
-                    let way =
-                        if f.travel == ontology::model::Travel::ToSource { "to source" } else { "to target" };
-                    format!("{way} {}", f.prior)
-                })
-                .collect();
-            vec![
-                r.name.clone(),
-                arrows.join(", "),
-                format!("{:?}", r.holds).to_lowercase(),
-                faults.join(", "),
-            ]
-        })
-        .collect();
-    table(&["relation", "from → to", "holds", "trouble travels"], rows)
-}
-
-fn measures(o: &Ontology) -> Table {
-    let rows = o
-        .measures
-        .iter()
-        .map(|m| {
-            let better = format!("{:?}", m.better).to_lowercase();
-            vec![m.name.clone(), class_name(o, m.of), m.unit.clone(), better, m.doc.clone()]
-        })
-        .collect();
-    table(&["measure", "of", "unit", "better", "what it is"], rows)
-}
-
-fn questions(o: &Ontology) -> Table {
-    let lines = |q: &ontology::rules::Question| {
-        let all = (1..).zip(&q.paths);
-        all.map(|(n, p)| vec![q.name.clone(), n.to_string(), q.ask.clone(), p.text.clone()])
-            .collect::<Vec<_>>()
+/// Two folders, or the built-in ontology against `--ontology`.
+fn diff(folders: &[PathBuf], ontology: &OntologyFrom, json: bool) -> anyhow::Result<Exit> {
+    let one = |folder: &PathBuf| rim::ontology(&OntologyFrom { folders: vec![folder.clone()] });
+    let (old, new) = match folders {
+        [old, new] if ontology.folders.is_empty() => (one(old)?, one(new)?),
+        [] if !ontology.folders.is_empty() => (Ontology::builtin(), rim::ontology(ontology)?),
+        _ => {
+            let form = "give two folders, or --ontology DIR to compare it with the built-in ontology";
+            return Err(Wrong(form.to_owned()).into());
+        }
     };
-    table(&["question", "line", "it asks", "path"], o.questions.iter().flat_map(lines).collect())
+    let all = ontology::diff(&old, &new);
+    let broken = all.iter().filter(|d| d.breaks.is_some()).count();
+    if json {
+        out::json(&json!({"breaks": broken, "differences": all}))?;
+    } else if all.is_empty() {
+        out::line("nothing differs")?;
+    } else {
+        let columns = ["kind", "name", "", "what", "breaks"].map(str::to_owned);
+        let rows: Vec<Vec<String>> = all
+            .iter()
+            .map(|d| {
+                let breaks = d.breaks.clone().unwrap_or_else(|| "nobody".to_owned());
+                let change = format!("{:?}", d.change).to_lowercase();
+                vec![d.kind.to_owned(), d.name.clone(), change, d.what.clone(), breaks]
+            })
+            .collect();
+        out::print(&print::table(&columns, &rows))?;
+        out::line(&format!("{} differences, {broken} of them break readers", all.len()))?;
+    }
+    Ok(if broken == 0 { Exit::Done } else { Exit::Failed })
 }

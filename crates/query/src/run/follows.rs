@@ -21,6 +21,10 @@ impl Runner<'_> {
             let names = relations.chain(o.rules.predicates.iter().map(|p| &p.0));
             Self::unknown("derived relation or predicate", what, names)
         })?;
+        let what = match derived {
+            What::Relation(_) => o.relation_name(self.relation(what)?),
+            What::Predicate(_) => what,
+        };
         let mut ends =
             [from, to].iter().map(|n| n.map(|n| self.node(n)).transpose()).collect::<Result<Vec<_>, _>>()?;
         if let What::Predicate(p) = derived {
