@@ -12,6 +12,12 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
 
+/// How well a class fits: completed keys, the class, its attributes with their members.
+type Fit = (usize, ClassId, Vec<(String, String)>);
+
+/// Where records came from: the source's name and what it reads.
+type Origin = (String, Option<Reads>);
+
 /// Proposals at most. Beyond: those with the smallest share are left out and counted.
 pub const PROPOSALS: usize = 50;
 /// Members of a document that nothing reads that are listed.
@@ -534,7 +540,7 @@ fn attr_name(o: &Ontology, class: ClassId, own: &[String], shared: usize) -> Opt
 
 /// A source for documents that nothing reads: the class whose key their members complete, as far as that can be told.
 fn skeleton(o: &Ontology, (source, reads): (&str, &Reads), group: &Group, hasher: &dyn Hasher) -> Proposal {
-    let mut best: Option<(usize, ClassId, Vec<(String, String)>)> = None;
+    let mut best: Option<Fit> = None;
     let about = words(source);
     let singular = |w: &str| w.strip_suffix('s').unwrap_or(w).to_owned();
     for (id, class) in (0..).map(ClassId).zip(&o.classes).filter(|(_, c)| !c.is_abstract) {
@@ -687,7 +693,7 @@ fn files(o: &Ontology, all: &[Proposal]) -> Vec<File> {
         }
     }
     let mut sources = String::new();
-    let mut by_table: BTreeMap<(&(String, Option<Reads>), At), Vec<&Proposal>> = BTreeMap::new();
+    let mut by_table: BTreeMap<(&Origin, At), Vec<&Proposal>> = BTreeMap::new();
     for p in &attrs {
         if let Some(at) = p.table {
             by_table.entry((&p.group, at)).or_default().push(p);

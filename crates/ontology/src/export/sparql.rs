@@ -47,6 +47,9 @@ fn variable(path: &Path, index: usize) -> String {
     path.nodes.get(index).and_then(|n| n.name.clone()).unwrap_or_else(|| format!("n{}", index + 1))
 }
 
+/// One step of a path: relations with their direction, whether it is turned round, how often it is gone.
+type Step<'s> = (&'s Vec<(RelationId, bool)>, bool, Repeat);
+
 struct Query<'a> {
     o: &'a Ontology,
     lines: Vec<String>,
@@ -225,7 +228,7 @@ impl<'a> Query<'a> {
             });
             arrows.flat_map(|c| self.o.kinds_of(c)).collect()
         };
-        let free = |end: Term, step: Option<&(&Vec<(RelationId, bool)>, bool, Repeat)>, first: bool| {
+        let free = |end: Term, step: Option<&Step<'_>>, first: bool| {
             let Term::Var(v) = end else { return false };
             // Over none of its edges a repeated relation stays where it is.
             let fits = |s: &(&Vec<(RelationId, bool)>, bool, Repeat)| {
