@@ -1,7 +1,7 @@
 //! Replaces personal data in a request by keyed hashes, before the request is kept anywhere.
 //!
 //! Which attributes are personal stands in the mapping: those that an expression hashes, and those under `personal`. The value
-//! of such an attribute becomes `hashed:` and its hash, which [`Hasher`] later takes for the hash itself; so what is read from
+//! of such an attribute becomes `hashed:` and its hash, which the hasher later takes for the hash itself; so what is read from
 //! the log says the same as what came, and nobody needs the key to read it again.
 
 use crate::hash::{Keyed, MARK};
