@@ -55,7 +55,7 @@ fn world(ontology: Ontology) -> Graph {
     let mut normaliser = Normaliser::new(Arc::clone(&ontology), options);
     let mut fold = Fold::new(ontology, Vec::new(), Limits::default());
     let at = Time::from_secs(NOW + 60);
-    fold.fold(&normaliser.normalise(Wire::TracesJson, body.to_string().as_bytes(), at).unwrap(), at);
+    fold.fold(&normaliser.normalise(&Wire::TracesJson, body.to_string().as_bytes(), at).unwrap(), at);
     fold.graph()
 }
 
