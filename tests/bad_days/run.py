@@ -221,13 +221,15 @@ def command_line_checks(checks):
         (["graph", "find", "Service", "--at", "2026-13-01"], time_hint), (["graph", "find", "Service", "--limit", "many"], "--limit"),
         (["graph", "diff", "--before", "x", "--after", span], ".."), (["graph", "diff", "--before", "x..y", "--after", span], time_hint),
         (["graph", "diff", "--before", "2026-11-24T11:00:00Z..2026-11-24T10:00:00Z", "--after", span], "begin before"),
-        (["ontology", "show", "nope"], "classes"), (["ontology", "schema", "nope"], "classes"), (["eval", "nope", "."], "robustspot"),
+        (["ontology", "schema", "nope"], "classes"), (["eval", "nope", "."], "robustspot"),
         (["bench", "nope"], "fold"), (["sim", "score", "--seeds", "0"], "--seeds"), (["sim", "run", "nope"], "version_cell"),
         (["sim", "run", "healthy", "--speed", "nan"], "--speed"), (["demo", "--scenario", "日本"], "version_cell"),
         (["serve", "--http", "nowhere"], "--http"), (["serve", "--allow-host", "http://x"], "graph.example"), (["completions", "tcsh"], "zsh"),
     ]:
         odd = run(*args)
         checks.check(f"{' '.join(args)}: 2, and says what would be right", odd.returncode == 2 and says in odd.stderr and not odd.stdout, (odd.returncode, odd.stderr))
+    odd = run("ontology", "show", "nope")
+    checks.check("ontology show nope: 3, and what is nearest", odd.returncode == 3 and "nearest" in odd.stderr and not odd.stdout, (odd.returncode, odd.stderr))
     for command in ["ontology show classes", "ontology schema classes", "completions bash", "sim list", "--help"]:
         closed = subprocess.run(["bash", "-c", f'"{BINARY}" {command} > >(true); sleep 0.1; "{BINARY}" {command} | head -c 1; echo "${{PIPESTATUS[0]}}"'],
                                 capture_output=True, text=True, timeout=60)

@@ -21,8 +21,8 @@ MAPPING = """
 sources:
   watched.workload:
     reads: kubernetes
-    when: object.kind = Deployment
-    Workload: {uid: object.metadata.uid, namespace: object.metadata.namespace, kind: object.kind, name: object.metadata.name, environment: "type = DELETED ? 'deleted' // object.metadata.labels.mark"}
+    when: kind = Deployment
+    Workload: {uid: metadata.uid, namespace: metadata.namespace, kind: kind, name: metadata.name, environment: "watch.type = DELETED ? 'deleted' // metadata.labels.mark"}
 """
 
 

@@ -184,8 +184,8 @@ def run(checks):
             found, answer = ask(query, lambda rows: any(r[1] == relation and target in r[2] for r in rows))
             checks.check(f"{query.split(' ', 1)[1]} -{relation}-> {target}", found, answer)
 
-        edge('neighbours Operation "edge/GET /fine/{id}"', "operation_of", "Service edge")
-        edge('neighbours Operation "edge/GET /cart/{id}"', "operation_of", "Service edge")
+        edge('neighbours Operation "edge/fine/{id}"', "operation_of", "Service edge")
+        edge('neighbours Operation "edge/cart/{id}"', "operation_of", "Service edge")
         edge('neighbours Service "edge"', "depends_on", "Service cart")
         found, answer = ask("find Operation", lambda rows: not any("wp-login" in str(r) for r in rows))
         checks.check("a page that is not there names no operation", found, answer)

@@ -213,7 +213,7 @@ def by_hand(checks):
         errors = wait_for(lambda: server.query(f"series operation.reported_errors {what}"), lambda a: a["value"] is not None)
         checks.check("a tenth of what came between two readings failed", abs(errors["value"] - 0.1) < 1e-9, errors)
         for what, body, kind, more, status, why in (
-            ("bytes that are no snappy", b"\x05\x10hell", PROTO, headers, 400, "not a snappy block"),
+            ("bytes that are no snappy", b"\x05\x10hell", PROTO, headers, 400, "not in snappy's block format"),
             ("protobuf that is cut off", snappy(request.bytes()[:-3]), SECOND, headers, 400, "runs past the end"),
             ("2.0 announced as 1.0's other type", snappy(b"{}"), "application/json", headers, 415, "is not known here"),
             ("a body that is not compressed", request.bytes(), SECOND, {}, 415, "always compressed with snappy"),

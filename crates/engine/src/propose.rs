@@ -42,7 +42,6 @@ impl Engine {
 mod tests {
     use crate::testing::{keep, open};
     use ingest::Wire;
-    use ontology::propose::Adds;
     use ontology::{Ontology, SourceFile, Time};
     use std::sync::Arc;
 
@@ -53,26 +52,24 @@ mod tests {
         let recorded = Time::EPOCH.plus_secs(1_795_500_000);
         for i in 0..5 {
             let body = format!(
-                r#"{{"kind": "deployment", "service": "ratings", "version": "1.0.{i}", "deploymentId": "d-{i}", "by": "ci",
-                    "environment": "prod", "ring": {i}, "approver": "jane{i}@example.org"}}"#
+                r#"{{"kind": "capacity", "id": "c-{i}", "namespace": "shop", "workload_kind": "Deployment", "workloadName": "ratings-{i}",
+                    "old": 2, "new": 3, "by": "ci", "ring": {i}, "approver": "jane{i}@example.org"}}"#
             );
             let understood = engine.read(Wire::feed("changes"), body.into(), recorded).unwrap();
             keep(&engine, &understood);
             engine.fold(&understood);
         }
-        let deployments = || {
+        let workloads = || {
             let graph = engine.graph();
-            graph.ontology().class("Deployment").map_or(0, |c| graph.of_class(c).len())
+            graph.ontology().class("Workload").map_or(0, |c| graph.of_class(c).len())
         };
-        assert_eq!(deployments(), 0);
+        assert_eq!(workloads(), 0);
         let told = engine.propose(1000, 0.0);
-        let key = told.proposals.iter().find(|p| p.adds == Adds::Key).unwrap();
-        assert_eq!(
-            (key.attribute.as_str(), key.mapping.as_str()),
-            ("deploymentId", "renamed: {deploymentId: id}")
-        );
+        let key = told.proposals.iter().find(|p| p.attribute == "workloadName");
+        let key = key.unwrap_or_else(|| panic!("{told:?}"));
+        assert_eq!(key.mapping, "renamed: {workloadName: workload}", "{key:?}");
         assert!(
-            told.set_aside.iter().any(|s| s.reason.contains("no key of Deployment is complete")),
+            told.set_aside.iter().any(|s| s.reason.contains("no key of Workload is complete")),
             "{told:?}"
         );
         let text: String = told.files.iter().map(|f| f.text.as_str()).collect();
@@ -82,10 +79,10 @@ mod tests {
         let files: Vec<SourceFile> = told.files.iter().map(file).collect();
         let extended = ontology::load(&files).unwrap_or_else(|p| panic!("{p}\n{text}"));
         let reloaded = engine.reload(Arc::new(extended));
-        assert_eq!(deployments(), 5, "{text}");
+        assert_eq!(workloads(), 5, "{text}");
         assert!(reloaded.went_in >= 5, "{reloaded:?}");
         assert!(engine.propose(1000, 0.0).proposals.is_empty(), "nothing is proposed twice");
         engine.reload(Arc::new(Ontology::builtin()));
-        assert_eq!(deployments(), 0);
+        assert_eq!(workloads(), 0);
     }
 }

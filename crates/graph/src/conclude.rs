@@ -125,12 +125,18 @@ impl Fold {
 
     /// Lets a stand-in belong to one more node, and draws anew what that changes.
     pub(crate) fn belongs(&mut self, stand_in: NodeId, owner: NodeId) {
-        let mut near = vec![stand_in];
+        /// A key that more than two share adopts nobody, with one more or less.
+        const SHARED: usize = 2;
+        let mut near = vec![stand_in, owner];
         let mut next = 0;
         while let Some(node) = near.get(next).copied() {
             next += 1;
-            let followers = self.graph.raw(node).map(|n| n.followers.clone()).unwrap_or_default();
-            near.extend(followers.into_iter().filter(|f| !near.contains(f)).collect::<Vec<_>>());
+            let Some(found) = self.graph.raw(node) else { continue };
+            let mut more = found.followers.clone();
+            if found.owners.len() <= SHARED {
+                more.extend_from_slice(&found.owners);
+            }
+            near.extend(more.into_iter().filter(|f| !near.contains(f)).collect::<Vec<_>>());
         }
         // Mostly it is as new as the node itself, and nothing is known of it yet.
         near.retain(|n| {

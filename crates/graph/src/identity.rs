@@ -4,7 +4,7 @@
 //! key was seen with, as long as that is one node; a key that was seen with several identifies none, and its stand-in stays
 //! by itself. All of this is looked up when read, so the order in which records came does not matter.
 
-use crate::topology::{Graph, NodeId};
+use crate::topology::{Graph, Node, NodeId};
 use ontology::model::KeyPart;
 use ontology::{ClassId, Key, Value};
 
@@ -24,14 +24,40 @@ impl Graph {
 
     fn resolve_within(&self, node: NodeId, steps: usize) -> NodeId {
         let Some(found) = self.raw(node) else { return node };
-        if found.owners.is_empty() || steps == 0 {
+        if steps == 0 {
             return node;
+        }
+        if found.owners.is_empty() {
+            return if found.key.slot == 0 { node } else { self.adopted(node, found).unwrap_or(node) };
         }
         let mut roots = found.owners.iter().map(|o| self.resolve_within(*o, steps - 1));
         match roots.next() {
             Some(first) if roots.all(|r| r == first) => first,
             _ => node,
         }
+    }
+
+    /// The node that something with a weaker key only counts as, although no record named both: they share a still weaker key
+    /// with nobody else, and nothing tells them apart, for the node is not known by another key of that kind. (Telemetry that
+    /// does not know the name of its cluster, and the cluster's own objects, which know it.)
+    fn adopted(&self, node: NodeId, found: &Node) -> Option<NodeId> {
+        let mut into = None;
+        for shared in &found.followers {
+            let owners = self.raw(*shared).map_or(&[][..], |s| s.owners.as_slice());
+            let other = match owners {
+                [a, b] if *a == node => *b,
+                [a, b] if *b == node => *a,
+                [only] if *only == node => continue,
+                _ => return None,
+            };
+            let whole = self.raw(other).filter(|o| o.key.slot == 0)?;
+            let told_apart = |f: &NodeId| self.raw(*f).is_some_and(|f| f.key.slot == found.key.slot);
+            if whole.followers.iter().any(told_apart) || into.is_some_and(|i| i != other) {
+                return None;
+            }
+            into = Some(other);
+        }
+        into
     }
 
     /// The node and every stand-in that counts as it.
@@ -42,7 +68,9 @@ impl Graph {
         while let Some(&at) = members.get(next) {
             next += 1;
             let Some(found) = self.raw(at) else { continue };
-            for f in &found.followers {
+            // What a stand-in was seen with may have been adopted through it.
+            let around = found.followers.iter().chain(&found.owners);
+            for f in around {
                 if !members.contains(f) && self.resolve(*f) == root {
                     members.push(*f);
                 }

@@ -193,7 +193,11 @@ fn read_name(reads: &Reads) -> String {
 /// A source named after a way in reads what comes by it, except OpenTelemetry's, whose conventions others follow.
 fn meant(inlet: &Inlet, source: &Source, inlets: &[Inlet]) -> bool {
     let first = source.name.split('.').next().unwrap_or_default();
-    first == "otlp" || first == inlet.name || inlets.iter().all(|i| i.name != first)
+    let by_name = |r: &Reads| matches!(r, Reads::Feed(name) if *name == inlet.name);
+    source.reads.iter().any(by_name)
+        || first == "otlp"
+        || first == inlet.name
+        || inlets.iter().all(|i| i.name != first)
 }
 
 fn sources(o: &Ontology, gives: &[Gives], census: &Census, inlets: &[Inlet]) -> Vec<SourceSeen> {
