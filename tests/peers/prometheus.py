@@ -164,15 +164,15 @@ remote_write:
                 def measure(name, of):
                     return server.query(f'series {name} of {of} between {then} and {now()}')
 
-                pressure = wait_for(lambda: measure("host.pressure", f'Host "{host}"'), lambda a: a["value"] is not None, 60)
+                pressure = wait_for(lambda: measure("host.pressure", f'Host "{host}"'), lambda a: a["value"], 60)
                 checks.check("its pressure is a share of what its processors can do", 0 < pressure["value"] <= 1, pressure)
-                free = wait_for(lambda: measure("host.memory_free", f'Host "{host}"'), lambda a: a["value"] is not None)
+                free = wait_for(lambda: measure("host.memory_free", f'Host "{host}"'), lambda a: a["value"])
                 checks.check("its free memory is bytes of this machine", 1e7 < free["value"] < 1e13, free)
                 edges = wait_for(lambda: server.query(f'neighbours Host "{host}"'), lambda a: any("test-cluster" in r[2] for r in a["rows"]))
                 checks.check("it is in the cluster of the external labels", any("test-cluster" in r[2] for r in edges["rows"]), edges)
-                up = wait_for(lambda: measure("instance.unreachable", f'Instance "127.0.0.1:{target}"'), lambda a: a["value"] is not None)
+                up = wait_for(lambda: measure("instance.unreachable", f'Instance "127.0.0.1:{target}"'), lambda a: a["value"])
                 checks.check("a target that answers is reachable", up["value"] == 0, up)
-                down = wait_for(lambda: measure("instance.unreachable", 'Instance "127.0.0.1:1"'), lambda a: a["value"] is not None)
+                down = wait_for(lambda: measure("instance.unreachable", 'Instance "127.0.0.1:1"'), lambda a: a["value"])
                 checks.check("a target that does not is not", down["value"] == 1, down)
                 wrong = [s for s in server.get("/api/v1/sources")["sources"] if s["name"] == "prometheus"]
                 bad = [r for s in wrong for r in s["reasons"] if not r["reason"].startswith(("not mapped", "in part"))]
@@ -208,9 +208,9 @@ def by_hand(checks):
         checks.check("an operation is named by its route", [r[1] for r in operations["rows"]] == ["shop/cart/cart"], operations)
         then, until = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now / 1000 + s)) for s in (-120, 240))
         what = f'of Operation "shop/cart/cart" between {then} and {until}'
-        latency = wait_for(lambda: server.query(f"series operation.reported_latency {what}"), lambda a: a["value"] is not None)
+        latency = wait_for(lambda: server.query(f"series operation.reported_latency {what}"), lambda a: a["value"])
         checks.check("a native histogram tells the latency", 62 < latency["value"] < 126, latency)
-        errors = wait_for(lambda: server.query(f"series operation.reported_errors {what}"), lambda a: a["value"] is not None)
+        errors = wait_for(lambda: server.query(f"series operation.reported_errors {what}"), lambda a: a["value"])
         checks.check("a tenth of what came between two readings failed", abs(errors["value"] - 0.1) < 1e-9, errors)
         for what, body, kind, more, status, why in (
             ("bytes that are no snappy", b"\x05\x10hell", PROTO, headers, 400, "not in snappy's block format"),
@@ -239,7 +239,7 @@ def scraped_and_sent(checks):
             then, until = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + s)) for s in (-600, 600))
 
             def series(name, of):
-                return wait_for(lambda: server.query(f"series {name} of {of} between {then} and {until}"), lambda a: a["value"] is not None)
+                return wait_for(lambda: server.query(f"series {name} of {of} between {then} and {until}"), lambda a: a["value"])
 
             pressure = series("host.pressure", f'Host "{hosts["rows"][0][2]}"')
             checks.check("its pressure is a share", 0 < pressure["value"] <= 1, pressure)
