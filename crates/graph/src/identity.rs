@@ -89,8 +89,8 @@ impl Graph {
         self.raw(node).map_or_else(String::new, |n| format!("{:016x}", key_id(n.key.hash)))
     }
 
-    /// Every stand-in of a class (of all when not said) that somebody told of, with the nodes that its key was seen with: one for those that count as
-    /// it, several where the key identifies none.
+    /// Every stand-in of a class (of all when not said) that somebody told of, with the nodes that its key was seen with: one for those
+    /// that count as it, several where the key identifies none.
     pub fn stand_ins(&self, class: Option<ClassId>) -> Vec<(NodeId, Vec<NodeId>)> {
         let of_class =
             |n: &NodeId| class.is_none_or(|c| self.raw(*n).is_some_and(|f| self.ontology.is_a(f.class, c)));
