@@ -49,7 +49,9 @@ const settled = async (page) => {
   await page.waitForFunction(() => !document.querySelector(".waiting"), null, { timeout: 20000 });
   await page.evaluate(() => document.fonts.ready);
 };
+// From an empty page: a change of the hash alone would find what the page showed before.
 const visit = async (page, hash, ready) => {
+  await page.goto("about:blank");
   await page.goto(`${base}/${hash}`);
   await page.locator(ready).first().waitFor({ timeout: 20000 });
   await settled(page);
