@@ -341,7 +341,8 @@ def damage_checks(checks):
         checks.check("the restart says how long it took", re.search(r"requests replayed from .* in [0-9.]+ s", said), said)
         after = server.query(text)["value"]
         checks.check("all but the damaged record is there", before - 2 <= after < before, (before, after))
-        checks.check("SIGINT ends it well", interrupted(server) == 0, server.output())
+        code = interrupted(server)
+        checks.check("SIGINT ends it well", code == 0, f"exit code {code}; {server.output()[-600:]}")
         folder_checks(checks, server, segment)
     finally:
         server.stop()

@@ -5,7 +5,6 @@ use crate::exit::Exit;
 use crate::rim::{Stop, Temporary};
 use crate::{out, play, print, rim};
 use anyhow::Context as _;
-use engine::LostHashKey;
 use serde_json::Value as Json;
 use sim::{Plan, Scale, World};
 use std::time::Duration;
@@ -22,7 +21,7 @@ pub async fn run(args: Demo) -> anyhow::Result<Exit> {
     let data =
         args.data.clone().or_else(|| temporary.as_ref().map(|t| t.0.clone())).context("no data folder")?;
     let listen = Listen { ports: rim::free(&args.listen.ports), ..args.listen.clone() };
-    let running = super::serve::start(&data, &listen, &args.ontology, LostHashKey::Refuse, None).await?;
+    let running = super::serve::start(&data, &listen, &args.ontology).await?;
     let ended = show(&args, &running, &stop).await;
     // However it ended: the server first, then the folder under it.
     running.stop().await;

@@ -20,11 +20,12 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     if args.scrapes.len() > scrape::TARGETS {
         bail!("{} targets to scrape; at most {} can be", args.scrapes.len(), scrape::TARGETS);
     }
-    let mut running =
-        start(&args.data, &args.listen, &args.ontology, lost_hash_key, args.kubernetes.as_ref()).await?;
-    rim::on_hangup(running.engine(), args.ontology.clone())?;
-    // From here on; while the log is replayed, a signal ends the process at once, which the log survives.
+    let ready =
+        prepare(&args.data, &args.listen, &args.ontology, lost_hash_key, args.kubernetes.as_ref()).await?;
+    // Before anybody can reach it. While the log is replayed, a signal ends the process at once, which the log survives.
     let stop = rim::Stop::listen()?;
+    let mut running = ready.open().await?;
+    rim::on_hangup(running.engine(), args.ontology.clone())?;
     let a = running.addresses();
     out::note(&format!("web UI and API at http://{}", a.http));
     out::note(&format!("OTLP/gRPC at {}, OTLP/HTTP at http://{}", a.otlp_grpc, a.otlp_http));
@@ -43,13 +44,31 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
 }
 
 /// Opens a data folder and the ports.
-pub async fn start(
+pub async fn start(data: &Path, listen: &Listen, ontology: &OntologyFrom) -> anyhow::Result<Running> {
+    prepare(data, listen, ontology, LostHashKey::Refuse, None).await?.open().await
+}
+
+/// A data folder that was read, and what its server is to be started with.
+struct Ready {
+    engine: Engine,
+    settings: Settings,
+}
+
+impl Ready {
+    /// Opens the ports.
+    async fn open(self) -> anyhow::Result<Running> {
+        server::start(Arc::new(self.engine), self.settings).await.context("opening the ports")
+    }
+}
+
+/// Opens a data folder.
+async fn prepare(
     data: &Path,
     listen: &Listen,
     ontology: &OntologyFrom,
     lost_hash_key: LostHashKey,
     kubernetes: Option<&Option<PathBuf>>,
-) -> anyhow::Result<Running> {
+) -> anyhow::Result<Ready> {
     rim::guard(listen)?;
     let operator = operator(ontology);
     let ontology = Arc::new(rim::ontology(ontology)?);
@@ -114,7 +133,7 @@ pub async fn start(
     };
     let (origins, hosts) = (origins(listen), hosts(listen));
     let settings = Settings { addresses, origins, hosts, secrets, operator, kubernetes };
-    server::start(Arc::new(engine), settings).await.context("opening the ports")
+    Ok(Ready { engine, settings })
 }
 
 /// Which web pages may send telemetry.
