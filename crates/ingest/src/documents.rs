@@ -46,6 +46,18 @@ fn lines(body: &[u8]) -> Result<Vec<Value>, Malformed> {
     Ok(all)
 }
 
+/// The lines of a log, each with the document it is, or why it is none; an empty line is neither.
+pub(crate) fn log_lines(body: &[u8]) -> impl Iterator<Item = (&[u8], Option<Result<Value, String>>)> {
+    (1..).zip(body.split(|b| *b == b'\n')).map(|(number, line)| {
+        let document = || serde_json::from_slice(line).map_err(|e| not_json(number, line, &e));
+        (line, (!line.trim_ascii().is_empty()).then(document))
+    })
+}
+
+fn not_json(number: u64, line: &[u8], e: &serde_json::Error) -> String {
+    format!("line {number}, column {}: {}", e.column(), String::from_utf8_lossy(line.trim_ascii()))
+}
+
 fn text(body: &[u8]) -> Result<&str, Malformed> {
     simdutf8::compat::from_utf8(body)
         .map_err(|e| Malformed { message: format!("this is not UTF-8 at byte {}", e.valid_up_to()) })
@@ -146,6 +158,16 @@ mod tests {
         for form in [Form::Lines, Form::Yaml, Form::Csv, Form::Text] {
             check(form, "", json!([]));
         }
+    }
+
+    #[test]
+    fn a_line_of_a_log_that_is_no_document_does_not_hide_its_neighbours() {
+        let body = b"{\"a\": 1}\r\n\n{\"a\": \n{\"b\": \"\xff\"}\n2";
+        let read: Vec<_> = log_lines(body).filter_map(|(_, document)| document).collect();
+        let [Ok(first), Err(cut), Err(bytes), Ok(last)] = read.as_slice() else { panic!("{read:?}") };
+        assert_eq!((first, last), (&json!({"a": 1}), &json!(2)));
+        assert_eq!(cut, "line 3, column 6: {\"a\":");
+        assert!(bytes.starts_with("line 4, column 8: "), "{bytes}");
     }
 
     #[test]

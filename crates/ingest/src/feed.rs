@@ -34,10 +34,14 @@ pub(crate) fn read(
     recorded: Time,
     survey: Option<&mut Surveyor>,
 ) -> Result<Draw, Malformed> {
-    let mut documents = documents::read(delivery.form, body)?;
-    let feed = reader.ontology.mapping.feeds.get(&delivery.feed);
-    for map in feed.into_iter().flat_map(|f| &f.maps) {
-        documents.iter_mut().for_each(|d| documents::list_members(d, map));
+    let said = reader.ontology.mapping.feed(&delivery.feed).unwrap_or_default();
+    let mut documents: Vec<Result<Value, String>> = if said.lines && delivery.form.has_lines() {
+        documents::log_lines(body).filter_map(|(_, document)| document).collect()
+    } else {
+        documents::read(delivery.form, body)?.into_iter().map(Ok).collect()
+    };
+    for map in &said.maps {
+        documents.iter_mut().flatten().for_each(|d| documents::list_members(d, map));
     }
     let what = Reads::Feed(delivery.feed.clone());
     let sources: Vec<(usize, &Source)> =
@@ -49,7 +53,6 @@ pub(crate) fn read(
         // No source reads this feed: every document is set aside.
         lists.push(None);
     }
-    let said = reader.ontology.mapping.feed(&delivery.feed).unwrap_or_default();
     let mut feed = Feed {
         reader,
         recorded,
@@ -59,14 +62,23 @@ pub(crate) fn read(
         draw: Draw::default(),
         scenes: Scenes::default(),
         scratch: Scratch::surveying(survey.is_some()),
+        alike: BTreeMap::new(),
         what: &what,
         survey,
     };
     for document in &documents {
-        let Value::Object(document) = document else {
-            feed.draw.items += 1;
-            feed.draw.refused.add("element that is not an object", || document.to_string());
-            continue;
+        let document = match document {
+            Ok(Value::Object(document)) => document,
+            Ok(other) => {
+                feed.draw.items += 1;
+                feed.draw.refused.add("element that is not an object", || other.to_string());
+                continue;
+            }
+            Err(why) => {
+                feed.draw.items += 1;
+                feed.draw.refused.add("line that is not JSON", || why.clone());
+                continue;
+            }
         };
         let document = &Document::unwrapped(document, &said.unwrap);
         let mut items = 0;
@@ -202,6 +214,8 @@ struct Feed<'n, 'r> {
     draw: Draw,
     scenes: Scenes,
     scratch: Scratch,
+    /// Of a log, how many lines were read that say the same.
+    alike: BTreeMap<u64, u64>,
 }
 
 impl Feed<'_, '_> {
@@ -310,7 +324,10 @@ impl Feed<'_, '_> {
         });
         let Some((first, last)) = self.happened(&found, said) else { return true };
         let text = element.unwrap_or(document.inner);
-        let id = serde_json::to_vec(text).map_or(0, |bytes| xxh3_64(&bytes)) ^ first.nanos().cast_unsigned();
+        let mut id = serde_json::to_vec(text).map_or(0, |bytes| xxh3_64(&bytes)) ^ first.nanos().cast_unsigned();
+        if self.said.lines {
+            id = self.line(id);
+        }
         let number = self.scenes.number(self.reader.ontology, self.reader.plan, &found, &mut self.draw);
         for at in [first, last] {
             self.scenes.tell(number, at.minute(), &mut self.draw);
@@ -325,6 +342,14 @@ impl Feed<'_, '_> {
         let origin = Origin { id, stream: StreamId(0), metric: None, now };
         tell(self.reader, &applied, &found, last, &origin, &mut view, scene, &mut self.draw);
         true
+    }
+
+    /// The id of a line of a log. Two requests of one second may be told in the same words; a file that is sent again counts once.
+    fn line(&mut self, id: u64) -> u64 {
+        let before = self.alike.entry(id).or_default();
+        let id = if *before == 0 { id } else { xxh3_64([id, *before].map(u64::to_le_bytes).as_flattened()) };
+        *before += 1;
+        id
     }
 
     /// When what a record tells of began, and the last moment it tells of. Moments yet to come (a planned end) do not count.

@@ -13,7 +13,7 @@ use ontology::Ontology;
 use ontology::expr::Hasher as _;
 use rustc_hash::FxHashSet;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How deep messages are looked into. No protocol here nests deeper, and what is deeper is refused when it is read.
@@ -28,6 +28,8 @@ pub struct Scrub {
     feeds: BTreeMap<String, Names>,
     /// … and in all others.
     feed: Names,
+    /// Feeds that are logs.
+    logs: BTreeSet<String>,
     hasher: Keyed,
 }
 
@@ -87,6 +89,7 @@ impl Scrub {
                 .map(|(name, feed)| (name.clone(), Names::new(mapping.hashed.iter().chain(&feed.personal))))
                 .collect(),
             feed: Names::new(&mapping.hashed),
+            logs: mapping.feeds.iter().filter(|(_, f)| f.lines).map(|(name, _)| name.clone()).collect(),
             hasher: Keyed::new(key, most),
         }
     }
@@ -99,7 +102,8 @@ impl Scrub {
         };
         // Senders of feeds put texts with names and values into their documents: request lines, CMCD.
         let embedded = matches!(wire, Wire::Feed(_));
-        Scrubbing { names, hasher: &self.hasher, embedded }.request(wire, body)
+        let lines = matches!(wire, Wire::Feed(d) if d.form.has_lines() && self.logs.contains(&d.feed));
+        Scrubbing { names, hasher: &self.hasher, embedded, lines }.request(wire, body)
     }
 }
 
@@ -110,6 +114,8 @@ struct Scrubbing<'s> {
     hasher: &'s Keyed,
     /// Whether texts in documents are looked into.
     embedded: bool,
+    /// Whether each line is a document by itself, or a text that is none.
+    lines: bool,
 }
 
 impl Scrubbing<'_> {
@@ -152,6 +158,7 @@ impl Scrubbing<'_> {
             }
         }
         let (form, whole) = match delivery.form {
+            form if self.lines => (form, self.log_lines(body)),
             Form::Json => (Form::Json, self.json(body)),
             Form::Text => {
                 let text = std::str::from_utf8(body).ok().and_then(|t| self.text(t));
@@ -194,6 +201,26 @@ impl Scrubbing<'_> {
         }
         let line = |d: &Value| serde_json::to_vec(d).unwrap_or_default();
         changed.then(|| all.iter().map(line).collect::<Vec<_>>().join(&b'\n'))
+    }
+
+    fn log_lines(self, body: &[u8]) -> Option<Vec<u8>> {
+        if !self.names.may_be_in(body) {
+            return None;
+        }
+        let mut changed = false;
+        let line = |(line, document): (&[u8], Option<Result<Value, String>>)| {
+            let new = match document {
+                None => None,
+                Some(Ok(mut value)) => self
+                    .value(&mut value, &mut String::new())
+                    .then(|| serde_json::to_vec(&value).unwrap_or_default()),
+                Some(Err(_)) => self.text(&String::from_utf8_lossy(line)).map(String::into_bytes),
+            };
+            changed |= new.is_some();
+            new.unwrap_or_else(|| line.to_vec())
+        };
+        let lines: Vec<Vec<u8>> = documents::log_lines(body).map(line).collect();
+        changed.then(|| lines.join(&b'\n'))
     }
 
     /// Replaces what is personal below a value at a dotted path; whether anything was.

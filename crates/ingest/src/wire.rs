@@ -80,6 +80,11 @@ pub enum Form {
 }
 
 impl Form {
+    /// Whether what is sent in it may be lines of a log.
+    pub(crate) fn has_lines(self) -> bool {
+        matches!(self, Form::Lines | Form::Text)
+    }
+
     /// The form that a content type says; `None` when it says none of them.
     pub fn of_content_type(value: &str) -> Option<Form> {
         let kind = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -108,6 +108,7 @@ fn feeds(all: &Gathered, m: &Mapping, report: &mut Report) -> BTreeMap<String, F
             maps: raw.maps.0.iter().map(|m| m.value.clone()).collect(),
             present: raw.present,
             updates: raw.updates,
+            lines: raw.lines,
         };
         feeds.insert(name.value.clone(), feed);
     }

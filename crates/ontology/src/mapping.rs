@@ -204,6 +204,9 @@ pub struct Feed {
     pub present: bool,
     /// Whether its documents tell of events again while they go on: what they say of them is of the moment they are sent.
     pub updates: bool,
+    /// Whether it is a log: each line of a body is a document by itself. One that is no JSON is set aside alone, and lines that
+    /// are equal are as many records.
+    pub lines: bool,
 }
 
 /// How the sender of a feed proves who it is.

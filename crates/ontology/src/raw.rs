@@ -270,6 +270,8 @@ pub(crate) struct Feed {
     pub(crate) present: bool,
     /// Whether its documents tell of events again while they go on.
     pub(crate) updates: bool,
+    /// `yes` when it is a log: each line of a body is a document by itself.
+    pub(crate) lines: bool,
 }
 
 /// How a sender proves who it is.

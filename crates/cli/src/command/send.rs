@@ -68,7 +68,7 @@ fn form_of(file: &Path) -> As {
         Some("yaml" | "yml") => As::Yaml,
         Some("csv") => As::Csv,
         Some("ndjson" | "jsonl") => As::Ndjson,
-        Some("txt" | "text") => As::Text,
+        Some("txt" | "text" | "log") => As::Text,
         _ if lower(file.file_name()).as_deref() == Some("codeowners") => As::Text,
         _ => As::Json,
     }
@@ -86,6 +86,7 @@ mod tests {
             ("catalog-info.YAML", As::Yaml),
             ("owners.csv", As::Csv),
             (".github/CODEOWNERS", As::Text),
+            ("/var/log/nginx/access.log", As::Text),
             ("-", As::Json),
         ] {
             assert_eq!(form_of(Path::new(name)), form, "{name}");
