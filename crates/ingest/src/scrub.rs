@@ -645,6 +645,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn lines_of_a_log_are_scrubbed_one_by_one() {
+        let body = "{\"user.name\": \"secret-1\", \"uri\": \"/a\"}\n\nnot JSON, user.name: \"secret-2\"\n{\"uri\": \"/b\"}\n{\"user.name\": \"secret-3\", \"ur";
+        for form in [Form::Lines, Form::Text] {
+            let around = BTreeMap::from([("query.service".to_owned(), "edge".to_owned())]);
+            let wire = Wire::Feed(Arc::new(Delivery { feed: "access-log".to_owned(), form, around }));
+            let (same, new) = scrub().scrub(&wire, body.as_bytes()).unwrap();
+            let [one, two, three] = ["secret-1", "secret-2", "secret-3"].map(|s| scrub().hasher.hash(s));
+            let wanted = format!(
+                "{{\"uri\":\"/a\",\"user.name\":\"{MARK}{one}\"}}\n\nnot JSON, user.name: \"{MARK}{two}\"\n{{\"uri\": \"/b\"}}\n{{\"user.name\": \"{MARK}{three}\", \"ur"
+            );
+            assert_eq!((same, String::from_utf8(new).unwrap()), (wire, wanted));
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn bytes_at_random_never_panic(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), cut in 0_usize..400) {
@@ -656,6 +671,8 @@ mod tests {
                 let _ = scrub.scrub(&wire, &whole);
             }
             let _ = scrub.scrub(&Wire::feed("changes"), &body);
+            let log = Delivery { feed: "access-log".to_owned(), form: Form::Lines, around: BTreeMap::new() };
+            let _ = scrub.scrub(&Wire::Feed(Arc::new(log)), &body);
         }
     }
 }

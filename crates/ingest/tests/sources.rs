@@ -446,6 +446,31 @@ fn access_logs_become_operations_wherever_they_come_from() {
         ],
     );
 
+    // Envoy writes `-` where there is nothing; HAProxy, the frontend's name where no backend was chosen.
+    let unrouted = json!({"method": "GET", "path": "/x", "response_code": "404", "duration": "0", "response_flags": "NR", "upstream_cluster": "-"});
+    let haproxy = json!({"date": NOW * 1000, "method": "GET", "uri": "/orders/3?x=1", "status_code": 503, "Ta": 3007, "frontend_name": "web",
+        "backend_name": "orders", "server_name": "orders-1", "termination_state": "SC"});
+    let aborted = json!({"method": "GET", "uri": "/x", "status_code": 200, "Ta": -1, "frontend_name": "web", "backend_name": "web",
+        "server_name": "<NOSRV>", "termination_state": "--"});
+    let line = |value: &serde_json::Value| format!("<134>1 2026-11-24T12:05:00.123Z web-1 edge 7 - - {value}");
+    let lines = [line(&unrouted), line(&haproxy), line(&aborted)];
+    let batch = read(Wire::Syslog, framed(&[&lines[0], &lines[1], &lines[2]]));
+    has(
+        &batch,
+        &[
+            "operation.latency = 0 on Operation(edge (no such path))",
+            "operation.latency = 3007 on Operation(edge /orders/{id}) by [Host(web-1) Instance(edge/web-1) Service(edge)]",
+            "operation.errors = true on Operation(edge /orders/{id})",
+            "Service(edge) -depends_on-> Service(orders)",
+            "error.occurrences = 1× on ErrorKind(haproxy SC)",
+            "operation.errors = false on Operation(edge /x)",
+        ],
+    );
+    lacks(&batch, "depends_on-> Service(-)");
+    lacks(&batch, "depends_on-> Service(web)");
+    lacks(&batch, "operation.latency = -1");
+    assert!(batch.refused.is_empty(), "{:?}", batch.refused);
+
     // The body of an OTLP record may be a map; a text that only looks like JSON is text.
     let member = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
     let map: Vec<_> =
