@@ -32,6 +32,7 @@ global
 defaults
   mode http
   log global
+  option dontlognull
   timeout connect 1s
   timeout client 5s
   timeout server 5s
