@@ -324,7 +324,8 @@ impl Feed<'_, '_> {
         });
         let Some((first, last)) = self.happened(&found, said) else { return true };
         let text = element.unwrap_or(document.inner);
-        let mut id = serde_json::to_vec(text).map_or(0, |bytes| xxh3_64(&bytes)) ^ first.nanos().cast_unsigned();
+        let mut id =
+            serde_json::to_vec(text).map_or(0, |bytes| xxh3_64(&bytes)) ^ first.nanos().cast_unsigned();
         if self.said.lines {
             id = self.line(id);
         }

@@ -452,7 +452,8 @@ fn access_logs_become_operations_wherever_they_come_from() {
         "backend_name": "orders", "server_name": "orders-1", "termination_state": "SC"});
     let aborted = json!({"method": "GET", "uri": "/x", "status_code": 200, "Ta": -1, "frontend_name": "web", "backend_name": "web",
         "server_name": "<NOSRV>", "termination_state": "--"});
-    let line = |value: &serde_json::Value| format!("<134>1 2026-11-24T12:05:00.123Z web-1 edge 7 - - {value}");
+    let line =
+        |value: &serde_json::Value| format!("<134>1 2026-11-24T12:05:00.123Z web-1 edge 7 - - {value}");
     let lines = [line(&unrouted), line(&haproxy), line(&aborted)];
     let batch = read(Wire::Syslog, framed(&[&lines[0], &lines[1], &lines[2]]));
     has(
@@ -483,6 +484,27 @@ fn access_logs_become_operations_wherever_they_come_from() {
     let body = json!({"resourceLogs": [{"resource": {"attributes": [member("service.name", "edge")]}, "scopeLogs": [{"logRecords": records}]}]});
     let batch = read(Wire::LogsJson, body.to_string());
     has(&batch, &["operation.latency = 2 on Operation(/a)", "Operation(/a) -operation_of-> Service(edge)"]);
+}
+
+#[test]
+fn lines_of_rusts_tracing_are_lines_of_a_log_and_other_named_events_are_not() {
+    let member = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let record = |name: &str, text: &str| {
+        json!({"timeUnixNano": format!("{NOW}000000000"), "severityNumber": 17, "severityText": "ERROR",
+        "eventName": name, "body": {"stringValue": text}})
+    };
+    let records = [record("event src/main.rs:85", "no title 80100172"), record("app.done", "done 5")];
+    let resource =
+        json!({"attributes": [member("service.name", "titles"), member("service.instance.id", "titles-1")]});
+    let body = json!({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": records}]}]});
+    let batch = read(Wire::LogsJson, body.to_string());
+    has(
+        &batch,
+        &["error.occurrences = 1× on ErrorKind(", "instance.log_errors = true on Instance(titles-1)"],
+    );
+    has(&batch, &["no title <*>"]);
+    lacks(&batch, "done <*>");
+    refuses(&batch, "not mapped: log record that says nothing a source reads", 1);
 }
 
 #[test]
