@@ -156,7 +156,8 @@ impl Graph {
         match relation.holds {
             Holds::Fixed => {
                 edge.seen.first().is_some_and(|f| f <= minute)
-                    && (!relation.single || !self.superseded(edge, minute))
+                    // What only samples are kept of is remembered by what was seen of it alone.
+                    && (!relation.single || self.of_sampled(edge) || !self.superseded(edge, minute))
             }
             Holds::Flow => edge.seen.at(minute, FLOW_LIFE_MINUTES).is_some(),
             Holds::While => {
@@ -193,6 +194,11 @@ impl Graph {
             }
             _ => (class.life_secs / 60).max(1),
         }
+    }
+
+    fn of_sampled(&self, edge: &Edge) -> bool {
+        let class = self.raw(edge.from).and_then(|n| self.ontology.classes.get(n.class.index()));
+        class.is_some_and(|c| c.grain == Grain::Sampled)
     }
 
     /// Whether the source of a one-target edge was seen with another target later, up to `minute`. Of two in the same minute one is
