@@ -35,7 +35,7 @@ impl Targets {
 /// Whether two things are surely not the same: they have a key in common that says something else, and none that says the same.
 fn differ(one: &Draft, other: &Draft) -> bool {
     let pairs = || one.keys.iter().flat_map(|a| other.keys.iter().map(move |b| (a, b)));
-    pairs().any(|(a, b)| a.slot == b.slot && one.class == other.class || one.class != other.class)
+    pairs().any(|(a, b)| one.class != other.class || a.slot == b.slot)
         && !pairs().any(|(a, b)| a.hash == b.hash)
 }
 

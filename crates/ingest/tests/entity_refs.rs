@@ -143,7 +143,13 @@ fn an_entity_that_the_resource_alone_does_not_tell_of_is_there() {
     let mut pod = POD.to_vec();
     pod.extend([("k8s.replicaset.uid", "r-1"), ("k8s.replicaset.name", "cart-5f")]);
     let with = read(&pod, &[("k8s.replicaset", &["k8s.replicaset.uid"], &["k8s.replicaset.name"])]);
-    has(&with, &["uid: r-1, namespace: prod, kind: ReplicaSet, name: cart-5f", "seen Workload(prod ReplicaSet cart-5f)"]);
+    has(
+        &with,
+        &[
+            "uid: r-1, namespace: prod, kind: ReplicaSet, name: cart-5f",
+            "seen Workload(prod ReplicaSet cart-5f)",
+        ],
+    );
     let related = |batch: &Batch| {
         let text = describe(batch, &ONTOLOGY);
         text.lines().filter(|l| l.contains("-in_workload->")).map(str::to_owned).collect::<Vec<_>>()

@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_proof_over_the_time_and_the_body_needs_both_as_they_were_sent() {
         let ontology = ontology::Ontology::builtin();
-        let signed = ontology.mapping.feed("statsig").and_then(|f| f.signed.as_ref()).unwrap();
+        let signed = ontology.mapping.feed("statsig").and_then(|f| f.signed).unwrap();
         let secrets = |secret: Option<Secret>| Secrets::new(secret.map(|s| ("statsig".to_owned(), s)));
         let known = || secrets(Some(Secret::Known(b"webhook-secret".to_vec())));
         let right = "v0=fcee84af02257af02dcc20ebbcdd0be98c6591ad8b2b8f6380bfc6993098ecbe";
@@ -157,7 +157,7 @@ mod tests {
             if let Some(time) = time {
                 headers.insert("X-Statsig-Request-Timestamp", HeaderValue::from_str(time).unwrap());
             }
-            check("statsig", signed, secrets, &headers, body.as_bytes())
+            check("statsig", &signed, secrets, &headers, body.as_bytes())
                 .err()
                 .map_or(String::new(), |t| t.to_string())
         };

@@ -132,7 +132,7 @@ impl Scrubbing<'_> {
             let (Some(name), value) = (pair.first(), pair.get(1)) else { continue };
             table.used(*name, |u| u.other = true);
             let personal = table.text(*name).is_some_and(|name| self.is_name(name));
-            for value in value {
+            if let Some(value) = value {
                 table.used(*value, |u| if personal { u.personal = true } else { u.other = true });
             }
         }
