@@ -182,14 +182,14 @@ impl Table {
                 let next = u32::try_from(leaf_of.len()).unwrap_or(u32::MAX);
                 let leaf = *leaf_of.entry(key).or_insert(next);
                 for (minute, stat) in within {
-                    let n = stat.count as f64;
+                    let n = if ratio { stat.tries() } else { stat.count as f64 };
                     if n <= 0.0 {
                         continue;
                     }
                     let cell = cells.entry((*minute, leaf)).or_default();
                     cell.0 += n;
                     if ratio {
-                        cell.1 += stat.bad as f64;
+                        cell.1 += stat.bad_tries();
                     } else {
                         let mean = stat.log_mean().unwrap_or(0.0);
                         cell.1 += n * mean;

@@ -13,6 +13,8 @@ mod sources;
 mod watch;
 
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod testing;
 
 pub use apart::{Apart, ApartError};

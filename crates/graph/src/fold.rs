@@ -6,6 +6,7 @@ use crate::conclude::Drawing;
 use crate::growing::{Reading, Values};
 use crate::identity::key_id;
 use crate::series::{CohortId, Of, Series, SeriesId};
+use crate::stat::tries_micro;
 use crate::topology::{Edge, EdgeId, Graph, Node, NodeId, Said};
 use crate::trace::{Joined, Traces, Waiting};
 use ontology::fact::{Batch, Draft, Fact, ItemId, Observation, Ref, Step};
@@ -404,7 +405,9 @@ impl Fold {
                             cell.correct_sum(exact - values.iter().map(|(v, n)| v * *n as f64).sum::<f64>());
                         }
                     }
-                    Observation::Tries { count, bad } => cell.add_count(*count, (*bad).min(*count)),
+                    Observation::Tries { count, bad } => {
+                        cell.add_tries_micro(tries_micro(*count), tries_micro(bad.min(*count)));
+                    }
                     Observation::Cumulative { .. }
                     | Observation::GrowingTries { .. }
                     | Observation::Growing { .. } => {}

@@ -4,7 +4,7 @@
 //! twice and in any order, so a newcomer takes back what its successor was said to have grown by and splits it in two. Where
 //! the source does not say when the process started, a fall between neighbours tells of a new start.
 
-use crate::stat::Stat;
+use crate::stat::{Stat, tries_micro};
 use ontology::{Minute, StreamId, Time};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub(crate) enum Reading {
     /// A counter of which only the growth itself is asked for.
     Amount(f64),
     /// A counter of tries of a ratio, all of one outcome.
-    Tries { count: u64, bad: bool },
+    Tries { count: f64, bad: bool },
     /// A distribution.
     Values(Box<Values>),
 }
@@ -147,7 +147,7 @@ impl Growing {
 fn larger(a: &Reading, b: &Reading) -> Ordering {
     let number = |r: &Reading| match r {
         Reading::Counter(v) | Reading::Speed(v) | Reading::Amount(v) => *v,
-        Reading::Tries { count, .. } => *count as f64,
+        Reading::Tries { count, .. } => *count,
         Reading::Values(v) => total(v) as f64,
     };
     let bits = |r: &Reading| match r {
@@ -155,7 +155,7 @@ fn larger(a: &Reading, b: &Reading) -> Ordering {
             let sum = v.sum.map(f64::to_bits);
             (sum, v.values.iter().map(|(v, n)| (v.to_bits(), *n)).collect())
         }
-        Reading::Tries { count, bad } => (None, vec![(*count, u64::from(*bad))]),
+        Reading::Tries { count, bad } => (None, vec![(count.to_bits(), u64::from(*bad))]),
         _ => (None, Vec::new()),
     };
     number(a).total_cmp(&number(b)).then_with(|| bits(a).cmp(&bits(b)))
@@ -185,7 +185,7 @@ fn whole(start: Time, at: Time, r: &Reading) -> Growth {
         Reading::Counter(_) => Reading::Counter(0.0),
         Reading::Speed(_) => Reading::Speed(0.0),
         Reading::Amount(_) => Reading::Amount(0.0),
-        Reading::Tries { bad, .. } => Reading::Tries { count: 0, bad: *bad },
+        Reading::Tries { bad, .. } => Reading::Tries { count: 0.0, bad: *bad },
         Reading::Values(_) => Reading::Values(Box::new(Values { values: Vec::new(), sum: Some(0.0) })),
     };
     between(start, &nothing, at, r)
@@ -198,8 +198,10 @@ fn between(then: Time, before: &Reading, at: Time, now: &Reading) -> Growth {
     let (Reading::Counter(was) | Reading::Speed(was) | Reading::Amount(was)) = before else {
         match (before, now) {
             (Reading::Tries { count: was, .. }, Reading::Tries { count, bad }) => {
-                let more = count.checked_sub(*was).unwrap_or(*count);
-                stat.add_count(more, if *bad { more } else { 0 });
+                let was = if count < was { 0.0 } else { *was };
+                // Rounded where it was read, so that growths add up to what was read.
+                let more = tries_micro(*count).saturating_sub(tries_micro(was));
+                stat.add_tries_micro(more, if *bad { more } else { 0 });
             }
             (Reading::Values(before), Reading::Values(now)) => stat = spread(before, now),
             // Readings of one stream are of one kind.
@@ -346,10 +348,32 @@ mod tests {
         let read = |stream, secs: i64, v| (StreamId(stream), Time::EPOCH, at(0).plus_secs(secs), v);
         let ok = |count| Reading::Tries { count, bad: false };
         let failed = |count| Reading::Tries { count, bad: true };
-        let all =
-            [read(1, 0, ok(1000)), read(2, 0, failed(10)), read(1, 15, ok(1090)), read(2, 15, failed(20))];
+        let all = [
+            read(1, 0, ok(1000.0)),
+            read(2, 0, failed(10.0)),
+            read(1, 15, ok(1090.0)),
+            read(2, 15, failed(20.0)),
+        ];
         let minute = grown(&all).remove(&at(0).minute()).unwrap();
         assert_eq!((minute.stat.count, minute.stat.bad), (100, 10));
+    }
+
+    #[test]
+    fn parts_of_a_second_of_work_are_kept() {
+        let read = |stream, secs: i64, count, bad| {
+            (StreamId(stream), Time::EPOCH, at(0).plus_secs(secs), Reading::Tries { count, bad })
+        };
+        let all = [
+            read(1, 0, 1000.7, false),
+            read(2, 0, 300.1, true),
+            read(1, 15, 1015.3, false),
+            read(2, 15, 300.3, true),
+            read(1, 30, 1030.1, false),
+            read(2, 30, 300.5, true),
+        ];
+        let minute = grown(&all).remove(&at(0).minute()).unwrap();
+        assert_eq!((minute.stat.tries(), minute.stat.bad_tries()), (29.8, 0.4));
+        assert!((minute.stat.ratio().unwrap() - 0.4 / 29.8).abs() < 1e-12);
     }
 
     #[test]
@@ -404,7 +428,7 @@ mod tests {
                 0 => Reading::Counter(v),
                 1 => Reading::Speed(v),
                 2 => Reading::Amount(v),
-                _ => Reading::Tries { count: happened(v), bad: true },
+                _ => Reading::Tries { count: v, bad: true },
             };
             let mut now = [0.0; 3];
             let mut readings = Vec::new();
@@ -417,7 +441,6 @@ mod tests {
                 readings.push((StreamId(stream), Time::EPOCH, when, reading(now[s])));
                 if let Some(was) = seen[s].replace(now[s]) {
                     let was = if now[s] < was { 0.0 } else { was };
-                    // Tries fall when their whole number falls.
                     count += happened(now[s]) - happened(was);
                     micros += micro(now[s]) - micro(was);
                 }
@@ -426,6 +449,10 @@ mod tests {
             let all: u64 = straight.values().map(|g| g.stat.count).sum();
             match kind {
                 0 => prop_assert_eq!((all, straight.values().map(|g| g.micro).sum::<i128>()), (count, micros)),
+                3 => {
+                    let all: f64 = straight.values().map(|g| g.stat.tries()).sum();
+                    prop_assert!((all - micros as f64 / MICRO).abs() < 1e-6, "{all} of {micros}");
+                }
                 2 => prop_assert_eq!((all, straight.values().map(|g| g.micro).sum::<i128>()), (0, micros)),
                 _ => {}
             }

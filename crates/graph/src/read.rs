@@ -154,11 +154,15 @@ impl Graph {
         let minute = at.minute();
         let Some(relation) = self.ontology.relations.get(edge.relation.index()) else { return false };
         match relation.holds {
-            Holds::Fixed => edge.seen.first().is_some_and(|f| f <= minute),
+            Holds::Fixed => {
+                edge.seen.first().is_some_and(|f| f <= minute)
+                    // What only samples are kept of is remembered by what was seen of it alone.
+                    && (!relation.single || self.of_sampled(edge) || !self.superseded(edge, minute))
+            }
             Holds::Flow => edge.seen.at(minute, FLOW_LIFE_MINUTES).is_some(),
             Holds::While => {
-                let Some(run) = edge.seen.at(minute, self.life_minutes(edge.from)) else { return false };
-                !relation.single || !self.superseded(edge, run.0, minute)
+                edge.seen.at(minute, self.life_minutes(edge.from)).is_some()
+                    && (!relation.single || !self.superseded(edge, minute))
             }
         }
     }
@@ -192,15 +196,24 @@ impl Graph {
         }
     }
 
-    /// Whether the source of a one-target edge was seen with another target later than `since`, up to `minute`.
-    fn superseded(&self, edge: &Edge, since: Minute, minute: Minute) -> bool {
+    fn of_sampled(&self, edge: &Edge) -> bool {
+        let class = self.raw(edge.from).and_then(|n| self.ontology.classes.get(n.class.index()));
+        class.is_some_and(|c| c.grain == Grain::Sampled)
+    }
+
+    /// Whether the source of a one-target edge was seen with another target later, up to `minute`. Of two in the same minute one is
+    /// taken by its key, whichever was told first.
+    fn superseded(&self, edge: &Edge, minute: Minute) -> bool {
+        let rank = |edge: &Edge, target: NodeId| {
+            let last = edge.seen.iter().filter(|r| r.0 <= minute).map(|r| r.1.min(minute)).max();
+            (last, self.raw(target).map_or(0, |n| n.key.hash))
+        };
         let target = self.resolve(edge.to);
-        let last = edge.seen.iter().filter(|r| r.0 <= minute).map(|r| r.1.min(minute)).max().unwrap_or(since);
+        let own = rank(edge, target);
         self.members(edge.from).into_iter().filter_map(|m| self.raw(m)).flat_map(|n| n.out.iter()).any(|e| {
-            self.edge(*e).is_some_and(|other| {
-                other.relation == edge.relation
-                    && self.resolve(other.to) != target
-                    && other.seen.iter().any(|r| r.0 > last && r.0 <= minute)
+            self.edge(*e).filter(|other| other.relation == edge.relation).is_some_and(|other| {
+                let to = self.resolve(other.to);
+                to != target && rank(other, to) > own
             })
         })
     }

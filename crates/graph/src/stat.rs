@@ -9,13 +9,44 @@ const LOG_ONE: f64 = 16_777_216.0;
 /// Logarithms are taken of at least this: nothing that is measured in milliseconds, bytes or shares is usefully smaller.
 const LOG_FLOOR: f64 = 1e-6;
 
+/// What is left of tries beyond whole ones, in millionths, each less than a whole one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Parts {
+    count: u32,
+    bad: u32,
+}
+
+const WHOLE: u32 = 1_000_000;
+
+/// Tries in millionths.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped first")]
+pub(crate) fn tries_micro(tries: f64) -> u64 {
+    if tries.is_finite() { (tries.clamp(0.0, 9.0e12) * MICRO).round() as u64 } else { 0 }
+}
+
+/// Adds to a number of whole ones and millionths.
+fn more(whole: &mut u64, part: &mut u32, by: (u64, u32)) {
+    let sum = *part + by.1;
+    *whole += by.0 + u64::from(sum / WHOLE);
+    *part = sum % WHOLE;
+}
+
+/// Takes from a number of whole ones and millionths what was added before.
+fn less(whole: &mut u64, part: &mut u32, by: (u64, u32)) {
+    let borrowed = u32::from(*part < by.1);
+    *part = *part + borrowed * WHOLE - by.1;
+    *whole = whole.saturating_sub(by.0 + u64::from(borrowed));
+}
+
 /// A mergeable summary of observations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stat {
-    /// How many.
+    /// How many; whole ones, where a ratio shares out time.
     pub count: u64,
     /// How many of them were bad (errors, crashes, what a ratio counts).
     pub bad: u64,
+    /// Millionths beyond the whole ones, of both.
+    parts: Parts,
     sum_micro: i128,
     log_sum: i128,
     log_square: i128,
@@ -49,6 +80,23 @@ impl Stat {
         self.bad += bad;
     }
 
+    /// Adds tries of a ratio in millionths.
+    pub(crate) fn add_tries_micro(&mut self, count: u64, bad: u64) {
+        let split = |n: u64| (n / u64::from(WHOLE), u32::try_from(n % u64::from(WHOLE)).unwrap_or_default());
+        more(&mut self.count, &mut self.parts.count, split(count));
+        more(&mut self.bad, &mut self.parts.bad, split(bad));
+    }
+
+    /// How many, with parts of a whole one.
+    pub fn tries(&self) -> f64 {
+        self.count as f64 + f64::from(self.parts.count) / MICRO
+    }
+
+    /// How many of them were bad, with parts of a whole one.
+    pub fn bad_tries(&self) -> f64 {
+        self.bad as f64 + f64::from(self.parts.bad) / MICRO
+    }
+
     /// Corrects the sum when a source knows it exactly and the values only by bucket.
     #[expect(clippy::cast_possible_truncation, reason = "saturating by definition of `as`")]
     pub fn correct_sum(&mut self, by: f64) {
@@ -59,8 +107,8 @@ impl Stat {
 
     /// Adds another summary.
     pub fn merge(&mut self, other: &Stat) {
-        self.count += other.count;
-        self.bad += other.bad;
+        more(&mut self.count, &mut self.parts.count, (other.count, other.parts.count));
+        more(&mut self.bad, &mut self.parts.bad, (other.bad, other.parts.bad));
         self.sum_micro += other.sum_micro;
         self.log_sum += other.log_sum;
         self.log_square += other.log_square;
@@ -69,8 +117,8 @@ impl Stat {
 
     /// Takes away what was added before: whole numbers, so exactly.
     pub fn take(&mut self, other: &Stat) {
-        self.count = self.count.saturating_sub(other.count);
-        self.bad = self.bad.saturating_sub(other.bad);
+        less(&mut self.count, &mut self.parts.count, (other.count, other.parts.count));
+        less(&mut self.bad, &mut self.parts.bad, (other.bad, other.parts.bad));
         self.sum_micro -= other.sum_micro;
         self.log_sum -= other.log_sum;
         self.log_square -= other.log_square;
@@ -89,7 +137,8 @@ impl Stat {
 
     /// Share of bad ones.
     pub fn ratio(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.bad as f64 / self.count as f64)
+        let tries = self.tries();
+        (tries > 0.0).then(|| self.bad_tries() / tries)
     }
 
     /// Mean of the natural logarithms of the values.
@@ -133,6 +182,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_was_added_in_parts_is_taken_away_exactly(all in proptest::collection::vec((0u64..5_000_000, any::<bool>()), 1..30), cut in 0usize..30) {
+            let sum = |all: &[(u64, bool)]| {
+                let mut s = Stat::default();
+                all.iter().for_each(|(n, bad)| s.add_tries_micro(*n, if *bad { *n } else { 0 }));
+                s
+            };
+            let (first, rest) = all.split_at(cut.min(all.len()));
+            let mut whole = sum(&all);
+            let micro: u64 = all.iter().map(|a| a.0).sum();
+            prop_assert_eq!((whole.count, u64::from(whole.parts.count)), (micro / 1_000_000, micro % 1_000_000));
+            whole.take(&sum(first));
+            prop_assert_eq!(&whole, &sum(rest));
+            whole.merge(&sum(first));
+            prop_assert_eq!(whole, sum(&all));
+        }
+
         #[test]
         fn merging_in_any_order_gives_the_same_summary(values in proptest::collection::vec(0.001f64..1e7, 0..40), cut in 0usize..40) {
             let all = |vs: &[f64]| { let mut s = Stat::default(); for v in vs { s.add(*v, 1, 0); } s };

@@ -256,6 +256,52 @@ fn an_edge_with_one_target_at_a_time_holds_until_another_target_is_seen() {
 }
 
 #[test]
+fn of_two_targets_told_side_by_side_one_holds_at_every_moment_whichever_came_first() {
+    let o = ontology();
+    let told = |relation: &str, to: Draft, m: i64| {
+        let instance = Draft { attrs: Vec::new(), ..draft(&o, "Host", Some(9), None, "") };
+        let key = Key { slot: 0, hash: 1 | 7 << 120 };
+        let instance = Draft { class: class(&o, "Instance"), keys: vec![key], ..instance };
+        let fact = Fact::Related {
+            relation: o.relation(relation).unwrap(),
+            from: Ref(0),
+            to: Ref(1),
+            at: minute(m),
+            until: None,
+        };
+        Batch { source: "otlp".to_owned(), drafts: vec![instance, to], facts: vec![fact], ..Batch::default() }
+    };
+    let host = |k: u8| draft(&o, "Host", Some(u128::from(k)), None, &format!("h{k}"));
+    let service = |k: u8| draft(&o, "Service", Some(u128::from(k)), None, &format!("s{k}"));
+    let batches = [
+        told("runs_on", host(0), 0),
+        told("runs_on", host(1), 2),
+        told("runs_on", host(0), 4),
+        told("runs_on", host(1), 5),
+        told("runs_on", host(0), 5),
+        told("instance_of", service(0), 0),
+        told("instance_of", service(1), 3),
+        told("instance_of", service(0), 6),
+    ];
+    let mut back: Vec<Batch> = batches.to_vec();
+    back.reverse();
+    let (straight, back) = (fold(&o, &batches), fold(&o, &back));
+    let at = |graph: &Graph, m: i64| {
+        let instance = only(graph, &o, "Instance")[0];
+        let mut names: Vec<String> =
+            graph.hops_at(instance, minute(m)).iter().map(|h| graph.name(h.node)).collect();
+        names.sort();
+        names
+    };
+    for m in 0..8 {
+        assert_eq!(at(&straight, m), at(&back, m), "{m}");
+        assert_eq!(at(&straight, m).len(), 2, "{m}: {:?}", at(&straight, m));
+    }
+    assert_eq!(at(&straight, 0), ["h0", "s0"]);
+    assert_eq!(at(&straight, 7)[1], "s0", "the target that was told last");
+}
+
+#[test]
 fn a_snapshot_does_not_see_what_comes_later() {
     let o = ontology();
     let mut writer = Fold::new(Arc::clone(&o), Vec::new(), Limits::default());

@@ -7,7 +7,7 @@
 use crate::Malformed;
 use crate::otlp::{Level, MetricHead, Point, Raw, Reading, Sink, Temporality};
 use crate::prometheus::{nanos, whole};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// Atlas's own default step.
@@ -17,7 +17,7 @@ const STEP_MS: i64 = 60_000;
 const SMILE_BYTES: usize = 8 << 20;
 
 /// What is published.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Payload {
     #[serde(default)]
@@ -25,20 +25,31 @@ pub(crate) struct Payload {
     metrics: Vec<Measurement>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Measurement {
     tags: BTreeMap<String, String>,
     timestamp: i64,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     start: Option<i64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     step: Option<i64>,
-    #[serde(deserialize_with = "value")]
+    #[serde(deserialize_with = "value", serialize_with = "said")]
     value: f64,
 }
 
-/// A number; JSON has no other way to say that there is none than a text.
+/// A number as [`value`] reads it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn said<S: Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
+    match *value {
+        v if v.is_nan() => s.serialize_str("NaN"),
+        f64::INFINITY => s.serialize_str("Infinity"),
+        f64::NEG_INFINITY => s.serialize_str("-Infinity"),
+        v => s.serialize_f64(v),
+    }
+}
+
+/// A number; JSON has no other way to say that there is none, or no bound to it, than a text (the words are those of Jackson).
 fn value<'de, D: serde::Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -49,6 +60,8 @@ fn value<'de, D: serde::Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
     match Said::deserialize(d)? {
         Said::Number(n) => Ok(n),
         Said::Text(t) if t == "NaN" => Ok(f64::NAN),
+        Said::Text(t) if t == "Infinity" => Ok(f64::INFINITY),
+        Said::Text(t) if t == "-Infinity" => Ok(f64::NEG_INFINITY),
         Said::Text(t) => Err(serde::de::Error::custom(format!("`{t}` is no number"))),
     }
 }

@@ -7,7 +7,8 @@ use crate::observation::Part;
 use crate::otlp::{Id, Level, LogHead, MetricHead, Point, Raw, Reading, Sink, SpanHead};
 use crate::recognise::Reader;
 use crate::record::{Record, View};
-use crate::resource::Resource;
+use crate::refusal::Refusals;
+use crate::resource::{Resource, Wrong};
 use crate::survey::Surveyor;
 use crate::tell::{Origin, set_aside, values};
 use ontology::scalar::Scalar;
@@ -34,6 +35,10 @@ pub(crate) struct Intake<'a, 'n> {
     told: Record<'a>,
     identity: u64,
     not_utf8: u32,
+    /// What of the resource's references to entities was set aside.
+    entities: Refusals,
+    /// Whether the mapping reads anything of the entity being told.
+    entity_read: bool,
     scope: Vec<(FieldId, u32, Scalar<'a>)>,
     scope_identity: u64,
     item: Record<'a>,
@@ -82,6 +87,8 @@ impl<'a, 'n> Intake<'a, 'n> {
             told: Record::new(fields),
             identity: 0,
             not_utf8: 0,
+            entities: Refusals::verbatim(),
+            entity_read: false,
             scope: Vec::new(),
             scope_identity: 0,
             item: Record::new(fields),
@@ -180,7 +187,7 @@ impl<'a, 'n> Intake<'a, 'n> {
         scalar: Scalar<'a>,
     ) {
         let room = match level {
-            Level::Resource => self.told.add(field, index, old, scalar),
+            Level::Resource | Level::Entity => self.told.add(field, index, old, scalar),
             Level::Scope => {
                 self.scope.push((field, index, scalar));
                 true
@@ -256,13 +263,14 @@ impl<'a, 'n> Intake<'a, 'n> {
     }
 
     fn bind(&mut self, resource: Arc<Resource>) {
-        let not_utf8 = resource.not_utf8;
+        let told = Arc::clone(&resource);
         let (number, new) = self.memory.bind(&self.reader, resource);
         self.bound = number;
         if new {
-            for _ in 0..not_utf8 {
+            for _ in 0..told.wrong.not_utf8 {
                 self.bad_text(b"an attribute of the resource");
             }
+            self.draw.refused.repeat(&told.wrong.entities);
             self.memory.mention_bound(number, &mut self.draw);
         }
     }
@@ -315,6 +323,7 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         self.raw = raw;
         self.identity = 0;
         self.not_utf8 = 0;
+        self.entity_read = false;
         self.scope.clear();
         if let Some(survey) = self.survey.as_mut() {
             survey.begin(Level::Resource);
@@ -325,12 +334,24 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
         false
     }
 
+    fn entity(&mut self, kind: &[u8]) {
+        if !std::mem::take(&mut self.entity_read) {
+            let detail = || format!("entity.type={}", String::from_utf8_lossy(kind));
+            self.entities.not_mapped("entity of a type that has no class here", detail);
+        }
+    }
+
+    fn entity_in_part(&mut self, detail: String) {
+        self.entities.in_part("reference to an entity", || detail);
+    }
+
     fn resource_done(&mut self) {
         if let Some(via) = self.reader.plan.parts.via {
             self.told.set(via, Scalar::text(self.via));
         }
         let fields = self.told.clone().into_owned();
-        let resource = self.memory.resources.keep(self.raw, fields, self.identity, self.not_utf8);
+        let wrong = Wrong { not_utf8: self.not_utf8, entities: self.entities.take() };
+        let resource = self.memory.resources.keep(self.raw, fields, self.identity, wrong);
         self.bind(resource);
         if self.survey.is_some() {
             self.survey(&Reads::Resource, None);
@@ -366,12 +387,17 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             Level::Resource => self.identity = self.identity.wrapping_add(share(key, index, value)),
             Level::Scope => self.scope_identity = self.scope_identity.wrapping_add(share(key, index, value)),
             Level::Item if self.hashing => self.content = self.content.wrapping_add(share(key, index, value)),
-            Level::Item | Level::Event => {}
+            Level::Item | Level::Event | Level::Entity => {}
         }
         if self.signal == Signal::Logs && level == Level::Item && key.starts_with(b"body") {
             self.of_body(key, index, value);
         }
         let Some((field, old)) = self.reader.plan.names.find(key) else { return };
+        self.entity_read |= level == Level::Entity;
+        if level == Level::Entity && matches!(value, Raw::Text(t) if simdutf8::basic::from_utf8(t).is_err()) {
+            // Counted once, as the resource's own.
+            return;
+        }
         if level == Level::Resource
             && let Raw::Text(bytes) = value
             && simdutf8::basic::from_utf8(bytes).is_err()
@@ -392,9 +418,10 @@ impl<'a> Sink<'a> for Intake<'a, '_> {
             Level::Resource => self.identity = self.identity.wrapping_add(share),
             Level::Scope => self.scope_identity = self.scope_identity.wrapping_add(share),
             Level::Item if self.hashing => self.content = self.content.wrapping_add(share),
-            Level::Item | Level::Event => {}
+            Level::Item | Level::Event | Level::Entity => {}
         }
         let Some(known) = self.reader.plan.names.find(key).filter(|_| !value.is_empty()) else { return };
+        self.entity_read |= level == Level::Entity;
         self.place(level, key, known, index, Scalar::Text(Cow::Owned(value)));
     }
 

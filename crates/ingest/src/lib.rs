@@ -12,6 +12,7 @@
 //! **Next door:** `ontology` below, which says what everything means; `engine` above, which logs the same bytes and folds the facts.
 
 mod atlas;
+mod cardinality;
 mod describe;
 mod documents;
 mod draw;

@@ -442,9 +442,11 @@ impl Memory {
                 reader.table(which, place, &mut view, &mut found, &mut self.draw, &mut self.scratch);
             }
         }
-        let refused = self.draw.refused.take();
         let scene = self.scenes.number(o, plan, &found, &mut self.draw);
-        let script = script(reader, applied, &found, &mut view, &self.draw);
+        let mut script = script(reader, applied, &found, &mut view, &self.draw);
+        self.scenes.fitting(scene, o, &mut script.related, &mut self.draw);
+        self.draw.refused.repeat(self.scenes.refused(scene));
+        let refused = self.draw.refused.take();
         let key = (!fleeting && !self.surveying && self.most.looks > 0).then_some(key);
         self.bytes += LOOK_BYTES + key.map_or(0, <[u8]>::len);
         Some(self.looks.add(key, Look { found, route, scene, script, refused, copy: Copy::default() }))

@@ -35,23 +35,20 @@ pub(crate) fn observe(
     let cumulative = metric.temporality == Temporality::Cumulative;
     let level = matches!(measure.kind, MeasureKind::Gauge | MeasureKind::Ratio);
     let number_read = matches!(point.reading, Reading::Int(_) | Reading::Float(_));
-    let factor = if cumulative && metric.monotonic && level && number_read {
+    // How many values a distribution has is a number, whatever they are in.
+    let told = match part {
+        Part::Count => "1",
+        Part::Whole if measure.kind == MeasureKind::Rate && !number_read => "1",
+        Part::Whole | Part::Sum => told,
+    };
+    let factor = if measure.kind == MeasureKind::Rate {
+        per_time(told, &measure.unit)
+    } else if cumulative && metric.monotonic && level && number_read {
         speed(told, &measure.unit)
     } else {
         unit::factor(told, &measure.unit)
     };
-    let scale = match factor {
-        Some(f) => f,
-        // What is counted needs no unit: requests become requests per time when they are counted over time.
-        None if measure.kind == MeasureKind::Rate || part == Part::Count => 1.0,
-        None => {
-            let metric = String::from_utf8_lossy(metric.name);
-            return Err((
-                "unit that does not fit the measure",
-                format!("metric {metric} is in `{told}`, {} is in `{}`", measure.name, measure.unit),
-            ));
-        }
-    };
+    let scale = factor.ok_or_else(|| unfit(metric, measure))?;
     match (&point.reading, part) {
         (Reading::Nothing, _) => Ok(None),
         (Reading::Int(i), _) => number(*i as f64, scale, cumulative, point, metric, measure, stream),
@@ -98,6 +95,40 @@ pub(crate) fn observe(
     }
 }
 
+/// Why a metric is not taken for a measure.
+fn unfit(metric: &MetricHead<'_>, measure: &Measure) -> Why {
+    let [name, told] = [metric.name, metric.unit].map(String::from_utf8_lossy);
+    let detail = format!("metric {name} is in `{told}`, {} is in `{}`", measure.name, measure.unit);
+    ("unit that does not fit the measure", detail)
+}
+
+/// What a number that is counted over time is multiplied with: requests become requests per time, bytes a throughput.
+fn per_time(told: &str, wanted: &str) -> Option<f64> {
+    match (unit::dimension(told), unit::dimension(wanted)) {
+        _ if told.is_empty() => Some(1.0),
+        (Some(Dimension::Number), Some(Dimension::Rate)) => unit::factor(told, "1"),
+        (Some(Dimension::Data), _) => speed(told, wanted),
+        _ => unit::factor(told, wanted),
+    }
+}
+
+/// A number of a metric that is read without regard to its unit, in the unit of the measure.
+pub(crate) fn converted(
+    observation: Observation,
+    metric: &MetricHead<'_>,
+    measure: &Measure,
+) -> Result<Observation, Why> {
+    let told = std::str::from_utf8(metric.unit).unwrap_or_default();
+    match observation {
+        Observation::One(value) => {
+            let factor = unit::factor(told, &measure.unit).ok_or_else(|| unfit(metric, measure))?;
+            Ok(Observation::One(value * factor))
+        }
+        Observation::Count(_) if per_time(told, &measure.unit).is_none() => Err(unfit(metric, measure)),
+        other => Ok(other),
+    }
+}
+
 /// What a reading of a counter is multiplied with so that its growth in a second is in `wanted`: seconds of work per second are
 /// a plain number, bytes per second a throughput.
 fn speed(told: &str, wanted: &str) -> Option<f64> {
@@ -135,21 +166,28 @@ pub(crate) fn tries(
             format!("{} is a {:?}; only ratios count tries", measure.name, measure.kind),
         ));
     }
+    // Shares are of what can be counted or added up: things, time, data.
+    let told = std::str::from_utf8(metric.unit).unwrap_or_default();
+    let amount = matches!(unit::dimension(told), Some(Dimension::Number | Dimension::Time | Dimension::Data));
+    let number_read = matches!(point.reading, Reading::Int(_) | Reading::Float(_));
+    if number_read && !told.is_empty() && !amount {
+        return Err(unfit(metric, measure));
+    }
     let cumulative = metric.temporality == Temporality::Cumulative;
     let (count, grows) = match &point.reading {
         Reading::Nothing => return Ok(None),
-        Reading::Int(i) => (u64::try_from(*i).map_err(|_| negative(i))?, cumulative && metric.monotonic),
+        Reading::Int(i) if *i < 0 => return Err(negative(i)),
+        Reading::Int(i) => (*i as f64, cumulative && metric.monotonic),
         Reading::Float(f) if !f.is_finite() => return Err(not_finite()),
         Reading::Float(f) if *f < 0.0 => return Err(negative(f)),
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped first")]
-        Reading::Float(f) => (f.min(9.0e15).round() as u64, cumulative && metric.monotonic),
-        Reading::Histogram { count, .. } | Reading::Exponential { count, .. } => (*count, cumulative),
-        Reading::Summary { count, .. } => (*count, true),
+        Reading::Float(f) => (f.min(9.0e15), cumulative && metric.monotonic),
+        Reading::Histogram { count, .. } | Reading::Exponential { count, .. } => (*count as f64, cumulative),
+        Reading::Summary { count, .. } => (*count as f64, true),
     };
     Ok(Some(if grows {
         Observation::GrowingTries { stream, start: since(point), count, bad }
     } else {
-        Observation::Tries { count, bad: if bad { count } else { 0 } }
+        Observation::Tries { count, bad: if bad { count } else { 0.0 } }
     }))
 }
 
@@ -376,15 +414,70 @@ mod tests {
     }
 
     #[test]
+    fn what_is_counted_over_time_must_be_countable() {
+        let p = point(Reading::Int(5));
+        let delta = |unit| head(unit, Temporality::Delta, true);
+        let read = |unit, wanted: &str| {
+            observe(&p, &delta(unit), Part::Whole, &measure(MeasureKind::Rate, wanted), STREAM)
+        };
+        for unit in ["", "1", "{request}"] {
+            assert_eq!(read(unit, "/s"), Ok(Some(Observation::Count(5))), "{unit}");
+        }
+        assert_eq!(read("kBy", "kbit/s"), Ok(Some(Observation::Count(40))));
+        for (unit, wanted) in [("ms", "/s"), ("By", "/min"), ("Cel", "/s"), ("s", "By/s"), ("1", "By/s")] {
+            assert_eq!(read(unit, wanted).unwrap_err().0, "unit that does not fit the measure", "{unit}");
+        }
+        // The count of a distribution has no unit; the measure must still be a number.
+        let seconds = point(histogram(vec![1, 2], vec![0.5]));
+        let count = |kind, unit: &str| {
+            observe(
+                &seconds,
+                &head("s", Temporality::Delta, false),
+                Part::Count,
+                &measure(kind, unit),
+                STREAM,
+            )
+        };
+        assert_eq!(count(MeasureKind::Rate, "/s"), Ok(Some(Observation::Count(3))));
+        assert_eq!(count(MeasureKind::Gauge, "1"), Ok(Some(Observation::Count(3))));
+        assert!(count(MeasureKind::Duration, "ms").is_err());
+    }
+
+    #[test]
+    fn a_share_is_of_what_can_be_added_up() {
+        let share = measure(MeasureKind::Ratio, "1");
+        let read = |unit| {
+            tries(&point(Reading::Int(5)), &head(unit, Temporality::Delta, true), true, &share, STREAM)
+        };
+        for unit in ["", "{request}", "s", "By"] {
+            assert!(read(unit).is_ok(), "{unit}");
+        }
+        for unit in ["/s", "By/s", "Cel"] {
+            assert_eq!(read(unit).unwrap_err().0, "unit that does not fit the measure", "{unit}");
+        }
+    }
+
+    #[test]
+    fn a_bare_number_of_a_metric_is_converted_too() {
+        let ms = measure(MeasureKind::Duration, "ms");
+        let read = |unit| converted(Observation::One(2.0), &head(unit, Temporality::None, false), &ms);
+        assert_eq!(read("s"), Ok(Observation::One(2000.0)));
+        assert_eq!(read(""), Ok(Observation::One(2.0)));
+        assert!(read("By").is_err());
+    }
+
+    #[test]
     fn a_counter_of_one_outcome_is_tries_of_a_ratio_and_of_nothing_else() {
         let share = measure(MeasureKind::Ratio, "1");
         let growing = head("", Temporality::Cumulative, true);
         let start = Time::from_nanos(5).unwrap();
         let got = tries(&point(Reading::Float(7.0)), &growing, true, &share, STREAM);
-        assert_eq!(got, Ok(Some(Observation::GrowingTries { stream: STREAM, start, count: 7, bad: true })));
+        assert_eq!(got, Ok(Some(Observation::GrowingTries { stream: STREAM, start, count: 7.0, bad: true })));
         let level = head("", Temporality::None, false);
         let got = tries(&point(Reading::Int(3)), &level, true, &share, STREAM);
-        assert_eq!(got, Ok(Some(Observation::Tries { count: 3, bad: 3 })));
+        assert_eq!(got, Ok(Some(Observation::Tries { count: 3.0, bad: 3.0 })));
+        let got = tries(&point(Reading::Float(0.25)), &level, false, &share, STREAM);
+        assert_eq!(got, Ok(Some(Observation::Tries { count: 0.25, bad: 0.0 })));
         assert!(tries(&point(Reading::Int(-3)), &level, true, &share, STREAM).is_err());
         assert!(tries(&point(Reading::Float(f64::NAN)), &level, true, &share, STREAM).is_err());
         assert!(

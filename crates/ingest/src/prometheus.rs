@@ -376,6 +376,8 @@ pub(crate) mod tests {
         }
         fn own_text(&mut self, _: Level, _: &[u8], _: u32, _: String) {}
         fn aside(&mut self, _: &str, _: &str) {}
+        fn entity(&mut self, _: &[u8]) {}
+        fn entity_in_part(&mut self, _: String) {}
         fn resource_done(&mut self) {}
         fn scope(&mut self) {}
         fn begin(&mut self) {

@@ -1,6 +1,7 @@
 //! Resources: resolved to fields once per distinct resource, kept between requests.
 
 use crate::record::Record;
+use ontology::Refused;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -15,10 +16,19 @@ pub(crate) struct Resource {
     pub number: u64,
     /// The same for equal attributes in any order and any form.
     pub identity: u64,
-    /// Texts in it that were not UTF-8.
-    pub not_utf8: u32,
+    /// What is wrong with it.
+    pub wrong: Wrong,
     /// About how much it weighs.
     pub bytes: usize,
+}
+
+/// What of a resource was set aside, to be said again in each request that has it.
+#[derive(Debug, Default)]
+pub(crate) struct Wrong {
+    /// Texts in it that were not UTF-8.
+    pub not_utf8: u32,
+    /// What its references to entities say in vain.
+    pub entities: Vec<Refused>,
 }
 
 /// Resources seen before, by their bytes. What is read does not depend on what is kept.
@@ -47,14 +57,14 @@ impl Resources {
         raw: Option<&[u8]>,
         fields: Record<'static>,
         identity: u64,
-        not_utf8: u32,
+        wrong: Wrong,
     ) -> Arc<Resource> {
         self.met += 1;
         // The flat record weighs about as much again per field as its text, and its index of fields. JSON is as large as that.
         let bytes = raw.map_or(8192, |r| r.len() * 3 + 1024);
         let number = self.met;
         let raw_copy = raw.unwrap_or_default().into();
-        let resource = Arc::new(Resource { raw: raw_copy, fields, number, identity, not_utf8, bytes });
+        let resource = Arc::new(Resource { raw: raw_copy, fields, number, identity, wrong, bytes });
         if let Some(raw) = raw {
             if self.known.len() >= self.most || self.bytes >= self.most_bytes {
                 self.known.clear();

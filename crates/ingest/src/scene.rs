@@ -1,11 +1,14 @@
 //! Everything one record names, taken together: its edges, its cohorts, who was there. Worked out once per distinct scene,
 //! because a thousand spans of one operation on one instance are the same scene.
 
+use crate::cardinality::Targets;
 use crate::draw::Draw;
 use crate::plan::Plan;
 use crate::recognise::Found;
+use crate::refusal::Refusals;
+use crate::tell::Related;
 use ontology::mapping::{Pick, Source};
-use ontology::{Minute, Ontology, Ref, RelationId};
+use ontology::{Minute, Ontology, Ref, Refused, RelationId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
@@ -17,6 +20,10 @@ pub(crate) struct Scene {
     pub here: Arc<[Ref]>,
     /// Its edges.
     related: Vec<(RelationId, Ref, Ref)>,
+    /// What of its edges is set aside.
+    refused: Vec<Refused>,
+    /// Where its edges lead to.
+    targets: Targets,
     /// Everyone, edges' ends in a role included.
     everyone: Vec<Ref>,
     /// What a population can be split by.
@@ -64,6 +71,20 @@ impl Scenes {
         self.all.push(scene);
         self.index.insert(hash, number);
         number
+    }
+
+    /// What of a scene's own edges is set aside, to be counted for each record of it.
+    pub(crate) fn refused(&self, number: usize) -> &[Refused] {
+        self.all.get(number).map_or(&[], |s| &s.refused)
+    }
+
+    /// The written edges of a record that fit beside those of its scene and one another; what does not is counted.
+    pub(crate) fn fitting(&self, number: usize, o: &Ontology, written: &mut Vec<Related>, draw: &mut Draw) {
+        if written.is_empty() {
+            return;
+        }
+        let mut targets = self.all.get(number).map(|s| s.targets.clone()).unwrap_or_default();
+        written.retain(|r| targets.fits(o, (r.relation, r.from, r.to), draw));
     }
 
     /// Tells that everything in a scene was there and held in a minute.
@@ -164,6 +185,10 @@ fn scene(o: &Ontology, plan: &Plan, found: &[Found], draw: &mut Draw) -> Scene {
         }
     }
     related.retain(|(_, from, to)| from != to);
+    let before = std::mem::replace(&mut draw.refused, Refusals::verbatim());
+    let mut targets = Targets::default();
+    related.retain(|edge| targets.fits(o, *edge, draw));
+    let refused = std::mem::replace(&mut draw.refused, before).take();
     related.sort_unstable();
     related.dedup();
     let mut everyone: Vec<Ref> = found.iter().map(|f| f.node).collect();
@@ -173,6 +198,8 @@ fn scene(o: &Ontology, plan: &Plan, found: &[Found], draw: &mut Draw) -> Scene {
     Scene {
         here: draw.list(plain().map(|f| f.node).collect()),
         related,
+        refused,
+        targets,
         everyone,
         dimensions: plain().filter(dimension).map(|f| f.node).collect(),
         cohorts: Vec::new(),

@@ -4,10 +4,12 @@
 //! of such an attribute becomes `hashed:` and its hash, which the hasher later takes for the hash itself; so what is read from
 //! the log says the same as what came, and nobody needs the key to read it again.
 
+mod symbols;
+
 use crate::hash::{Keyed, MARK};
 use crate::proto::{Reader, Wired};
 use crate::wire::{Form, Wire};
-use crate::{Delivery, documents, syslog};
+use crate::{Delivery, atlas, documents, syslog};
 use aho_corasick::{AhoCorasick, MatchKind};
 use ontology::Ontology;
 use ontology::expr::Hasher as _;
@@ -24,6 +26,8 @@ const DEPTH: usize = 100;
 pub struct Scrub {
     /// What is personal in telemetry.
     telemetry: Names,
+    /// The same as Prometheus has it, which writes `session.id` as `session_id` too.
+    series: Names,
     /// What is personal in feeds of which more is said.
     feeds: BTreeMap<String, Names>,
     /// … and in all others.
@@ -82,9 +86,12 @@ impl Scrub {
     /// Compiles what the mapping calls personal. At most `most` hashes are remembered.
     pub fn new(ontology: &Ontology, key: [u8; 32], most: usize) -> Scrub {
         let mapping = &ontology.mapping;
+        let telemetry: Vec<&String> = mapping.hashed.iter().chain(&mapping.personal).collect();
+        let labels: Vec<String> = telemetry.iter().map(|name| name.replace('.', "_")).collect();
         let more = mapping.feeds.iter().filter(|(_, feed)| !feed.personal.is_empty());
         Scrub {
-            telemetry: Names::new(mapping.hashed.iter().chain(&mapping.personal)),
+            series: Names::new(telemetry.iter().copied().chain(&labels)),
+            telemetry: Names::new(telemetry),
             feeds: more
                 .map(|(name, feed)| (name.clone(), Names::new(mapping.hashed.iter().chain(&feed.personal))))
                 .collect(),
@@ -98,6 +105,7 @@ impl Scrub {
     pub fn scrub(&self, wire: &Wire, body: &[u8]) -> Option<(Wire, Vec<u8>)> {
         let names = match wire {
             Wire::Feed(delivery) => self.feeds.get(&delivery.feed).unwrap_or(&self.feed),
+            Wire::PrometheusWrite1 | Wire::PrometheusWrite2 | Wire::PrometheusText => &self.series,
             _ => &self.telemetry,
         };
         // Senders of feeds put texts with names and values into their documents: request lines, CMCD.
@@ -127,10 +135,13 @@ impl Scrubbing<'_> {
             Wire::TracesJson | Wire::MetricsJson | Wire::LogsJson => Some((wire.clone(), self.json(body)?)),
             // Field 1 is a label's name, field 2 its value.
             Wire::PrometheusWrite1 => Some((wire.clone(), self.message(body, Shape::Pair)?)),
-            // Its labels are numbers of a table of texts, which tells nobody which text is the value of which name.
-            Wire::PrometheusWrite2 => None,
+            Wire::PrometheusWrite2 => Some((wire.clone(), self.symbols(body)?)),
             Wire::AtlasJson => Some((wire.clone(), self.json(body)?)),
-            Wire::AtlasSmile => None,
+            // Smile refers back to texts that came before, so what is changed is kept as JSON.
+            Wire::AtlasSmile => {
+                let payload = self.names.may_be_in(body).then(|| atlas::parse_smile(body).ok())??;
+                Some((Wire::AtlasJson, self.json(&serde_json::to_vec(&payload).ok()?)?))
+            }
             Wire::ZipkinJson | Wire::LokiJson => Some((wire.clone(), self.json(body)?)),
             Wire::ZipkinProto | Wire::LokiProto => Some((wire.clone(), self.message(body, Shape::Pair)?)),
             Wire::Jaeger => Some((wire.clone(), self.message(body, Shape::Typed)?)),
@@ -415,6 +426,8 @@ impl Scrubbing<'_> {
                 (5, Wired::Varint(i)) if shape == Shape::Typed => {
                     put_bytes(&mut out, 3, self.marked(&i.cast_signed().to_string()).as_bytes());
                 }
+                // No text is no value, and stays none.
+                (2, Wired::Bytes([])) => put_bytes(&mut out, 2, &[]),
                 (2, Wired::Bytes(text)) => {
                     put_bytes(&mut out, 2, self.marked(&String::from_utf8_lossy(text)).as_bytes());
                 }

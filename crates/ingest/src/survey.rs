@@ -25,7 +25,7 @@ impl Surveyor {
 
     fn members(&mut self, level: Level) -> &mut Vec<Member> {
         match level {
-            Level::Resource => &mut self.resource,
+            Level::Resource | Level::Entity => &mut self.resource,
             Level::Scope => &mut self.scope,
             Level::Item => &mut self.item,
             Level::Event => &mut self.event,
@@ -39,13 +39,17 @@ impl Surveyor {
             Level::Scope => [Level::Scope, Level::Item, Level::Event].as_slice(),
             Level::Item => [Level::Item, Level::Event].as_slice(),
             Level::Event => [Level::Event].as_slice(),
+            Level::Entity => [].as_slice(),
         }
         .iter()
         .for_each(|l| self.members(*l).clear());
     }
 
-    /// An attribute.
+    /// An attribute. What stands under an entity was told before as the resource's own.
     pub(crate) fn told(&mut self, level: Level, key: &[u8], value: Raw<'_>) {
+        if level == Level::Entity {
+            return;
+        }
         let Ok(name) = std::str::from_utf8(key) else { return };
         // Members of a log's body are fields of the record; the body itself is text for people.
         let name = name.strip_prefix("body.").unwrap_or(name);

@@ -2,7 +2,7 @@
 //! the same for all records that look alike, and only the values differ.
 
 use crate::draw::Draw;
-use crate::observation::{observe, tries};
+use crate::observation::{converted, observe, tries};
 use crate::otlp::{MetricHead, Point};
 use crate::recognise::{Found, Reader};
 use crate::record::View;
@@ -168,7 +168,9 @@ pub(crate) fn tell(
     (number, scenes): (usize, &mut Scenes),
     draw: &mut Draw,
 ) {
-    let script = script(reader, applied, found, view, draw);
+    let mut script = script(reader, applied, found, view, draw);
+    scenes.fitting(number, reader.ontology, &mut script.related, draw);
+    draw.refused.repeat(scenes.refused(number));
     for r in &script.related {
         let at = origin.now.filter(|_| !r.of_event).unwrap_or(at);
         draw.relate(r.relation, r.from, r.to, at.minute());
@@ -248,6 +250,10 @@ pub(crate) fn values(
                 observe(point, metric, view.part.get(), measure, origin.stream)
             }
             (Scalar::Tries(bad), Some((metric, point))) => tries(point, metric, *bad, measure, origin.stream),
+            (_, Some((metric, _))) => scalar(&value, measure).and_then(|read| match read {
+                Some(read) if reads_number(reader, rule) => converted(read, metric, measure).map(Some),
+                read => Ok(read),
+            }),
             _ => scalar(&value, measure),
         };
         match observed {
@@ -262,6 +268,13 @@ pub(crate) fn values(
         }
     }
     view.index = 0;
+}
+
+/// Whether a measure's value is made of the bare number of a metric.
+fn reads_number(reader: &Reader<'_>, rule: &MeasureRule) -> bool {
+    let mut fields = Vec::new();
+    rule.value.fields(&mut fields);
+    reader.plan.parts.metric_number.is_some_and(|number| fields.contains(&number))
 }
 
 fn rule<'n>(reader: &Reader<'n>, (place, number): (usize, usize)) -> Option<(&'n MeasureRule, &'n Measure)> {

@@ -76,7 +76,7 @@ fn a_node_exporter_is_a_host_under_pressure() {
          node_load1{instance=\"10.0.0.8:9100\",nodename=\"worker-8\",cluster=\"eu\"} 3\n\
          node_filefd_allocated{instance=\"10.0.0.7:9100\"} 3\n",
         &[
-            &["host.pressure = 1001× since", "on Host(10.0.0.7)"],
+            &["host.pressure = 1000.7× since", "on Host(10.0.0.7)"],
             &["host.pressure = 300× bad since", "on Host(10.0.0.7)"],
             &["host.stalled = 7.5 since", "on Host(10.0.0.7)"],
             &["host.load = 3 on Host(worker-8)"],

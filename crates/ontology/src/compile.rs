@@ -6,7 +6,7 @@ use crate::functions::Func;
 use crate::load::{Gathered, scalar};
 use crate::mapping::{
     Aside, AutoEdge, Closing, EdgeRule, Feed, KeyPlan, Mapping, MeasureRule, PartPlan, Pick, Proof, Reads,
-    RoleId, Signed, Source, Start, Table,
+    RoleId, Signed, SignedPart, Source, Start, Table,
 };
 use crate::model::{AttrId, Auto, ClassId, KeyPart, Measure, MeasureKind, Ontology, RelationId, Type};
 use crate::problems::{At, Report, meant, nearest};
@@ -76,6 +76,35 @@ fn hashed(m: &Mapping) -> Vec<String> {
     names
 }
 
+/// What a sender signs: the body, or a text that names it and headers in braces.
+fn signed_parts(over: Option<&Word>, report: &mut Report) -> Vec<SignedPart> {
+    let Some(word) = over else { return vec![SignedPart::Body] };
+    let mut parts = Vec::new();
+    let mut rest = word.value.as_str();
+    while !rest.is_empty() {
+        let (text, after) = rest.split_at(rest.find('{').unwrap_or(rest.len()));
+        if !text.is_empty() {
+            parts.push(SignedPart::Text(text.to_owned()));
+        }
+        let Some((name, after)) = after.strip_prefix('{').and_then(|a| a.split_once('}')) else {
+            rest = after;
+            break;
+        };
+        parts.push(match name {
+            "body" => SignedPart::Body,
+            header => SignedPart::Header(header.to_ascii_lowercase()),
+        });
+        rest = after;
+    }
+    let named = |p: &SignedPart| !matches!(p, SignedPart::Header(name) if name.is_empty());
+    let bodies = parts.iter().filter(|p| **p == SignedPart::Body).count();
+    if !rest.is_empty() || bodies != 1 || !parts.iter().all(named) {
+        let hint = "write the body once and headers by name: `v0:{x-request-timestamp}:{body}`";
+        report.add(word.at, &word.value, "this does not say what is signed", hint);
+    }
+    parts
+}
+
 /// What is said of feeds beside their sources.
 fn feeds(all: &Gathered, m: &Mapping, report: &mut Report) -> BTreeMap<String, Feed> {
     const PROOFS: [(&str, Proof); 2] = [("hmac_sha256", Proof::HmacSha256), ("token", Proof::Token)];
@@ -93,7 +122,8 @@ fn feeds(all: &Gathered, m: &Mapping, report: &mut Report) -> BTreeMap<String, F
             }
             let prefix = s.prefix.as_ref().map(|w| w.value.clone()).unwrap_or_default();
             let header = s.header.value.to_ascii_lowercase();
-            Some(Signed { header, by: proof?, prefix, optional: s.optional })
+            let over = signed_parts(s.over.as_ref(), report);
+            Some(Signed { header, by: proof?, prefix, over, optional: s.optional })
         });
         let feed = Feed {
             doc: raw.doc.clone(),

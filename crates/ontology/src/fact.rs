@@ -52,12 +52,12 @@ pub enum Observation {
     Flag(bool),
     /// Something happened this often (rates).
     Count(u64),
-    /// So many tries of a ratio at once, and how many of them are what the ratio counts.
+    /// So many tries of a ratio at once, and how many of them are what the ratio counts. Where a ratio shares out time, parts of one.
     Tries {
         /// All of them.
-        count: u64,
+        count: f64,
         /// Those that the ratio counts.
-        bad: u64,
+        bad: f64,
     },
     /// A reading of a counter that grows since `start`; what counts is the growth between readings.
     Cumulative {
@@ -75,7 +75,7 @@ pub enum Observation {
         /// As in [`Observation::Cumulative`].
         start: Time,
         /// How many so far.
-        count: u64,
+        count: f64,
         /// Whether they are what the ratio counts.
         bad: bool,
     },

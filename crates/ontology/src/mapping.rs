@@ -218,14 +218,27 @@ pub struct Signed {
     pub by: Proof,
     /// What stands before it.
     pub prefix: String,
+    /// What is signed, one part after the other.
+    pub over: Vec<SignedPart>,
     /// Whether requests are also taken without a proof as long as no secret is set.
     pub optional: bool,
+}
+
+/// A part of what a sender signs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignedPart {
+    /// This text.
+    Text(String),
+    /// The value of an HTTP header, its name in lower case.
+    Header(String),
+    /// The body as sent.
+    Body,
 }
 
 /// What proves who sent a request. Either needs a secret that both sides know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// HMAC-SHA256 of the body as sent, in hexadecimal.
+    /// HMAC-SHA256 of what is signed, in hexadecimal.
     HmacSha256,
     /// The secret itself.
     Token,

@@ -279,11 +279,15 @@ pub(crate) struct Feed {
 pub(crate) struct Signed {
     /// The HTTP header that holds the proof.
     pub(crate) header: Word,
-    /// `hmac_sha256` (of the body, in hexadecimal) or `token` (the secret itself).
+    /// `hmac_sha256` (of what is signed, in hexadecimal) or `token` (the secret itself).
     pub(crate) by: Word,
     /// What stands before the proof.
     #[serde(default)]
     pub(crate) prefix: Option<Word>,
+    /// What is signed, when it is not the body alone: a text with `{body}` in it once, and names of headers in braces
+    /// (`v0:{x-request-timestamp}:{body}`).
+    #[serde(default)]
+    pub(crate) over: Option<Word>,
     /// Whether it is also taken without a proof as long as no secret is set.
     #[serde(default)]
     pub(crate) optional: bool,

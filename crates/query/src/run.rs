@@ -723,9 +723,9 @@ impl Runner<'_> {
 /// A statistic of a summary.
 pub fn statistic(show: Show, agg: &Agg, minutes: f64) -> Option<f64> {
     match show {
-        Show::Count => Some(agg.count as f64),
+        Show::Count => Some(agg.tries()),
         Show::Rate => Some(agg.count as f64 / minutes.max(1.0)),
-        Show::Bad => Some(agg.bad as f64),
+        Show::Bad => Some(agg.bad_tries()),
         Show::Ratio => agg.ratio(),
         Show::Mean => agg.mean(),
         Show::Geomean => agg.log_mean().map(f64::exp),

@@ -3,7 +3,7 @@
 use crate::receive::Trouble;
 use hmac::{Hmac, Mac as _};
 use http::HeaderMap;
-use ontology::mapping::{Proof, Signed};
+use ontology::mapping::{Proof, Signed, SignedPart};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Secrets {
     }
 }
 
-/// Checks the proof of a request, over its body as it was sent.
+/// Checks the proof of a request, over its body as it was sent and whatever else its sender signs.
 ///
 /// # Errors
 /// When there is no secret to check with, no proof, or a wrong one.
@@ -53,11 +53,22 @@ pub(crate) fn check(
     let Some(proof) = headers.get(header) else {
         return Err(Trouble::Unproven(format!("the header {header}, which proves the sender, is missing")));
     };
+    let mut text = Vec::with_capacity(signed.over.len());
+    for part in &signed.over {
+        text.push(match part {
+            SignedPart::Text(text) => text.as_bytes(),
+            SignedPart::Body => body,
+            SignedPart::Header(name) => headers
+                .get(name)
+                .ok_or_else(|| Trouble::Unproven(format!("the header {name}, which is signed, is missing")))?
+                .as_bytes(),
+        });
+    }
     // A sender that changes its secret sends several proofs for a while.
     let proofs = proof.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
     let right = proofs
         .filter_map(|p| p.strip_prefix(signed.prefix.as_bytes()))
-        .any(|p| holds(signed.by, secret, p, body));
+        .any(|p| holds(signed.by, secret, p, &text));
     if right {
         Ok(())
     } else {
@@ -68,12 +79,14 @@ pub(crate) fn check(
 }
 
 /// Compares in constant time, so that nobody learns a proof byte by byte.
-fn holds(by: Proof, secret: &[u8], proof: &[u8], body: &[u8]) -> bool {
-    let mac = |text: &[u8]| Hmac::<Sha256>::new_from_slice(secret).ok().map(|m| m.chain_update(text));
+fn holds(by: Proof, secret: &[u8], proof: &[u8], signed: &[&[u8]]) -> bool {
+    let new = || Hmac::<Sha256>::new_from_slice(secret).ok();
+    let mac = |text: &[u8]| new().map(|m| m.chain_update(text));
     match by {
         Proof::HmacSha256 => {
             let Some(bytes) = unhex(proof) else { return false };
-            mac(body).is_some_and(|m| m.verify_slice(&bytes).is_ok())
+            let whole = new().map(|m| signed.iter().fold(m, |m, part| m.chain_update(part)));
+            whole.is_some_and(|m| m.verify_slice(&bytes).is_ok())
         }
         Proof::Token => {
             let given = mac(proof).map(|m| m.finalize().into_bytes());
@@ -97,7 +110,8 @@ mod tests {
     }
 
     fn told(by: Proof, secret: Option<Secret>, proof: Option<&str>, optional: bool) -> String {
-        let signed = Signed { header: "x-sig".into(), by, prefix: "sha256=".into(), optional };
+        let over = vec![SignedPart::Body];
+        let signed = Signed { header: "x-sig".into(), by, prefix: "sha256=".into(), over, optional };
         let secrets = Secrets::new(secret.map(|s| ("github".to_owned(), s)));
         let mut headers = HeaderMap::new();
         if let Some(p) = proof {
@@ -126,5 +140,33 @@ mod tests {
         assert!(told(Proof::HmacSha256, known(), None, true).contains("missing"));
         assert_eq!(said(Proof::Token, known(), Some("sha256=It's a Secret to Everybody")), "taken");
         assert!(said(Proof::Token, known(), Some("sha256=It's a Secret")).contains("wrong"));
+    }
+
+    /// As Statsig signs its event webhooks, by what the built-in mapping says of them. The proof is that of
+    /// `printf 'v0:TIME:BODY' | openssl dgst -sha256 -hmac SECRET`.
+    #[test]
+    fn a_proof_over_the_time_and_the_body_needs_both_as_they_were_sent() {
+        let ontology = ontology::Ontology::builtin();
+        let signed = ontology.mapping.feed("statsig").and_then(|f| f.signed).unwrap();
+        let secrets = |secret: Option<Secret>| Secrets::new(secret.map(|s| ("statsig".to_owned(), s)));
+        let known = || secrets(Some(Secret::Known(b"webhook-secret".to_vec())));
+        let right = "v0=fcee84af02257af02dcc20ebbcdd0be98c6591ad8b2b8f6380bfc6993098ecbe";
+        let said = |secrets: &Secrets, proof: &str, time: Option<&str>, body: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("X-Statsig-Signature", HeaderValue::from_str(proof).unwrap());
+            if let Some(time) = time {
+                headers.insert("X-Statsig-Request-Timestamp", HeaderValue::from_str(time).unwrap());
+            }
+            check("statsig", &signed, secrets, &headers, body.as_bytes())
+                .err()
+                .map_or(String::new(), |t| t.to_string())
+        };
+        let (time, body) = (Some("1795521900125"), r#"{"data":[]}"#);
+        assert_eq!(said(&known(), right, time, body), "");
+        assert!(said(&known(), right, Some("1795521900126"), body).contains("wrong"));
+        assert!(said(&known(), right, time, r#"{"data":[1]}"#).contains("wrong"));
+        assert!(said(&known(), &right[3..], time, body).contains("wrong"));
+        assert!(said(&known(), right, None, body).contains("x-statsig-request-timestamp"));
+        assert_eq!(said(&secrets(None), "", time, body), "", "as long as no secret is set");
     }
 }

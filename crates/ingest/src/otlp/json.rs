@@ -1,8 +1,11 @@
 //! OTLP/JSON: the same requests as text, told to the same sink.
 
 use super::json_values::{attribute, attributes, double, id, integer, list, object, text, unsigned};
-use super::{Id, Level, LogHead, MetricHead, Point, Reading, Sink, SpanHead, Temporality, json_values};
+use super::{
+    Id, Level, LogHead, MetricHead, Point, Reading, Sink, SpanHead, Temporality, entities, json_values,
+};
 use crate::Malformed;
+use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 
 type Object = Map<String, Value>;
@@ -50,7 +53,9 @@ fn request<'a, S: Sink<'a>>(
         let resource = object(resource, resources)?;
         sink.resource(None);
         if let Some(told) = resource.get("resource").filter(|r| !r.is_null()) {
-            attributes(object(told, "resource")?, Level::Resource, sink)?;
+            let told = object(told, "resource")?;
+            attributes(told, Level::Resource, sink)?;
+            entity_refs(told, sink)?;
         }
         sink.resource_done();
         for scope in list(resource, scopes)? {
@@ -77,6 +82,26 @@ fn request<'a, S: Sink<'a>>(
         }
     }
     Ok(())
+}
+
+fn entity_refs<'a, S: Sink<'a>>(resource: &'a Object, sink: &mut S) -> Result<(), Malformed> {
+    let mut references = Vec::new();
+    for reference in list(resource, "entityRefs")? {
+        references.push(entities::json(object(reference, "entityRefs")?));
+    }
+    if references.is_empty() {
+        return Ok(());
+    }
+    let mut told: FxHashMap<&[u8], &Value> = FxHashMap::default();
+    for entry in list(resource, "attributes")? {
+        let (Some(Value::String(key)), Some(value)) = (entry.get("key"), entry.get("value")) else {
+            continue;
+        };
+        told.insert(key.as_bytes(), value);
+    }
+    entities::tell(&references, &told, sink, |value, key, sink| {
+        attribute(value, Level::Entity, key, 0, 0, sink)
+    })
 }
 
 fn span<'a, S: Sink<'a>>(o: &'a Object, sink: &mut S) -> Result<(), Wrong> {

@@ -1,5 +1,6 @@
 //! OTLP as a stream of resources, attributes and items, the same whether it came as protobuf or as JSON.
 
+pub(crate) mod entities;
 pub(crate) mod json;
 pub(crate) mod json_values;
 pub(crate) mod logs;
@@ -34,6 +35,8 @@ pub(crate) enum Level {
     Item,
     /// Of an event inside a span.
     Event,
+    /// Of the resource, told again under the entity that it identifies or describes.
+    Entity,
 }
 
 /// An id as it came: its first bytes and how many there were.
@@ -193,6 +196,10 @@ pub(crate) trait Sink<'a> {
     /// A resource begins; `raw` are its bytes when it came as protobuf. `true` when these bytes are known, so that its
     /// attributes need not be told.
     fn resource(&mut self, raw: Option<&'a [u8]>) -> bool;
+    /// An entity that the resource refers to has been told.
+    fn entity(&mut self, kind: &[u8]);
+    /// A reference to an entity is of no use, or in part.
+    fn entity_in_part(&mut self, detail: String);
     /// All attributes of the resource have been told.
     fn resource_done(&mut self);
     /// A scope begins.

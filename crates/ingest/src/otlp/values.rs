@@ -1,8 +1,9 @@
 //! Attributes from protobuf: key and AnyValue, lists and maps flattened to dotted names.
 
-use super::{DEPTH, Level, Raw, Sink, too_deep};
+use super::{DEPTH, Level, Raw, Sink, entities, too_deep};
 use crate::Malformed;
 use crate::proto::{Reader, Wired};
+use rustc_hash::FxHashMap;
 
 /// A `KeyValue` message.
 #[inline]
@@ -20,6 +21,11 @@ pub(crate) fn attribute<'a>(
             other => any_value(other, level, key, 0, 0, sink),
         };
     }
+    let (key, value) = key_and_value(bytes)?;
+    any_value(value, level, key, 0, 0, sink)
+}
+
+fn key_and_value(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
     let mut r = Reader::new(bytes);
     while let Some((number, wired)) = r.next()? {
@@ -29,7 +35,7 @@ pub(crate) fn attribute<'a>(
             _ => {}
         }
     }
-    any_value(value, level, key, 0, 0, sink)
+    Ok((key, value))
 }
 
 /// The key and the value of a `KeyValue` as nearly all are: one of each, in this order, each shorter than 128 bytes. Everything
@@ -137,14 +143,40 @@ pub(crate) fn resource<'a>(bytes: &'a [u8], sink: &mut impl Sink<'a>) -> Result<
     if sink.resource(Some(bytes)) {
         return Ok(());
     }
-    let mut r = Reader::new(bytes);
-    while let Some((number, wired)) = r.next()? {
-        if number == 1 {
-            attribute(wired.bytes("Resource.attributes")?, Level::Resource, sink)?;
-        }
-    }
+    parts_of_resource(&[bytes], sink)?;
     sink.resource_done();
     Ok(())
+}
+
+/// The attributes of a `Resource` message, which may come in parts, then the entities that it refers to.
+fn parts_of_resource<'a, S: Sink<'a>>(parts: &[&'a [u8]], sink: &mut S) -> Result<(), Malformed> {
+    let mut references = Vec::new();
+    for part in parts {
+        let mut r = Reader::new(part);
+        while let Some((number, wired)) = r.next()? {
+            match number {
+                1 => attribute(wired.bytes("Resource.attributes")?, Level::Resource, sink)?,
+                3 => references.push(entities::proto(wired.bytes("Resource.entity_refs")?)?),
+                _ => {}
+            }
+        }
+    }
+    if references.is_empty() {
+        return Ok(());
+    }
+    let mut attributes = FxHashMap::default();
+    for part in parts {
+        let mut r = Reader::new(part);
+        while let Some((number, wired)) = r.next()? {
+            if number == 1 {
+                let (key, value) = key_and_value(wired.bytes("Resource.attributes")?)?;
+                attributes.insert(key, value);
+            }
+        }
+    }
+    entities::tell(&references, &attributes, sink, |value, key, sink| {
+        any_value(value, Level::Entity, key, 0, 0, sink)
+    })
 }
 
 /// An `InstrumentationScope` message.
@@ -189,14 +221,7 @@ pub(crate) fn request<'a, S: Sink<'a>>(
             // Protobuf merges a message that is told in parts.
             parts => {
                 sink.resource(None);
-                for part in parts {
-                    let mut r = Reader::new(part);
-                    while let Some((number, wired)) = r.next()? {
-                        if number == 1 {
-                            attribute(wired.bytes("Resource.attributes")?, Level::Resource, sink)?;
-                        }
-                    }
-                }
+                parts_of_resource(parts, sink)?;
                 sink.resource_done();
             }
         }
