@@ -268,6 +268,9 @@ pub struct Serve {
     /// ~/.kube/config (docs/sources/kubernetes.md).
     #[arg(long, value_name = "KUBECONFIG", num_args = 0..=1)]
     pub kubernetes: Option<Option<PathBuf>>,
+    /// What telemetry calls the cluster that is watched (`k8s.cluster.name`).
+    #[arg(long, value_name = "NAME", requires = "kubernetes", value_parser = NonEmptyStringValueParser::new())]
+    pub kubernetes_cluster: Option<String>,
     /// Addresses.
     #[command(flatten)]
     pub listen: Listen,

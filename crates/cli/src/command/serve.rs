@@ -9,7 +9,7 @@ use engine::{Engine, LostHashKey, Options};
 use ontology::Ontology;
 use server::otlp_http::Origins;
 use server::{Addresses, Hosts, Kubernetes, Operator, Running, Secret, Secrets, Settings, scrape};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,11 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     if args.scrapes.len() > scrape::TARGETS {
         bail!("{} targets to scrape; at most {} can be", args.scrapes.len(), scrape::TARGETS);
     }
-    let ready =
-        prepare(&args.data, &args.listen, &args.ontology, lost_hash_key, args.kubernetes.as_ref()).await?;
+    let kubernetes = args.kubernetes.as_ref();
+    let kubernetes =
+        kubernetes.map(|file| Kubernetes::find(file.as_deref(), args.kubernetes_cluster.clone()));
+    let kubernetes = kubernetes.transpose().context("--kubernetes")?;
+    let ready = prepare(&args.data, &args.listen, &args.ontology, lost_hash_key, kubernetes).await?;
     // Before anybody can reach it. While the log is replayed, a signal ends the process at once, which the log survives.
     let stop = rim::Stop::listen()?;
     let mut running = ready.open().await?;
@@ -67,14 +70,12 @@ async fn prepare(
     listen: &Listen,
     ontology: &OntologyFrom,
     lost_hash_key: LostHashKey,
-    kubernetes: Option<&Option<PathBuf>>,
+    kubernetes: Option<Kubernetes>,
 ) -> anyhow::Result<Ready> {
     rim::guard(listen)?;
     let operator = operator(ontology);
     let ontology = Arc::new(rim::ontology(ontology)?);
     let secrets = secrets(listen, &ontology)?;
-    let kubernetes =
-        kubernetes.map(|file| Kubernetes::find(file.as_deref())).transpose().context("--kubernetes")?;
     let data = data.to_owned();
     let engine = tokio::task::spawn_blocking(move || -> anyhow::Result<Engine> {
         let options = Options {

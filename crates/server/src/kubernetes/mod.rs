@@ -6,56 +6,60 @@
 //! this one, for what is one request and a stream of lines.
 
 mod access;
+mod api;
 
 use crate::Receiver;
 use crate::intake::{Delivery, Form, Wire};
 use crate::receive::Trouble;
 use crate::serve::note;
-use access::{Access, Token};
+use access::Access;
+use api::{Collection, Ended, encoded};
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::handshake;
-use hyper_util::rt::TokioIo;
+use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 pub use access::AccessError;
 
 /// A cluster that can be watched.
-pub struct Kubernetes(Arc<Access>);
+pub struct Kubernetes {
+    access: Arc<Access>,
+    /// What its documents call it.
+    name: Option<String>,
+}
 
-/// What is watched: path of the API group, plural, kind.
-const KINDS: [(&str, &str, &str); 12] = [
-    ("api/v1", "nodes", "Node"),
-    ("api/v1", "namespaces", "Namespace"),
-    ("apis/apps/v1", "deployments", "Deployment"),
-    ("apis/apps/v1", "statefulsets", "StatefulSet"),
-    ("apis/apps/v1", "daemonsets", "DaemonSet"),
-    ("apis/apps/v1", "replicasets", "ReplicaSet"),
-    ("apis/batch/v1", "jobs", "Job"),
-    ("apis/autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
-    ("apis/argoproj.io/v1alpha1", "rollouts", "Rollout"),
-    ("api/v1", "services", "Service"),
-    ("api/v1", "pods", "Pod"),
-    ("api/v1", "events", "Event"),
+const NAMESPACES: Collection = of("api/v1", "namespaces", "Namespace");
+
+/// What is watched. Autoscalers are asked for as version 1, which every version of Kubernetes has and which says all that is read.
+const KINDS: [Collection; 12] = [
+    of("api/v1", "nodes", "Node"),
+    NAMESPACES,
+    of("apis/apps/v1", "deployments", "Deployment"),
+    of("apis/apps/v1", "statefulsets", "StatefulSet"),
+    of("apis/apps/v1", "daemonsets", "DaemonSet"),
+    of("apis/apps/v1", "replicasets", "ReplicaSet"),
+    of("apis/batch/v1", "jobs", "Job"),
+    of("apis/autoscaling/v1", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
+    of("apis/argoproj.io/v1alpha1", "rollouts", "Rollout"),
+    of("api/v1", "services", "Service"),
+    of("api/v1", "pods", "Pod"),
+    of("api/v1", "events", "Event"),
 ];
+
+const fn of(group: &'static str, plural: &'static str, kind: &'static str) -> Collection {
+    Collection { group, plural, kind }
+}
 
 /// Objects asked for at once; what kubectl asks for.
 const PAGE: u32 = 500;
 /// How long the API server keeps one watch; less than the five to ten minutes after which it ends it by itself.
 const WATCH_SECONDS: u64 = 240;
-/// How long an answer's head, or a page of a list, may take.
-const ANSWER: Duration = Duration::from_secs(60);
 /// A watch that is silent for longer than it was asked to last is dead.
 const SILENT: Duration = Duration::from_secs(WATCH_SECONDS + 30);
 /// Changes are handed over together when this many bytes of them came, or when none came for a while.
@@ -63,6 +67,8 @@ const BATCH: usize = 256 << 10;
 const LULL: Duration = Duration::from_millis(200);
 /// Between attempts: doubled from the first to the last.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+/// How often a cluster without the namespace `kube-system` is asked for it: a new one has it a moment after it first answers.
+const NAMELESS: u32 = 4;
 /// When a kind that the API does not have is asked for again: somebody may install it.
 const ABSENT: Duration = Duration::from_secs(600);
 
@@ -70,45 +76,83 @@ const ABSENT: Duration = Duration::from_secs(600);
 const LEFT_OUT: [&str; 4] =
     ["managedFields", "env", "envFrom", "kubectl.kubernetes.io/last-applied-configuration"];
 
-/// Why watching a kind stopped for now.
-#[derive(Debug, thiserror::Error)]
-enum Ended {
-    #[error("the API has no {0}")]
-    Absent(&'static str),
-    #[error("{0}")]
-    Refused(String),
-    #[error("what was to be followed is no longer known there (410 Gone)")]
-    Gone,
-    #[error("{0}")]
-    Broken(String),
-}
-
 impl Kubernetes {
-    /// The cluster of a kubeconfig file; without one that of the pod this runs in, of `KUBECONFIG`, or of `~/.kube/config`.
+    /// The cluster of a kubeconfig file; without one that of the pod this runs in, of `KUBECONFIG`, or of `~/.kube/config`. Its
+    /// documents call it `name`.
     ///
     /// # Errors
     /// When no file says where it is and how to be let in.
-    pub fn find(file: Option<&Path>) -> Result<Kubernetes, AccessError> {
-        Access::find(file).map(|a| Kubernetes(Arc::new(a)))
+    pub fn find(file: Option<&Path>, name: Option<String>) -> Result<Kubernetes, AccessError> {
+        Ok(Kubernetes { access: Arc::new(Access::find(file)?), name })
     }
 
     /// Watches until the server stops.
     pub(crate) async fn watch(self, receiver: Receiver, mut stopped: watch::Receiver<bool>) {
+        tokio::select! {
+            _ = stopped.wait_for(|s| *s) => {}
+            () = self.follow(receiver) => {}
+        }
+    }
+
+    /// Follows all kinds; dropping this ends them.
+    async fn follow(self, receiver: Receiver) {
+        let around = Arc::new(self.around(&receiver).await);
         let mut kinds = JoinSet::new();
-        for (group, plural, kind) in KINDS {
+        for collection in KINDS {
             let follower = Follower {
-                access: Arc::clone(&self.0),
+                access: Arc::clone(&self.access),
                 receiver: receiver.clone(),
-                group,
-                plural,
-                kind,
+                around: Arc::clone(&around),
+                collection,
                 known: BTreeMap::new(),
                 version: String::new(),
             };
             kinds.spawn(follower.run());
         }
-        // Dropping the set ends them.
-        let _ = stopped.wait_for(|s| *s).await;
+        while kinds.join_next().await.is_some() {}
+    }
+
+    /// Which cluster it is, as the parameters `cluster` and `cluster_uid` of a feed's address say it.
+    async fn around(&self, receiver: &Receiver) -> BTreeMap<String, String> {
+        let name = self.name.clone().map(|name| ("query.cluster".to_owned(), name));
+        let uid = self.uid(receiver).await.map(|uid| ("query.cluster_uid".to_owned(), uid));
+        name.into_iter().chain(uid).collect()
+    }
+
+    /// The cluster's uid; `None` when it may not be seen. What is told before it is known would be of another cluster, so everything
+    /// else waits for it.
+    async fn uid(&self, receiver: &Receiver) -> Option<String> {
+        let (mut pause, mut said, mut missing) = (BACKOFF.0, String::new(), 0);
+        loop {
+            let why = match self.kube_system(receiver).await {
+                Ok(uid) => return Some(uid),
+                Err(why) => why,
+            };
+            let text = why.to_string();
+            match why {
+                Ended::Absent(_) if missing < NAMELESS => missing += 1,
+                Ended::Absent(_) | Ended::Forbidden(_) => {
+                    note(&format!("watching {} without the cluster's uid: {text}", self.access.base));
+                    return None;
+                }
+                _ if text == said => {}
+                _ => {
+                    note(&format!("watching {}: {text}; trying again", self.access.base));
+                    said = text;
+                }
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(BACKOFF.1);
+        }
+    }
+
+    /// The uid of the namespace `kube-system`. It is listed, not read, which needs no further right.
+    async fn kube_system(&self, receiver: &Receiver) -> Result<String, Ended> {
+        let most = receiver.limits().request_body_bytes;
+        let query = "fieldSelector=metadata.name%3Dkube-system&limit=1";
+        let list = self.access.page(&NAMESPACES, query, most).await?;
+        let uid = list.pointer("/items/0/metadata/uid").and_then(Value::as_str);
+        uid.map(str::to_owned).ok_or(Ended::Absent("namespace kube-system"))
     }
 }
 
@@ -116,10 +160,10 @@ impl Kubernetes {
 struct Follower {
     access: Arc<Access>,
     receiver: Receiver,
-    group: &'static str,
-    plural: &'static str,
-    kind: &'static str,
-    /// What was there, by uid: what a new list lacks was deleted meanwhile.
+    /// Which cluster, for its documents.
+    around: Arc<BTreeMap<String, String>>,
+    collection: Collection,
+    /// What was there, by uid: what a new list lacks was deleted meanwhile, each container of a pod with it.
     known: BTreeMap<String, Value>,
     /// Where to go on; empty when a list is needed.
     version: String,
@@ -157,7 +201,10 @@ impl Follower {
             };
             // Said once, not every minute.
             if text != said {
-                note(&format!("watching {} of {}: {text}; trying again", self.plural, self.access.base));
+                note(&format!(
+                    "watching {} of {}: {text}; trying again",
+                    self.collection.plural, self.access.base
+                ));
                 said = text;
             }
             sleep(pause).await;
@@ -174,7 +221,7 @@ impl Follower {
             "watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={}",
             self.version
         );
-        let mut body = self.ask(&query).await?;
+        let mut body = self.access.ask(&self.collection, &query).await?;
         let (mut line, mut batch) = (Vec::new(), Vec::new());
         loop {
             let lull = if batch.is_empty() { SILENT } else { LULL };
@@ -252,19 +299,16 @@ impl Follower {
         without(&mut object);
         if let Value::Object(o) = &mut object {
             // The items of a list do not say what they are.
-            let version = self.group.trim_start_matches("apis/").trim_start_matches("api/");
+            let version = self.collection.group.trim_start_matches("apis/").trim_start_matches("api/");
             o.entry("apiVersion").or_insert_with(|| version.into());
-            o.entry("kind").or_insert_with(|| self.kind.into());
+            o.entry("kind").or_insert_with(|| self.collection.kind.into());
         }
         let most = self.receiver.limits().kubernetes_known_objects;
         if let Some(uid) = object.pointer("/metadata/uid").and_then(Value::as_str) {
             if change == "DELETED" {
                 self.known.remove(uid);
             } else if (self.known.len() as u64) < most {
-                let of = |name: &str| object.pointer(name).cloned().unwrap_or_default();
-                let name =
-                    json!({"uid": uid, "name": of("/metadata/name"), "namespace": of("/metadata/namespace")});
-                self.known.insert(uid.to_owned(), name);
+                self.known.insert(uid.to_owned(), gist(&object));
             }
         }
         json!({"type": change, "object": object})
@@ -274,12 +318,13 @@ impl Follower {
     async fn list(&mut self) -> Result<(), Ended> {
         let mut gone = std::mem::take(&mut self.known);
         let (mut next, mut batch) = (String::new(), Vec::new());
+        let most = self.receiver.limits().request_body_bytes;
         loop {
             let query = match next.as_str() {
                 "" => format!("limit={PAGE}"),
                 next => format!("limit={PAGE}&continue={}", encoded(next)),
             };
-            let mut page = self.page(&query).await.inspect_err(|_| {
+            let mut page = self.access.page(&self.collection, &query, most).await.inspect_err(|_| {
                 // What was known still is, until a whole list says otherwise.
                 self.known.append(&mut gone);
             })?;
@@ -301,9 +346,9 @@ impl Follower {
                 break;
             }
         }
-        for (uid, metadata) in gone {
+        for (uid, gist) in gone {
             if !self.known.contains_key(&uid) {
-                let document = self.document("DELETED", json!({"metadata": metadata}));
+                let document = self.document("DELETED", gist);
                 add(&mut batch, &document);
             }
         }
@@ -312,81 +357,6 @@ impl Follower {
             return Err(Ended::Broken("the list has no resourceVersion to go on from".to_owned()));
         }
         Ok(())
-    }
-
-    async fn page(&self, query: &str) -> Result<Value, Ended> {
-        let body = self.ask(query).await?;
-        let most = usize::try_from(self.receiver.limits().request_body_bytes).unwrap_or(usize::MAX);
-        let body = http_body_util::Limited::new(body, most).collect();
-        let whole = timeout(ANSWER, body).await;
-        let whole = whole
-            .map_err(|_| Ended::Broken(format!("a list took more than {} seconds", ANSWER.as_secs())))?;
-        let whole = whole.map_err(|e| Ended::Broken(format!("a list broke off: {e}")))?.to_bytes();
-        serde_json::from_slice(&whole).map_err(|e| Ended::Broken(format!("a list is not JSON: {e}")))
-    }
-
-    async fn ask(&self, query: &str) -> Result<Incoming, Ended> {
-        let answer = timeout(ANSWER, self.request(query)).await;
-        let answer =
-            answer.map_err(|_| Ended::Broken(format!("no answer within {} seconds", ANSWER.as_secs())))??;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(answer.into_body());
-        }
-        let body = http_body_util::Limited::new(answer.into_body(), 64 << 10).collect();
-        let body =
-            timeout(ANSWER, body).await.ok().and_then(Result::ok).map(|b| b.to_bytes()).unwrap_or_default();
-        let message = serde_json::from_slice::<Value>(&body).ok();
-        let message = message.as_ref().and_then(|m| m.get("message")?.as_str()).unwrap_or_default();
-        Err(match status {
-            StatusCode::NOT_FOUND => Ended::Absent(self.plural),
-            StatusCode::GONE => Ended::Gone,
-            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Ended::Refused(format!(
-                "not let in ({}): {message}; it needs the verbs list and watch, see docs/sources/kubernetes.md",
-                status.as_u16()
-            )),
-            _ => Ended::Broken(format!("the API answered {}: {message}", status.as_u16())),
-        })
-    }
-
-    async fn request(&self, query: &str) -> Result<http::Response<Incoming>, Ended> {
-        let base = &self.access.base;
-        let host = base.host().unwrap_or_default();
-        let port = base.port_u16().unwrap_or(if self.access.tls.is_some() { 443 } else { 80 });
-        let address = host.trim_matches(['[', ']']);
-        let stream = TcpStream::connect((address, port)).await;
-        let stream = stream.map_err(|e| Ended::Broken(format!("no connection to {host}:{port}: {e}")))?;
-        let path = format!("{}/{}/{}?{query}", base.path().trim_end_matches('/'), self.group, self.plural);
-        let mut request = Request::get(path)
-            .header(header::HOST, format!("{host}:{port}"))
-            .header(header::ACCEPT, "application/json")
-            .header(header::USER_AGENT, concat!("e2egraph/", env!("CARGO_PKG_VERSION")))
-            .body(Empty::<Bytes>::new())
-            .map_err(|e| Ended::Broken(e.to_string()))?;
-        let token = match &self.access.token {
-            Token::None => None,
-            Token::Is(token) => Some(token.clone()),
-            Token::In(file) => Some(
-                tokio::fs::read_to_string(file)
-                    .await
-                    .map_err(|e| Ended::Refused(format!("reading the token in {}: {e}", file.display())))?,
-            ),
-        };
-        if let Some(token) = token {
-            let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
-                .map_err(|_| Ended::Refused("the token is no header value".to_owned()))?;
-            value.set_sensitive(true);
-            request.headers_mut().insert(header::AUTHORIZATION, value);
-        }
-        match &self.access.tls {
-            None => send(stream, request).await,
-            Some((config, name)) => {
-                let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
-                let stream = connector.connect(name.clone(), stream).await;
-                send(stream.map_err(|e| Ended::Broken(format!("TLS with {host}:{port}: {e}")))?, request)
-                    .await
-            }
-        }
     }
 
     /// Hands documents over, and again while the server is busy: what follows waits meanwhile, unread.
@@ -402,7 +372,7 @@ impl Follower {
                     let delivery = Delivery {
                         feed: "kubernetes".to_owned(),
                         form: Form::Lines,
-                        around: BTreeMap::new(),
+                        around: self.around.as_ref().clone(),
                     };
                     self.receiver.accept(Wire::Feed(Arc::new(delivery)), held).await
                 }
@@ -414,27 +384,34 @@ impl Follower {
                     sleep(pause).await;
                     pause = (pause * 2).min(BACKOFF.1);
                 }
-                Err(trouble) => return note(&format!("changes of {} were left out: {trouble}", self.plural)),
+                Err(trouble) => {
+                    return note(&format!("changes of {} were left out: {trouble}", self.collection.plural));
+                }
                 Ok(_) => return,
             }
         }
     }
 }
 
-async fn send(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Empty<Bytes>>,
-) -> Result<http::Response<Incoming>, Ended> {
-    let broken = |e: hyper::Error| Ended::Broken(format!("the connection broke off: {e}"));
-    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    // It ends when the answer's body is dropped; how, the body says.
-    tokio::spawn(async move { drop(connection.await) });
-    sender.send_request(request).await.map_err(broken)
-}
-
 fn add(batch: &mut Vec<u8>, document: &Value) {
     batch.extend_from_slice(document.to_string().as_bytes());
     batch.push(b'\n');
+}
+
+/// What a later deletion needs of an object that cannot be asked for any more: by what it is known in the graph.
+fn gist(object: &Value) -> Value {
+    let of = |name: &str| object.pointer(name).cloned().unwrap_or_default();
+    let mut gist = json!({"metadata": {
+        "uid": of("/metadata/uid"), "name": of("/metadata/name"), "namespace": of("/metadata/namespace"),
+    }});
+    if let Some(provider) = object.pointer("/spec/providerID") {
+        gist["spec"] = json!({"providerID": provider});
+    }
+    if let Some(Value::Array(containers)) = object.pointer("/spec/containers") {
+        let names: Vec<Value> = containers.iter().map(|c| json!({"name": c.get("name")})).collect();
+        gist["spec"] = json!({"containers": names});
+    }
+    gist
 }
 
 /// Takes out what is not to be kept.
@@ -447,12 +424,6 @@ fn without(value: &mut Value) {
         Value::Array(all) => all.iter_mut().for_each(without),
         _ => {}
     }
-}
-
-/// A value of a query, percent-encoded.
-fn encoded(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 #[cfg(test)]
@@ -474,7 +445,15 @@ mod tests {
     }
 
     #[test]
-    fn a_token_to_go_on_with_is_encoded() {
-        assert_eq!(encoded("eyJ2+/=="), "eyJ2%2B%2F%3D%3D");
+    fn a_deletion_that_was_missed_still_names_the_containers_of_the_pod() {
+        let pod = json!({"metadata": {"name": "a", "namespace": "n", "uid": "u", "labels": {"x": "y"}},
+            "spec": {"nodeName": "w", "containers": [{"name": "c", "image": "i"}, {"name": "d"}]}});
+        let metadata = json!({"name": "a", "namespace": "n", "uid": "u"});
+        assert_eq!(
+            gist(&pod),
+            json!({"metadata": metadata, "spec": {"containers": [{"name": "c"}, {"name": "d"}]}})
+        );
+        let node = json!({"metadata": metadata, "spec": {"providerID": "aws:///z/i-1", "podCIDR": "x"}});
+        assert_eq!(gist(&node), json!({"metadata": metadata, "spec": {"providerID": "aws:///z/i-1"}}));
     }
 }
