@@ -1,5 +1,6 @@
 """A small API server of Kubernetes speaks the list and watch protocol, pages, bookmarks, 410 Gone, broken connections and TLS
-included; what it tells must reach the graph, and what it must not tell must not."""
+included; what it tells must reach the graph, and what it must not tell must not. Then what a real kube-apiserver told is replayed
+(kubernetes_replay.py)."""
 
 import http.server
 import json
@@ -13,8 +14,10 @@ import time
 import urllib.parse
 
 from harness import Checks, Server
+from kubernetes_replay import CLUSTER, Replay, check_graph, wait as wait_for
 
 TOKEN = "the-token-of-the-test"
+UID = "the-uid-of-kube-system"
 
 # The mapping of the feed is not what is tested here: this one shows that documents come, whole and in order.
 MAPPING = """
@@ -37,7 +40,7 @@ class Api(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, tls=None):
+    def __init__(self, tls=None, forbidden=("events",)):
         super().__init__(("127.0.0.1", 0), Handler)
         self.items = {}
         self.version = 100
@@ -47,6 +50,8 @@ class Api(http.server.ThreadingHTTPServer):
         self.changed = threading.Condition()
         self.events = []          # (version, line or "break" or "end")
         self.wrong_tokens = 0
+        self.forbidden = forbidden
+        self.paths = []
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*tls)
@@ -114,8 +119,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.status(401, "Unauthorized")
         if "rollouts" in url.path:
             return self.answer(404, {"message": "404 page not found"})
-        if url.path == "/api/v1/events":
-            return self.status(403, 'events is forbidden: User "watcher" cannot list resource "events"')
+        api.paths.append(url.path)
+        plural = url.path.rsplit("/", 1)[1]
+        if plural in api.forbidden:
+            return self.status(403, f'{plural} is forbidden: User "watcher" cannot list resource "{plural}"')
+        if "fieldSelector" in query:
+            asked = url.path == "/api/v1/namespaces" and query["fieldSelector"] == "metadata.name=kube-system"
+            items = [{"metadata": {"name": "kube-system", "uid": UID}}] if asked else []
+            return self.answer(200, {"kind": "NamespaceList", "metadata": {"resourceVersion": "1"}, "items": items})
         if "watch" in query:
             return self.watch(url.path, query)
         if url.path != "/apis/apps/v1/deployments":
@@ -182,6 +193,26 @@ users: [{{name: watcher, user: {{tokenFile: token}}}}]
     return path
 
 
+def cluster(server):
+    """What is known of the one cluster."""
+    found = server.query("find Cluster")["rows"]
+    rows = server.query(f'show Cluster "{found[0][1]}"')["rows"] if len(found) == 1 else found
+    return [row for row in rows if row[0] in ("uid", "name")]
+
+
+def replayed(checks, folder):
+    """What a real kube-apiserver told, told again."""
+    replay = Replay()
+    config = kubeconfig(folder, f"http://127.0.0.1:{replay.server_address[1]}")
+    with Server(extra=["--kubernetes", config, "--kubernetes-cluster", CLUSTER]) as server:
+        checks.check(f"what {replay.recording['server']} told is told to its end", wait_for(replay.done, 240), f"{replay.at} of {len(replay.tape)}, {replay.wrong}")
+        checks.check("the watcher asks what it asked the real one", not replay.wrong, replay.wrong)
+        check_graph(checks, server, replay.recording["truth"], "replayed")
+        data = b"".join(open(os.path.join(d, f), "rb").read() for d, _, fs in os.walk(server.data) for f in fs)
+        checks.check("of a real object neither environment variables nor managed fields are kept", b"hunter2" not in data and b"managedFields" not in data)
+    replay.shutdown()
+
+
 def main():
     checks = Checks()
     with tempfile.TemporaryDirectory() as folder:
@@ -198,7 +229,7 @@ def main():
 
             def workloads():
                 try:
-                    return {r[1]: r[2] for r in server.query("find Workload")["rows"]}
+                    return {r[1].removeprefix(UID + "/"): r[2] for r in server.query("find Workload")["rows"]}
                 except OSError:
                     return {}
 
@@ -245,6 +276,7 @@ def main():
             output = server.output()
             checks.check("what it may not see is said once, with what to do", output.count("events is forbidden") == 1 and "docs/sources/kubernetes.md" in output, output)
             checks.check("a kind that is not there is no trouble", "rollouts" not in output, output)
+            checks.check("the cluster is known by its uid before anything is told", api.paths[0] == "/api/v1/namespaces" and cluster(server) == [["uid", UID]], cluster(server))
             checks.check("requests are counted", server.metric("e2egraph_requests_total") > 3)
             begin = time.monotonic()
         checks.check("it stops while watching", time.monotonic() - begin < 10, time.monotonic() - begin)
@@ -270,6 +302,18 @@ def main():
                 else:
                     checks.check("a cluster that is not vouched for is told nothing", api.lists == 0 and "TLS with" in server.output(), server.output())
             api.shutdown()
+
+        # Who may not see namespaces goes on without the uid, and says so.
+        api = Api(forbidden=("namespaces",))
+        api.items = {"u1": deployment("cart", "u1", 1)}
+        config = kubeconfig(folder, f"http://127.0.0.1:{api.server_address[1]}")
+        with Server(extra=["--kubernetes", config, "--kubernetes-cluster", CLUSTER]) as server:
+            checks.check("without the right to see namespaces the rest is told", wait_for(lambda: server.query("find Workload")["rows"], 30), server.output())
+            checks.check("the cluster then has its name alone", cluster(server) == [["name", CLUSTER]], cluster(server))
+            checks.check("that is said once", server.output().count("without the cluster's uid") == 1, server.output())
+        api.shutdown()
+
+        replayed(checks, folder)
 
         # Mistakes end the start with what to do.
         failed = Server(extra=["--kubernetes", os.path.join(folder, "missing")])

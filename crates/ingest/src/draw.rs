@@ -1,7 +1,7 @@
 //! The batch being drawn: each entity once, each presence and each implied edge once a minute, lists of entities shared.
 
 use crate::refusal::Refusals;
-use ontology::{Batch, Draft, Fact, Key, Minute, Ref, RelationId};
+use ontology::{Batch, Draft, Fact, Key, Minute, Ref, RelationId, Time};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ pub(crate) struct Draw {
     /// By draft.
     known: Vec<Identity>,
     seen: FxHashSet<(Ref, Minute)>,
+    present: FxHashSet<Ref>,
     related: FxHashSet<(RelationId, Ref, Ref, Minute)>,
     lists: FxHashMap<Vec<Ref>, Arc<[Ref]>>,
 }
@@ -67,6 +68,14 @@ impl Draw {
     pub(crate) fn see(&mut self, entity: Ref, minute: Minute) {
         if self.seen.insert((entity, minute)) {
             self.facts.push(Fact::Seen { entity, at: minute.start() });
+        }
+    }
+
+    /// An entity is there at the moment at which the request came: what is said of it now counts before what was said earlier in the
+    /// same minute.
+    pub(crate) fn see_now(&mut self, entity: Ref, now: Time) {
+        if self.present.insert(entity) {
+            self.facts.push(Fact::Seen { entity, at: now });
         }
     }
 

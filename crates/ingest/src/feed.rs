@@ -335,7 +335,7 @@ impl Feed<'_, '_> {
         }
         let parts = [(Told::Lasting, self.said.present), (Told::Events, self.said.updates)];
         for (part, _) in parts.into_iter().filter(|(_, said)| *said) {
-            let when = (self.recorded.minute(), part);
+            let when = (self.recorded, part);
             self.scenes.tell_now(number, when, self.reader.plan, &mut self.draw);
         }
         let now = self.said.present.then_some(self.recorded);

@@ -8,7 +8,7 @@ use crate::recognise::Found;
 use crate::refusal::Refusals;
 use crate::tell::Related;
 use ontology::mapping::{Pick, Source};
-use ontology::{Minute, Ontology, Ref, Refused, RelationId};
+use ontology::{Minute, Ontology, Ref, Refused, RelationId, Time};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
@@ -110,11 +110,11 @@ impl Scenes {
         self.all.get(number).map_or((&[], &[]), |s| (s.everyone.as_slice(), s.related.as_slice()))
     }
 
-    /// Tells that a part of a scene is there and holds in the minute it is told in: what lasts of it, or its events.
+    /// Tells that a part of a scene is there and holds at the moment it is told at: what lasts of it, or its events.
     pub(crate) fn tell_now(
         &mut self,
         number: usize,
-        (minute, part): (Minute, Told),
+        (now, part): (Time, Told),
         plan: &Plan,
         draw: &mut Draw,
     ) {
@@ -125,12 +125,12 @@ impl Scenes {
         };
         for r in &scene.everyone {
             if event(*r, draw) == (part == Told::Events) {
-                draw.see(*r, minute);
+                draw.see_now(*r, now);
             }
         }
         for (relation, from, to) in &scene.related {
             if part == Told::Lasting && !event(*from, draw) && !event(*to, draw) {
-                draw.relate(*relation, *from, *to, minute);
+                draw.relate(*relation, *from, *to, now.minute());
             }
         }
     }

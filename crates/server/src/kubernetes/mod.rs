@@ -17,7 +17,7 @@ use api::{Collection, Ended, encoded};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +67,8 @@ const BATCH: usize = 256 << 10;
 const LULL: Duration = Duration::from_millis(200);
 /// Between attempts: doubled from the first to the last.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
-/// How often a cluster without the namespace `kube-system` is asked for it: a new one has it a moment after it first answers.
+/// How often the namespace `kube-system` is asked for when it may not be seen or is not there: an API server that has just started says
+/// 403 of everything for a moment (seen with kube-apiserver 1.20.2), and a new cluster has no namespaces yet.
 const NAMELESS: u32 = 4;
 /// When a kind that the API does not have is asked for again: somebody may install it.
 const ABSENT: Duration = Duration::from_secs(600);
@@ -130,7 +131,7 @@ impl Kubernetes {
             };
             let text = why.to_string();
             match why {
-                Ended::Absent(_) if missing < NAMELESS => missing += 1,
+                Ended::Absent(_) | Ended::Forbidden(_) if missing < NAMELESS => missing += 1,
                 Ended::Absent(_) | Ended::Forbidden(_) => {
                     note(&format!("watching {} without the cluster's uid: {text}", self.access.base));
                     return None;
@@ -222,11 +223,11 @@ impl Follower {
             self.version
         );
         let mut body = self.access.ask(&self.collection, &query).await?;
-        let (mut line, mut batch) = (Vec::new(), Vec::new());
+        let (mut line, mut batch) = (Vec::new(), Batch::default());
         loop {
-            let lull = if batch.is_empty() { SILENT } else { LULL };
+            let lull = if batch.lines.is_empty() { SILENT } else { LULL };
             let frame = match timeout_at(Instant::now() + lull, body.frame()).await {
-                Err(_) if batch.is_empty() => {
+                Err(_) if batch.lines.is_empty() => {
                     return Err(Ended::Broken(format!("nothing came for {} seconds", SILENT.as_secs())));
                 }
                 Err(_) => {
@@ -258,14 +259,19 @@ impl Follower {
                 let change = self.change(&line);
                 line.clear();
                 match change {
-                    Ok(Some(change)) => add(&mut batch, &change),
+                    Ok(Some(change)) => {
+                        if batch.has(&change) {
+                            self.hand_over(&mut batch).await;
+                        }
+                        batch.add(&change);
+                    }
                     Ok(None) => {}
                     Err(e) => {
                         self.hand_over(&mut batch).await;
                         return Err(e);
                     }
                 }
-                if batch.len() >= BATCH {
+                if batch.lines.len() >= BATCH {
                     self.hand_over(&mut batch).await;
                 }
             }
@@ -317,7 +323,7 @@ impl Follower {
     /// Tells of everything that is there, and of what is no more.
     async fn list(&mut self) -> Result<(), Ended> {
         let mut gone = std::mem::take(&mut self.known);
-        let (mut next, mut batch) = (String::new(), Vec::new());
+        let (mut next, mut batch) = (String::new(), Batch::default());
         let most = self.receiver.limits().request_body_bytes;
         loop {
             let query = match next.as_str() {
@@ -334,8 +340,8 @@ impl Follower {
             };
             for item in items {
                 let document = self.document("ADDED", item);
-                add(&mut batch, &document);
-                if batch.len() >= BATCH {
+                batch.add(&document);
+                if batch.lines.len() >= BATCH {
                     self.hand_over(&mut batch).await;
                 }
             }
@@ -349,7 +355,7 @@ impl Follower {
         for (uid, gist) in gone {
             if !self.known.contains_key(&uid) {
                 let document = self.document("DELETED", gist);
-                add(&mut batch, &document);
+                batch.add(&document);
             }
         }
         self.hand_over(&mut batch).await;
@@ -360,11 +366,11 @@ impl Follower {
     }
 
     /// Hands documents over, and again while the server is busy: what follows waits meanwhile, unread.
-    async fn hand_over(&self, batch: &mut Vec<u8>) {
-        if batch.is_empty() {
+    async fn hand_over(&self, batch: &mut Batch) {
+        if batch.lines.is_empty() {
             return;
         }
-        let body = Bytes::from(std::mem::take(batch));
+        let body = Bytes::from(std::mem::take(batch).lines);
         let mut pause = BACKOFF.0;
         loop {
             let outcome = match self.receiver.held(body.clone()) {
@@ -393,9 +399,28 @@ impl Follower {
     }
 }
 
-fn add(batch: &mut Vec<u8>, document: &Value) {
-    batch.extend_from_slice(document.to_string().as_bytes());
-    batch.push(b'\n');
+/// Changes to be handed over together, so told at one time: which of two states of an object is the later could not be seen then, and no
+/// object stands in it twice.
+#[derive(Default)]
+struct Batch {
+    lines: Vec<u8>,
+    uids: BTreeSet<String>,
+}
+
+impl Batch {
+    fn has(&self, document: &Value) -> bool {
+        uid(document).is_some_and(|uid| self.uids.contains(uid))
+    }
+
+    fn add(&mut self, document: &Value) {
+        self.lines.extend_from_slice(document.to_string().as_bytes());
+        self.lines.push(b'\n');
+        self.uids.extend(uid(document).map(str::to_owned));
+    }
+}
+
+fn uid(document: &Value) -> Option<&str> {
+    document.pointer("/object/metadata/uid")?.as_str()
 }
 
 /// What a later deletion needs of an object that cannot be asked for any more: by what it is known in the graph.
