@@ -36,7 +36,6 @@ if [ ! -e "$home/source/vendor" ]; then
   mkdir "$home/source"
   tar xf "$home"/kubernetes_1.20*.orig.tar.* -C "$home/source" --strip-components=1
 fi
-ls "$home"
 cd "$home/source"
 # The version is told by the environment, since the sources are no git repository.
 cat >"$home/version" <<VERSION
@@ -46,7 +45,7 @@ KUBE_GIT_VERSION='v1.20.2'
 KUBE_GIT_MAJOR='1'
 KUBE_GIT_MINOR='20'
 VERSION
-env GOCACHE="$home/gocache" GOFLAGS=-mod=vendor GOTOOLCHAIN=local KUBE_GIT_VERSION_FILE="$home/version" \
+env GOCACHE="$home/gocache" KUBE_GIT_VERSION_FILE="$home/version" \
   make WHAT="$(printf 'cmd/%s ' "${programs[@]}")" GOFLAGS="-p=${JOBS:-2}"
 for program in "${programs[@]}"; do
   cp "_output/bin/$program" "$home/bin/"

@@ -77,3 +77,42 @@ fn what_three_sources_say_of_a_pod_is_said_of_one_node() {
         assert_eq!(graph.follow(services[0], of, Direction::In).len(), 1);
     }
 }
+
+/// A rollout as kube-apiserver 1.20.2 tells it, within one minute: the new template comes before the controller has seen it.
+#[test]
+fn a_rollout_that_takes_seconds_is_done_and_of_its_own_version() {
+    let ontology = Arc::new(Ontology::builtin());
+    let options = ingest::Options { hash_key: [7; 32], limits: ingest::Limits::default() };
+    let mut normaliser = Normaliser::new(Arc::clone(&ontology), options);
+    let mut fold = Fold::new(ontology, Vec::new(), Limits::default());
+    let changes = [
+        (1, 1, 1, "1.0", "NewReplicaSetAvailable"),
+        (2, 1, 1, "1.1", "NewReplicaSetAvailable"),
+        (2, 1, 2, "1.1", "NewReplicaSetCreated"),
+        (2, 2, 2, "1.1", "ReplicaSetUpdated"),
+        (2, 2, 2, "1.1", "NewReplicaSetAvailable"),
+    ];
+    for (second, (generation, seen, revision, tag, reason)) in changes.into_iter().enumerate() {
+        let at = Time::parse(&format!("2025-01-15T12:00:{second:02}Z")).unwrap();
+        let body = format!(
+            r#"{{"type":"MODIFIED","object":{{"kind":"Deployment","metadata":{{"name":"cart","namespace":"shop","uid":"d1","generation":{generation},
+            "annotations":{{"deployment.kubernetes.io/revision":"{revision}"}}}},"spec":{{"template":{{"spec":{{"containers":[{{"name":"cart","image":"shop/cart:{tag}"}}]}}}}}},
+            "status":{{"observedGeneration":{seen},"conditions":[{{"type":"Progressing","status":"True","reason":"{reason}","lastUpdateTime":"2025-01-15T11:59:59Z"}}]}}}}}}"#
+        );
+        let batch = normaliser.normalise(&Wire::feed("kubernetes"), body.as_bytes(), at).unwrap();
+        fold.fold(&batch, at);
+    }
+    let graph = fold.graph();
+    let o = graph.ontology();
+    let (deploys, version) = (o.relation("deploys").unwrap(), o.class("ServiceVersion").unwrap());
+    let mut told = Vec::new();
+    for change in graph.of_class(o.class("Deployment").unwrap()) {
+        let status = graph.attr_named(change, "status").map(ToString::to_string).unwrap_or_default();
+        let of = graph.follow(change, deploys, Direction::Out);
+        let of = of.into_iter().filter(|n| graph.node(*n).is_some_and(|n| n.class == version));
+        let of: Vec<String> = of.map(|n| graph.name(n)).collect();
+        told.push(format!("{} {status} {}", graph.name(change), of.join(" ")));
+    }
+    told.sort();
+    assert_eq!(told, ["d1/1 done 1.0", "d1/2 done 1.1"]);
+}
