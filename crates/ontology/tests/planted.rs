@@ -307,7 +307,7 @@ const CASES: &[Planted] = &[
     Planted("mapping", "trust: [acme]", "trust: [acne]",
         "acme.mapping.yaml:1:9: `acne`: no source has this name; the nearest there are: cmcd, flagd, flags, grafana, acme.span"),
     Planted("mapping", "", "  otlp.log: {reads: log}\n",
-        "acme.mapping.yaml:20:3: `otlp.log`: this source is already there (core/mapping.yaml:223); give it another name: a file may add, not change"),
+        "acme.mapping.yaml:20:3: `otlp.log`: this source is already there (core/mapping.yaml:225); give it another name: a file may add, not change"),
     Planted("mapping", "", "  flags: ~\n",
         "acme.mapping.yaml:20:3: `flags`: nothing is said of this; a file may add, not remove: say something of it, or leave the entry out"),
     Planted("mapping", "tables:\n", "tables:\n  severity: {page: minor}\n",
