@@ -6,7 +6,7 @@ use crate::loss::Loss;
 use crate::scene::{Aspect, Channel, Kind, Scene, Series, Spot};
 use crate::table::Table;
 use crate::vocabulary::Vocabulary;
-use graph::{Agg, Direction, NodeId, Of};
+use graph::{Agg, Direction, EdgeId, NodeId, Side};
 use ontology::model::MeasureKind;
 use ontology::{MeasureId, Minute, Stretch, Time};
 use query::{Filter, View};
@@ -172,13 +172,8 @@ impl Backend {
             let lines = if is_operation {
                 view.timeline(self.measure, Some(*node), &filter, grid.whole(), 1)
             } else {
-                let mut minutes: BTreeMap<Minute, Agg> = BTreeMap::new();
-                for f in flows.iter().filter(|f| f.to == *node) {
-                    for (minute, agg) in view.flow_timeline(Of::Answered(f.edge), &filter, grid.whole(), 1) {
-                        minutes.entry(minute).or_default().merge(&agg);
-                    }
-                }
-                minutes.into_iter().collect()
+                let edges: Vec<EdgeId> = flows.iter().filter(|f| f.to == *node).map(|f| f.edge).collect();
+                view.flow_timeline(&edges, Side::Answered, &filter, grid.whole(), 1)
             };
             if lines.is_empty() {
                 continue;

@@ -1,7 +1,7 @@
 //! How much of what there is: per class, relation and measure, who told of it, and how many things of a class have an edge of a
 //! kind at all. Two walks, one over nodes and one over edges, whatever is asked.
 
-use crate::series::Of;
+use crate::sources::Sources;
 use crate::topology::{Graph, NodeId};
 use ontology::{ClassId, Minute, Ontology, RelationId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -58,13 +58,10 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, sources: u64, last: Option<Minute>) {
+    fn add(&mut self, sources: Sources, last: Option<Minute>) {
         self.all += 1;
         self.last = self.last.max(last);
-        let mut rest = sources;
-        while rest != 0 {
-            let bit = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
+        for bit in sources.iter() {
             if self.by.len() <= bit {
                 self.by.resize(bit + 1, 0);
             }
@@ -98,9 +95,8 @@ impl Graph {
         census.classes = classes.into_iter().map(|t| self.told(t)).collect();
         census.relations = relations.into_iter().map(|t| self.told(t)).collect();
         let mut carriers = FxHashSet::default();
-        for of in self.series_of.keys() {
-            if let Of::Measure(measure, node) = of
-                && carriers.insert((*measure, self.resolve(*node)))
+        for (measure, node) in self.series_of.keys() {
+            if carriers.insert((*measure, self.resolve(*node)))
                 && let Some(n) = census.measured.get_mut(measure.index())
             {
                 *n += 1;
@@ -112,7 +108,7 @@ impl Graph {
     fn count_nodes(&self) -> Vec<Tally> {
         let mut classes = vec![Tally::default(); self.ontology.classes.len()];
         // Stand-ins under weaker keys add who told and when to the node they count as.
-        let mut aside: FxHashMap<NodeId, (u64, Option<Minute>)> = FxHashMap::default();
+        let mut aside: FxHashMap<NodeId, (Sources, Option<Minute>)> = FxHashMap::default();
         for (i, node) in self.nodes.iter().enumerate() {
             let (Some(node), Ok(i)) = (node, u32::try_from(i)) else { continue };
             if node.owners.is_empty() {
@@ -121,17 +117,17 @@ impl Graph {
             let root = self.resolve(NodeId(i));
             if root != NodeId(i) {
                 let entry = aside.entry(root).or_default();
-                *entry = (entry.0 | node.sources, entry.1.max(node.seen.last()));
+                *entry = (entry.0.with(node.sources), entry.1.max(node.seen.last()));
             }
         }
         for (i, node) in self.nodes.iter().enumerate() {
             let (Some(node), Ok(i)) = (node, u32::try_from(i)) else { continue };
-            if !node.owners.is_empty() && (node.sources == 0 || self.resolve(NodeId(i)) != NodeId(i)) {
+            if !node.owners.is_empty() && (node.sources.is_empty() || self.resolve(NodeId(i)) != NodeId(i)) {
                 continue;
             }
             let (sources, last) = aside.get(&NodeId(i)).copied().unwrap_or_default();
             if let Some(t) = classes.get_mut(node.class.index()) {
-                t.add(node.sources | sources, node.seen.last().max(last));
+                t.add(node.sources.with(sources), node.seen.last().max(last));
             }
         }
         classes
@@ -148,7 +144,7 @@ impl Graph {
             let (from, to) = (self.resolve(edge.from), self.resolve(edge.to));
             let (Some(source), Some(target)) = (self.raw(from), self.raw(to)) else { continue };
             if let Some(t) = relations.get_mut(edge.relation.index()) {
-                t.add(edge.sources, edge.seen.last());
+                t.add(self.sets.get(edge.sources), edge.seen.last());
             }
             *pairs.entry((edge.relation, source.class, target.class)).or_default() += 1;
             for (end, bits) in looked.of(edge.relation) {
@@ -174,7 +170,7 @@ impl Graph {
     fn told(&self, tally: Tally) -> Count {
         let mut sources: BTreeMap<String, u64> = BTreeMap::new();
         for (i, name) in self.sources.iter().enumerate() {
-            if let Some(n) = tally.by.get(i.min(63)).filter(|n| **n > 0) {
+            if let Some(n) = tally.by.get(Sources::place(i)).filter(|n| **n > 0) {
                 sources.insert(name.to_string(), *n);
             }
         }

@@ -4,11 +4,12 @@
 //! something that came or went is how rare that is for its class, in bits. Both are comparable in size: 3 is worth a look.
 
 use crate::read::Agg;
-use crate::series::{CohortId, Of, Series};
+use crate::flows::Side;
+use crate::series::{CohortId, Series};
 use crate::stat::Stat;
-use crate::topology::{Graph, NodeId};
+use crate::topology::{EdgeId, Graph, NodeId};
 use ontology::model::{Grain, MeasureKind};
-use ontology::{ClassId, Stretch};
+use ontology::{ClassId, Minute, Stretch};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -223,8 +224,8 @@ fn nodes(before: Half<'_>, after: Half<'_>, at_least: f64, found: &mut Differenc
 
 type EdgeKey = (String, u16, String);
 
-fn present_edges(half: Half<'_>) -> BTreeMap<EdgeKey, (NodeId, NodeId, Vec<Of>)> {
-    let mut found: BTreeMap<EdgeKey, (NodeId, NodeId, Vec<Of>)> = BTreeMap::new();
+fn present_edges(half: Half<'_>) -> BTreeMap<EdgeKey, (NodeId, NodeId, Vec<EdgeId>)> {
+    let mut found: BTreeMap<EdgeKey, (NodeId, NodeId, Vec<EdgeId>)> = BTreeMap::new();
     let graph = half.graph;
     for (id, edge) in graph.edges() {
         let sampled = |n: NodeId| {
@@ -239,7 +240,7 @@ fn present_edges(half: Half<'_>) -> BTreeMap<EdgeKey, (NodeId, NodeId, Vec<Of>)>
         let (from, to) = (graph.resolve(edge.from), graph.resolve(edge.to));
         let entry =
             found.entry((graph.id(from), edge.relation.0, graph.id(to))).or_insert((from, to, Vec::new()));
-        entry.2.push(Of::Answered(id));
+        entry.2.push(id);
     }
     found
 }
@@ -286,11 +287,9 @@ fn edges(before: Half<'_>, after: Half<'_>, at_least: f64, found: &mut Differenc
     }
     for (key, (from, to, of_b)) in &b {
         let Some((_, _, of_a)) = a.get(key) else { continue };
-        let series_a: Vec<&Series> = of_a.iter().flat_map(|o| before.graph.series_for(*o)).collect();
-        let series_b: Vec<&Series> = of_b.iter().flat_map(|o| after.graph.series_for(*o)).collect();
-        if let Some(change) = compare(before, &series_a, after, &series_b, MeasureKind::Duration)
-            .filter(|c| c.surprise >= at_least)
-        {
+        let (a, b) = (along(before, of_a), along(after, of_b));
+        let change = compare((before, &a), (after, &b), MeasureKind::Duration);
+        if let Some(change) = change.filter(|c| c.surprise >= at_least) {
             let surprise = change.surprise;
             found.edges.push(make(after.graph, key, *from, *to, Kind::Changed, Some(change), surprise));
         }
@@ -303,10 +302,10 @@ fn measures(before: Half<'_>, after: Half<'_>, at_least: f64, found: &mut Differ
         for subject in after.graph.subjects(id) {
             let stable = after.graph.id(subject);
             let Some(twin) = before.graph.node_with_id(&stable) else { continue };
-            let (a, b) = (before.graph.series(id, twin), after.graph.series(id, subject));
-            if let Some(change) =
-                compare(before, &a, after, &b, measure.kind).filter(|c| c.surprise >= at_least)
-            {
+            let a = by_minute(before, &before.graph.series(id, twin));
+            let b = by_minute(after, &after.graph.series(id, subject));
+            let change = compare((before, &a), (after, &b), measure.kind);
+            if let Some(change) = change.filter(|c| c.surprise >= at_least) {
                 found.measures.push(MeasureChange {
                     measure: measure.name.clone(),
                     subject: stable,
@@ -318,12 +317,27 @@ fn measures(before: Half<'_>, after: Half<'_>, at_least: f64, found: &mut Differ
     }
 }
 
+/// Sums by minute.
+type Minutes = BTreeMap<Minute, Stat>;
+
 /// Sums by minute of the series that count.
-fn by_minute(half: Half<'_>, series: &[&Series]) -> BTreeMap<i64, Stat> {
-    let mut minutes: BTreeMap<i64, Stat> = BTreeMap::new();
+fn by_minute(half: Half<'_>, series: &[&Series]) -> Minutes {
+    let mut minutes = Minutes::new();
     for s in series.iter().filter(|s| half.keeps(s.cohort)) {
         for (minute, stat) in s.between(half.during.from.minute(), half.during.to.minute()) {
-            minutes.entry(minute.0).or_default().merge(stat);
+            minutes.entry(*minute).or_default().merge(stat);
+        }
+    }
+    minutes
+}
+
+/// The same of what went along some edges.
+fn along(half: Half<'_>, edges: &[EdgeId]) -> Minutes {
+    let mut minutes = Minutes::new();
+    for edge in edges {
+        let flow = half.graph.flow_by_minute(*edge, Side::Answered, half.during, |c| half.keeps(c));
+        for (minute, stat) in flow {
+            minutes.entry(minute).or_default().merge(&stat);
         }
     }
     minutes
@@ -333,20 +347,17 @@ fn by_minute(half: Half<'_>, series: &[&Series]) -> BTreeMap<i64, Stat> {
 const FLOOR: f64 = 0.01;
 
 fn compare(
-    before: Half<'_>,
-    a: &[&Series],
-    after: Half<'_>,
-    b: &[&Series],
+    (before, a): (Half<'_>, &Minutes),
+    (after, b): (Half<'_>, &Minutes),
     kind: MeasureKind,
 ) -> Option<Change> {
-    let (a, b) = (by_minute(before, a), by_minute(after, b));
-    let total = |m: &BTreeMap<i64, Stat>| {
+    let total = |m: &Minutes| {
         m.values().fold(Agg::default(), |mut sum, s| {
             sum.merge(s);
             sum
         })
     };
-    let (all_a, all_b) = (total(&a), total(&b));
+    let (all_a, all_b) = (total(a), total(b));
     if all_a.count == 0 || all_b.count == 0 {
         return None;
     }

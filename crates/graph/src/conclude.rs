@@ -6,6 +6,7 @@
 
 use crate::fold::Fold;
 use crate::join::{Ground, GroupSearch, Search, Support, Witness, WitnessesAt};
+use crate::links::End;
 use crate::rules::Trigger;
 use crate::runs::Runs;
 use crate::topology::{Edge, EdgeId, Graph, NodeId};
@@ -100,20 +101,11 @@ impl Fold {
         for support in found {
             let Some((relation, from, to)) = self.graph.head_of(&support) else { continue };
             let concluded = self.concluded();
-            let known = self.edge_index.get(&(relation, from, to)).copied();
+            let known = self.known_edge((relation, from, to));
             let id = known.unwrap_or_else(|| {
-                self.make_edge(Edge {
-                    relation,
-                    from,
-                    to,
-                    seen: Runs::default(),
-                    ended: None,
-                    sources: concluded,
-                })
+                self.make_edge(Edge::new(relation, from, to))
             });
-            if let Some(Some(e)) = self.graph.edges.get_mut(id.0 as usize) {
-                e.sources |= concluded;
-            }
+            self.told_by(id, concluded);
             if self.graph.concluded.entry(id).or_default().insert(support).is_none() {
                 self.drawing.held += 1;
             }
@@ -141,7 +133,7 @@ impl Fold {
         // Mostly it is as new as the node itself, and nothing is known of it yet.
         near.retain(|n| {
             self.drawing.at.contains_key(n)
-                || self.graph.raw(*n).is_some_and(|n| !n.out.is_empty() || !n.into.is_empty())
+                || [End::Out, End::Into].iter().any(|end| self.graph.links.any(*n, *end))
         });
         let before = (!near.is_empty()).then(|| self.graph.clone());
         self.with_node(stand_in, |s| s.owners.push(owner));
@@ -176,9 +168,9 @@ impl Fold {
         loop {
             for support in found.drain(..) {
                 if let Some((relation, from, to)) = before.head_of(&support)
-                    && let Some(id) = self.edge_index.get(&(relation, from, to))
+                    && let Some(id) = self.known_edge((relation, from, to))
                 {
-                    queue.push(*id);
+                    queue.push(id);
                 }
                 doubtful.insert(support);
             }
@@ -198,7 +190,7 @@ impl Fold {
                 doubtful.remove(&support);
                 // Its ends are read from the graph in which it followed: its premises may be gone by now.
                 let Some((relation, from, to)) = before.head_of(&support) else { continue };
-                if let Some(id) = self.edge_index.get(&(relation, from, to)).copied() {
+                if let Some(id) = self.known_edge((relation, from, to)) {
                     self.unsupport(id, &support);
                 }
             }
@@ -242,24 +234,23 @@ impl Fold {
         }
         self.graph.concluded.remove(&id);
         let concluded = self.concluded();
-        let Some(Some(edge)) = self.graph.edges.get_mut(id.0 as usize) else { return };
+        let Some(edge) = self.graph.edge(id) else { return };
         if !edge.seen.is_empty() {
             // A source says so as well.
-            edge.sources &= !concluded;
+            let (was, told) = (edge.sources, self.graph.sets.get(edge.sources).without(concluded));
+            let told = self.sets.id(&mut self.graph.sets, told, was);
+            self.with_edge(id, |e| e.sources = told);
             return;
         }
-        let (key, from, to) = ((edge.relation, edge.from, edge.to), edge.from, edge.to);
-        if let Some(slot) = self.graph.edges.get_mut(id.0 as usize) {
-            *slot = None;
-        }
-        self.edge_index.remove(&key);
-        self.with_node(from, |n| n.out.retain(|e| *e != id));
-        self.with_node(to, |n| n.into.retain(|e| *e != id));
+        let (from, to) = (edge.from, edge.to);
+        self.drop_edge(id);
+        self.graph.links.remove(from, End::Out, id);
+        self.graph.links.remove(to, End::Into, id);
     }
 }
 
 /// Edges at some nodes, from sampled ones excepted.
 fn edges_at(graph: &Graph, nodes: &[NodeId]) -> BTreeSet<EdgeId> {
-    let at = nodes.iter().filter_map(|n| graph.raw(*n));
-    at.flat_map(|n| n.out.iter().chain(n.into.iter()).copied().collect::<Vec<_>>()).collect()
+    let both = |n: &NodeId| graph.links.of(*n, End::Out).chain(graph.links.of(*n, End::Into));
+    nodes.iter().flat_map(both).collect()
 }

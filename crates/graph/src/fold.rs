@@ -3,9 +3,13 @@
 //! Every bound here has a name in [`Limits`]; what happens at the bound is said there and counted in [`Totals`].
 
 use crate::conclude::Drawing;
+use crate::flows::{Side, Tail};
 use crate::growing::{Reading, Values};
 use crate::identity::key_id;
+use crate::index::{EdgeIndex, Ends};
+use crate::links::End;
 use crate::series::{CohortId, Of, Series, SeriesId};
+use crate::sources::{SetIndex, Sources};
 use crate::stat::tries_micro;
 use crate::topology::{Edge, EdgeId, Graph, Node, NodeId, Said};
 use crate::trace::{Joined, Traces, Waiting};
@@ -98,14 +102,16 @@ pub struct Fold {
     pub(crate) limits: Limits,
     pub(crate) drawing: Drawing,
     trust: Vec<String>,
-    pub(crate) edge_index: FxHashMap<(RelationId, NodeId, NodeId), EdgeId>,
+    edge_index: EdgeIndex,
+    pub(crate) sets: SetIndex,
+    tail: Tail,
     cohort_index: FxHashMap<Arc<[NodeId]>, CohortId>,
     series_index: FxHashMap<(Of, CohortId), SeriesId>,
     /// Stand-ins and nodes, by the ids of their keys, that somebody said are not the same.
     apart: BTreeSet<(u64, u64)>,
     /// Stand-ins by weaker key.
     weaker: FxHashMap<u128, NodeId>,
-    source_index: BTreeMap<String, u32>,
+    source_index: BTreeMap<String, usize>,
     remembered: BTreeMap<i64, FxHashSet<u64>>,
     remembered_items: usize,
     traces: Traces,
@@ -117,7 +123,7 @@ pub struct Fold {
 
 /// What is the same for all facts of a batch.
 struct Context {
-    source: u64,
+    source: Sources,
     rank: u16,
     recorded: Time,
     nodes: Vec<Option<NodeId>>,
@@ -142,7 +148,9 @@ impl Fold {
             limits,
             drawing: Drawing::default(),
             trust,
-            edge_index: FxHashMap::default(),
+            edge_index: EdgeIndex::default(),
+            sets: SetIndex::default(),
+            tail: Tail::default(),
             cohort_index: FxHashMap::default(),
             series_index: FxHashMap::default(),
             apart: BTreeSet::new(),
@@ -164,8 +172,12 @@ impl Fold {
         self.apart.extend(apart);
     }
 
-    /// The graph as it is now. Cheap: shares everything with the writer until the writer changes it.
-    pub fn graph(&self) -> Graph {
+    /// The graph as it is now. Cheap at any size: shares everything with the writer until the writer changes it.
+    pub fn graph(&mut self) -> Graph {
+        self.graph.flows.take(&mut self.tail);
+        if self.graph.flows.unsettled() {
+            self.graph.flows.settle(&mut self.tail);
+        }
         self.graph.clone()
     }
 
@@ -200,7 +212,7 @@ impl Fold {
         let rank =
             self.trust.iter().position(|t| t.starts_with(batch.source.as_str())).unwrap_or(self.trust.len());
         let mut context = Context {
-            source: 1 << source.min(63),
+            source: Sources::one(source),
             rank: u16::try_from(rank).unwrap_or(u16::MAX),
             recorded,
             nodes: vec![None; batch.drafts.len()],
@@ -271,9 +283,9 @@ impl Fold {
         Some(node)
     }
 
-    /// The source of what is concluded here, as bits of a node's or an edge's sources.
-    pub(crate) fn concluded(&mut self) -> u64 {
-        1 << self.source(CONCLUDED).min(63)
+    /// The source of what is concluded here.
+    pub(crate) fn concluded(&mut self) -> Sources {
+        Sources::one(self.source(CONCLUDED))
     }
 
     fn one(&mut self, fact: &Fact, c: &mut Context) {
@@ -292,8 +304,8 @@ impl Fold {
             Fact::Related { relation, from, to, at, until } => {
                 if let (Some(f), Some(t)) = (c.node(*from), c.node(*to)) {
                     let edge = self.edge(*relation, f, t, *at, c.source);
-                    if let (Some(end), Some(Some(e))) = (until, self.graph.edges.get_mut(edge.0 as usize)) {
-                        e.ended = Some(e.ended.map_or(*end, |x| x.max(*end)));
+                    if let Some(end) = until {
+                        self.ends(edge, *end);
                     }
                     self.moved(*at, c);
                 }
@@ -355,11 +367,12 @@ impl Fold {
             return;
         }
         let minute = j.at.minute();
-        let millis = |ns: i64| ns as f64 / 1e6;
-        let answered = self.series_cell(Of::Answered(edge), j.cohort, minute);
-        answered.add(millis(j.lasted_ns), 1, u64::from(j.failed));
+        let mut full = self.tail.add(edge, Side::Answered, j.cohort, minute, j.lasted_ns, j.failed);
         if let Some((lasted, failed)) = j.asked {
-            self.series_cell(Of::Asked(edge), j.cohort, minute).add(millis(lasted), 1, u64::from(failed));
+            full = self.tail.add(edge, Side::Asked, j.cohort, minute, lasted, failed);
+        }
+        if full {
+            self.graph.flows.settle(&mut self.tail);
         }
     }
 
@@ -371,7 +384,7 @@ impl Fold {
         at: Time,
         value: &Observation,
     ) {
-        let of = Of::Measure(measure, subject);
+        let of = (measure, subject);
         let kind = self.graph.ontology.measures.get(measure.index()).map(|m| m.kind);
         match value {
             Observation::Cumulative { stream, start, value } => {
@@ -457,14 +470,14 @@ impl Fold {
         let said: Vec<(AttrId, Value)> = draft.attrs.clone();
         let (rank, source) = (c.rank, c.source);
         let known = self.graph.raw(node).is_some_and(|n| {
-            n.sources & source == source
+            n.sources.has(source)
                 && said.iter().all(|(a, v)| {
                     n.attrs.iter().any(|(b, s)| a == b && s.value == *v && s.rank == rank && s.at >= at)
                 })
         });
         if !known {
             self.with_node(node, |n| {
-                n.sources |= source;
+                n.sources = n.sources.with(source);
                 for (attr, value) in said {
                     let new = Said { value, rank, at };
                     match n.attrs.iter_mut().find(|(a, _)| *a == attr) {
@@ -491,15 +504,13 @@ impl Fold {
             return None;
         }
         let id = NodeId(u32::try_from(self.graph.nodes.len()).ok()?);
-        self.graph.nodes.push_back(Some(Arc::new(Node {
+        self.graph.nodes.push(Some(Arc::new(Node {
             class,
             key,
             attrs: Vec::new(),
             seen: crate::Runs::default(),
             ended: None,
-            sources: 0,
-            out: imbl::Vector::new(),
-            into: imbl::Vector::new(),
+            sources: Sources::default(),
             owners: Vec::new(),
             followers: Vec::new(),
         })));
@@ -525,20 +536,21 @@ impl Fold {
         self.moved(at, c);
     }
 
-    fn edge(&mut self, relation: RelationId, from: NodeId, to: NodeId, at: Time, sources: u64) -> EdgeId {
+    fn edge(&mut self, relation: RelationId, from: NodeId, to: NodeId, at: Time, sources: Sources) -> EdgeId {
         let gap = match self.graph.ontology.relations.get(relation.index()).map(|r| r.holds) {
             Some(Holds::Fixed) => FIXED_GAP_MINUTES,
             _ => RUN_GAP_MINUTES,
         };
         let minute = at.minute();
-        if let Some(id) = self.edge_index.get(&(relation, from, to)).copied() {
+        if let Some(id) = self.known_edge((relation, from, to)) {
+            let sets = &self.graph.sets;
             let known = self
                 .graph
                 .edge(id)
-                .is_some_and(|e| e.seen.at(minute, 0).is_some() && e.sources & sources == sources);
-            if !known && let Some(Some(e)) = self.graph.edges.get_mut(id.0 as usize) {
-                e.seen.add(minute, gap);
-                e.sources |= sources;
+                .is_some_and(|e| e.seen.at(minute, 0).is_some() && sets.get(e.sources).has(sources));
+            if !known {
+                self.with_edge(id, |e| e.seen.add(minute, gap));
+                self.told_by(id, sources);
                 // When kept conclusions hold is read off their premises; of sampled ones it is noted as they come.
                 let watched = !self.graph.rules.triggers(relation).is_empty();
                 if watched && (self.is_sampled(from) || self.is_sampled(to)) {
@@ -547,9 +559,10 @@ impl Fold {
             }
             return id;
         }
-        let mut seen = crate::Runs::default();
-        seen.add(minute, gap);
-        let id = self.make_edge(Edge { relation, from, to, seen, ended: None, sources });
+        let mut edge = Edge::new(relation, from, to);
+        edge.seen.add(minute, gap);
+        let id = self.make_edge(edge);
+        self.told_by(id, sources);
         if !self.graph.rules.triggers(relation).is_empty() {
             self.draw(id);
         }
@@ -559,13 +572,55 @@ impl Fold {
     pub(crate) fn make_edge(&mut self, edge: Edge) -> EdgeId {
         let id = EdgeId(u32::try_from(self.graph.edges.len()).unwrap_or(u32::MAX));
         let (relation, from, to) = (edge.relation, edge.from, edge.to);
-        self.graph.edges.push_back(Some(edge));
+        self.graph.edges.push(edge);
         self.edge_index.insert((relation, from, to), id);
-        self.with_node(from, |n| n.out.push_back(id));
+        self.graph.links.add(from, End::Out, id);
         if !self.is_sampled(from) || self.is_sampled(to) {
-            self.with_node(to, |n| n.into.push_back(id));
+            self.graph.links.add(to, End::Into, id);
         }
         id
+    }
+
+    /// The edge between some ends, if there is one.
+    pub(crate) fn known_edge(&self, ends: Ends) -> Option<EdgeId> {
+        self.edge_index.get(ends, |id| self.graph.joins(id, ends))
+    }
+
+    /// Takes an edge out of all but the chains of its ends.
+    pub(crate) fn drop_edge(&mut self, id: EdgeId) {
+        let Some(ends) = self.graph.edge(id).map(|e| (e.relation, e.from, e.to)) else { return };
+        let graph = &self.graph;
+        self.edge_index.remove(ends, |id| graph.joins(id, ends));
+        self.with_edge(id, |e| *e = Edge::default());
+        self.graph.edges.give_back(id.0 as usize, Edge::is_none);
+    }
+
+    pub(crate) fn with_edge(&mut self, id: EdgeId, change: impl FnOnce(&mut Edge)) {
+        if let Some(edge) = self.graph.edges.get_mut(id.0 as usize) {
+            change(edge);
+        }
+    }
+
+    /// Notes who told of an edge.
+    pub(crate) fn told_by(&mut self, id: EdgeId, sources: Sources) {
+        let Some(was) = self.graph.edge(id).map(|e| e.sources) else { return };
+        let told = self.graph.sets.get(was);
+        if !told.has(sources) {
+            let now = self.sets.id(&mut self.graph.sets, told.with(sources), was);
+            self.with_edge(id, |e| e.sources = now);
+        }
+    }
+
+    /// Notes that an edge was said to end; the latest that was said counts.
+    fn ends(&mut self, id: EdgeId, at: Time) {
+        let Some(place) = self.graph.edge(id).map(|e| e.ends) else { return };
+        if let Some(known) = place.checked_sub(1).and_then(|p| self.graph.ends.get_mut(p as usize)) {
+            *known = at.max(*known);
+            return;
+        }
+        self.graph.ends.push_back(at);
+        let place = u32::try_from(self.graph.ends.len()).unwrap_or(0);
+        self.with_edge(id, |e| e.ends = place);
     }
 
     fn is_sampled(&self, node: NodeId) -> bool {
@@ -658,11 +713,11 @@ impl Fold {
         }
     }
 
-    fn source(&mut self, name: &str) -> u32 {
+    fn source(&mut self, name: &str) -> usize {
         if let Some(i) = self.source_index.get(name) {
             return *i;
         }
-        let i = u32::try_from(self.source_index.len()).unwrap_or(63);
+        let i = self.source_index.len();
         self.source_index.insert(name.to_owned(), i);
         self.graph.sources.push_back(Arc::from(name));
         i
@@ -673,14 +728,7 @@ impl Fold {
         while self.sampled.len() > self.limits.sampled_nodes {
             let Some(oldest) = self.sampled.pop_front() else { return };
             let Some(Some(node)) = self.graph.nodes.get(oldest.0 as usize).cloned() else { continue };
-            for e in node.out.iter().chain(node.into.iter()) {
-                if let Some(edge) = self.graph.edge(*e).cloned() {
-                    self.edge_index.remove(&(edge.relation, edge.from, edge.to));
-                    if let Some(slot) = self.graph.edges.get_mut(e.0 as usize) {
-                        *slot = None;
-                    }
-                }
-            }
+            self.let_go_of_edges(oldest);
             self.graph.by_key.remove(&node.key.hash);
             if let Some(class) = self.graph.by_class.get_mut(&node.class)
                 && let Some(at) = class.iter().position(|n| *n == oldest)
@@ -691,8 +739,26 @@ impl Fold {
             if let Some(slot) = self.graph.nodes.get_mut(oldest.0 as usize) {
                 *slot = None;
             }
+            self.graph.nodes.give_back(oldest.0 as usize, Option::is_none);
             self.totals.sampled_let_go += 1;
         }
+    }
+
+    fn let_go_of_edges(&mut self, node: NodeId) {
+        let links = &self.graph.links;
+        let edges: Vec<EdgeId> = links.of(node, End::Out).chain(links.of(node, End::Into)).collect();
+        for id in edges {
+            let Some((from, to)) = self.graph.edge(id).map(|e| (e.from, e.to)) else { continue };
+            self.drop_edge(id);
+            // The other end may stay.
+            if from != node {
+                self.graph.links.remove(from, End::Out, id);
+            }
+            if to != node && self.is_sampled(to) {
+                self.graph.links.remove(to, End::Into, id);
+            }
+        }
+        self.graph.links.clear(node);
     }
 
     /// Forgets minutes beyond the limit, once an hour of new ones has come.
@@ -703,6 +769,7 @@ impl Fold {
             return;
         }
         self.forgotten_before = Some(before);
+        self.graph.flows.forget_before(before);
         for i in 0..self.graph.series.len() {
             let stale =
                 self.graph.series.get(i).and_then(|s| s.extent()).is_some_and(|(first, _)| first < before);

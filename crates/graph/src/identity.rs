@@ -95,7 +95,7 @@ impl Graph {
         let of_class =
             |n: &NodeId| class.is_none_or(|c| self.raw(*n).is_some_and(|f| self.ontology.is_a(f.class, c)));
         let owned = |n: NodeId| {
-            let found = self.raw(n).filter(|f| f.sources != 0 && !f.owners.is_empty())?;
+            let found = self.raw(n).filter(|f| !f.sources.is_empty() && !f.owners.is_empty())?;
             Some((n, found.owners.clone()))
         };
         (0..).map(NodeId).take(self.nodes.len()).filter(of_class).filter_map(owned).collect()

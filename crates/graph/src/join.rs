@@ -1,5 +1,6 @@
 //! Finding what satisfies a kept rule around one edge: joins from that edge outwards, through nodes as they are known now.
 
+use crate::links::End;
 use crate::rules::{Group, Kind, Plan, Step};
 use crate::runs::Runs;
 use crate::topology::{EdgeId, Graph, NodeId};
@@ -78,12 +79,11 @@ impl Graph {
         forwards: bool,
         found: &mut Vec<(EdgeId, bool, NodeId, NodeId)>,
     ) {
-        let Some(here) = self.raw(node) else { return };
         for step in steps {
             let out = step.back != forwards;
-            for id in if out { here.out.iter() } else { here.into.iter() } {
-                if let Some(e) = self.edge(*id).filter(|e| step.relations.contains(&e.relation)) {
-                    found.push((*id, step.back, node, if out { e.to } else { e.from }));
+            for id in self.links.of(node, if out { End::Out } else { End::Into }) {
+                if let Some(e) = self.edge(id).filter(|e| step.relations.contains(&e.relation)) {
+                    found.push((id, step.back, node, if out { e.to } else { e.from }));
                 }
             }
         }

@@ -1,7 +1,10 @@
 //! Reading a graph: nodes, edges as they held at a moment, and sums over series.
 
 use crate::runs::Runs;
-use crate::series::{CohortId, Of, Series};
+use crate::flows::Side;
+use crate::links::End;
+use crate::series::{CohortId, Series};
+use crate::sources::Sources;
 use crate::stat::Stat;
 use crate::topology::{Edge, EdgeId, Graph, Node, NodeId};
 use ontology::model::{Grain, Holds};
@@ -115,15 +118,15 @@ impl Graph {
     /// Whether a node is a thing of its own: it counts as no other, and somebody told of it. A weaker key that several things
     /// were told with is none of them, and no further one.
     fn stands(&self, node: NodeId) -> bool {
-        self.raw(node).is_some_and(|n| n.owners.is_empty() || n.sources != 0) && self.resolve(node) == node
+        self.raw(node).is_some_and(|n| n.owners.is_empty() || !n.sources.is_empty()) && self.resolve(node) == node
     }
 
     /// Where a one-target relation leads from a node (the last target seen).
     pub fn target(&self, node: NodeId, relation: RelationId) -> Option<NodeId> {
         let mut best: Option<(Option<Minute>, u128, NodeId)> = None;
         for m in self.members(node) {
-            for e in self.raw(m).into_iter().flat_map(|n| n.out.iter()) {
-                let Some(edge) = self.edge(*e).filter(|e| e.relation == relation) else { continue };
+            for e in self.links.of(m, End::Out) {
+                let Some(edge) = self.edge(e).filter(|e| e.relation == relation) else { continue };
                 let to = self.resolve(edge.to);
                 let rank = (edge.seen.last(), self.raw(to).map_or(0, |n| n.key.hash), to);
                 if best.as_ref().is_none_or(|b| (b.0, b.1) < (rank.0, rank.1)) {
@@ -148,7 +151,7 @@ impl Graph {
     }
 
     fn told_to_hold(&self, edge: &Edge, at: Time) -> bool {
-        if edge.ended.is_some_and(|end| end <= at) {
+        if self.edge_ended(edge).is_some_and(|end| end <= at) {
             return false;
         }
         let minute = at.minute();
@@ -210,8 +213,10 @@ impl Graph {
         };
         let target = self.resolve(edge.to);
         let own = rank(edge, target);
-        self.members(edge.from).into_iter().filter_map(|m| self.raw(m)).flat_map(|n| n.out.iter()).any(|e| {
-            self.edge(*e).filter(|other| other.relation == edge.relation).is_some_and(|other| {
+        let relation = [edge.relation];
+        let members = self.members(edge.from);
+        members.into_iter().flat_map(|m| self.links.of_relations(m, End::Out, &relation)).any(|e| {
+            self.edge(e).is_some_and(|other| {
                 let to = self.resolve(other.to);
                 to != target && rank(other, to) > own
             })
@@ -226,7 +231,7 @@ impl Graph {
     }
 
     fn told_to_hold_during(&self, edge: &Edge, during: Stretch) -> bool {
-        if edge.ended.is_some_and(|end| end <= during.from) {
+        if self.edge_ended(edge).is_some_and(|end| end <= during.from) {
             return false;
         }
         let (from, to) = (during.from.minute(), during.to.minute().plus(1));
@@ -253,12 +258,8 @@ impl Graph {
     fn hops_where(&self, node: NodeId, keep: impl Fn(&Edge) -> bool) -> Vec<Hop> {
         let mut hops: Vec<(RelationId, Direction, u128, Hop)> = Vec::new();
         for member in self.members(node) {
-            let Some(found) = self.raw(member) else { continue };
-            let both = found
-                .out
-                .iter()
-                .map(|e| (*e, Direction::Out))
-                .chain(found.into.iter().map(|e| (*e, Direction::In)));
+            let out = self.links.of(member, End::Out).map(|e| (e, Direction::Out));
+            let both = out.chain(self.links.of(member, End::Into).map(|e| (e, Direction::In)));
             for (id, direction) in both {
                 let Some(edge) = self.edge(id).filter(|e| keep(e)) else { continue };
                 let other = self.resolve(if direction == Direction::Out { edge.to } else { edge.from });
@@ -306,10 +307,10 @@ impl Graph {
             }
             for n in nodes {
                 let Some(raw) = self.raw(*n) else { continue };
-                let leads = raw
-                    .out
-                    .iter()
-                    .filter_map(|e| self.edge(*e))
+                let leads = self
+                    .links
+                    .of(*n, End::Out)
+                    .filter_map(|e| self.edge(e))
                     .any(|e| e.relation == relation && members.contains(&e.to));
                 if leads {
                     found.push((raw.key.hash, *n));
@@ -323,7 +324,7 @@ impl Graph {
 
     /// Every edge, unordered.
     pub fn edges(&self) -> impl Iterator<Item = (EdgeId, &Edge)> + '_ {
-        self.edges.iter().enumerate().filter_map(|(i, e)| Some((EdgeId(u32::try_from(i).ok()?), e.as_ref()?)))
+        (0..).map(EdgeId).zip(self.edges.iter()).filter(|(_, e)| !e.is_none())
     }
 
     /// Every edge of a relation with its resolved ends, unordered.
@@ -335,14 +336,13 @@ impl Graph {
 
     /// Names of the sources that told of an edge.
     pub fn edge_sources(&self, edge: EdgeId) -> Vec<&str> {
-        self.edge(edge).map_or_else(Vec::new, |e| self.source_names(e.sources))
+        self.edge(edge).map_or_else(Vec::new, |e| self.source_names(self.sets.get(e.sources)))
     }
 
     /// Names of the sources that told of a node.
     pub fn node_sources(&self, node: NodeId) -> Vec<&str> {
-        let bits =
-            self.members(node).into_iter().filter_map(|m| self.raw(m)).fold(0, |acc, n| acc | n.sources);
-        self.source_names(bits)
+        let members = self.members(node).into_iter().filter_map(|m| self.raw(m));
+        self.source_names(members.fold(Sources::default(), |all, n| all.with(n.sources)))
     }
 
     /// Names of the sources that told of a node by its own key.
@@ -350,36 +350,56 @@ impl Graph {
         self.raw(node).map_or_else(Vec::new, |n| self.source_names(n.sources))
     }
 
-    fn source_names(&self, bits: u64) -> Vec<&str> {
-        let mut names: Vec<&str> = self
-            .sources
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| bits & (1 << i.min(&63)) != 0)
-            .map(|(_, s)| s.as_ref())
-            .collect();
+    fn source_names(&self, told: Sources) -> Vec<&str> {
+        let mut names: Vec<&str> =
+            told.iter().filter_map(|place| self.sources.get(place)).map(AsRef::as_ref).collect();
         names.sort_unstable();
         names
     }
 
     /// All series of a measure on a node (under any of its keys), with their cohorts.
     pub fn series(&self, measure: MeasureId, subject: NodeId) -> Vec<&Series> {
-        self.members(subject).into_iter().flat_map(|m| self.series_for(Of::Measure(measure, m))).collect()
+        self.members(subject).into_iter().flat_map(|m| self.series_for(measure, m)).collect()
     }
 
-    /// All series of one thing.
-    pub fn series_for(&self, of: Of) -> Vec<&Series> {
-        let ids = self.series_of.get(&of);
-        ids.into_iter().flatten().filter_map(|id| self.series_at(*id)).map(Arc::as_ref).collect()
+    /// The same under one key only.
+    fn series_for(&self, measure: MeasureId, member: NodeId) -> impl Iterator<Item = &Series> + '_ {
+        let ids = self.series_of.get(&(measure, member));
+        ids.into_iter().flatten().filter_map(|id| self.series_at(*id)).map(Arc::as_ref)
+    }
+
+    /// What went along an edge in a stretch, by the cohorts that `keep` says yes to, as one summary: milliseconds, and how many failed.
+    pub fn flow(
+        &self,
+        edge: EdgeId,
+        side: Side,
+        during: Stretch,
+        keep: impl FnMut(CohortId) -> bool,
+    ) -> Agg {
+        self.flows.sum(edge, side, (during.from.minute(), during.to.minute()), keep)
+    }
+
+    /// The same by minute.
+    pub fn flow_by_minute(
+        &self,
+        edge: EdgeId,
+        side: Side,
+        during: Stretch,
+        keep: impl FnMut(CohortId) -> bool,
+    ) -> BTreeMap<Minute, Agg> {
+        self.flows.by_minute(edge, side, (during.from.minute(), during.to.minute()), keep)
+    }
+
+    /// The cohorts whose calls went along an edge in a stretch.
+    pub fn flow_cohorts(&self, edge: EdgeId, side: Side, during: Stretch) -> Vec<CohortId> {
+        self.flows.cohorts(edge, side, (during.from.minute(), during.to.minute()))
     }
 
     /// The nodes that carry a measure, by name.
     pub fn subjects(&self, measure: MeasureId) -> Vec<NodeId> {
         let mut found: BTreeMap<(String, u128), NodeId> = BTreeMap::new();
-        for of in self.series_of.keys() {
-            if let Of::Measure(m, node) = of
-                && *m == measure
-            {
+        for (m, node) in self.series_of.keys() {
+            if *m == measure {
                 let node = self.resolve(*node);
                 found.insert((self.name(node), self.raw(node).map_or(0, |n| n.key.hash)), node);
             }
@@ -422,6 +442,11 @@ impl Graph {
                 .map_or("?", |c| &c.name);
             format!("{class} {} {}", self.name(n), self.id(n))
         };
+        let members = |cohort: CohortId| {
+            let mut names: Vec<String> = self.cohort_members(cohort).into_iter().map(label).collect();
+            names.sort_unstable();
+            names
+        };
         for n in self.nodes() {
             let mut line = format!("node {}", label(n));
             for (a, v) in self.attrs(n) {
@@ -443,31 +468,20 @@ impl Graph {
                 label(e.from),
                 label(e.to),
                 e.seen,
-                e.ended,
+                self.edge_ended(e),
                 self.edge_sources(id)
             ));
         }
         for s in &self.series {
-            let of = match s.of {
-                Of::Measure(m, n) => {
-                    format!(
-                        "{} of {}",
-                        self.ontology.measures.get(m.index()).map_or("?", |m| &m.name),
-                        label(n)
-                    )
-                }
-                Of::Answered(e) | Of::Asked(e) => {
-                    let side = if matches!(s.of, Of::Asked(_)) { "asked" } else { "answered" };
-                    self.edge(e).map_or_else(String::new, |e| {
-                        format!("{side} {:?} {} {}", e.relation, label(e.from), label(e.to))
-                    })
-                }
-            };
-            let mut cohort: Vec<String> = self.cohort_members(s.cohort).into_iter().map(label).collect();
-            cohort.sort_unstable();
+            let measure = self.ontology.measures.get(s.measure.index()).map_or("?", |m| &m.name);
+            let (of, cohort) = (format!("{measure} of {}", label(s.subject)), members(s.cohort));
             let all = s.between(Minute(i64::MIN), Minute(i64::MAX));
             let growth: Vec<_> = s.growth(Minute(i64::MIN), Minute(i64::MAX)).collect();
             lines.push(format!("series {of} by {cohort:?} {all:?} {growth:?}"));
+        }
+        for (edge, side, cohort, minute, stat) in self.flows.all(Minute(i64::MIN / 2), Minute(i64::MAX / 2)) {
+            let ends = self.edge(edge).map(|e| format!("{:?} {} {}", e.relation, label(e.from), label(e.to)));
+            lines.push(format!("{side:?} {ends:?} by {:?} {minute:?} {stat:?}", members(cohort)));
         }
         lines.sort_unstable();
         lines.join("\n")

@@ -2,7 +2,7 @@
 
 use crate::growing::{Growing, MICRO, Reading};
 use crate::stat::Stat;
-use crate::topology::{EdgeId, NodeId};
+use crate::topology::NodeId;
 use ontology::{MeasureId, Minute, StreamId, Time};
 
 /// A distinct set of components named together by records.
@@ -13,22 +13,16 @@ pub struct CohortId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesId(pub u32);
 
-/// What a series tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Of {
-    /// A measure on a node.
-    Measure(MeasureId, NodeId),
-    /// What went along an edge, as the answering side saw it.
-    Answered(EdgeId),
-    /// The same, as the asking side saw it.
-    Asked(EdgeId),
-}
+/// What a series tells of: a measure on a node.
+pub(crate) type Of = (MeasureId, NodeId);
 
 /// One series of one cohort.
 #[derive(Clone, Debug)]
 pub struct Series {
-    /// What it tells of.
-    pub of: Of,
+    /// What is measured.
+    pub measure: MeasureId,
+    /// On what.
+    pub subject: NodeId,
     /// By whom.
     pub cohort: CohortId,
     cells: Vec<(Minute, Stat)>,
@@ -39,8 +33,8 @@ pub struct Series {
 }
 
 impl Series {
-    pub(crate) fn new(of: Of, cohort: CohortId) -> Series {
-        Series { of, cohort, cells: Vec::new(), grown: Vec::new(), growing: None }
+    pub(crate) fn new((measure, subject): Of, cohort: CohortId) -> Series {
+        Series { measure, subject, cohort, cells: Vec::new(), grown: Vec::new(), growing: None }
     }
 
     pub(crate) fn cell(&mut self, minute: Minute) -> &mut Stat {

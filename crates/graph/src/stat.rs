@@ -125,6 +125,42 @@ impl Stat {
         self.sketch.take(&other.sketch);
     }
 
+    /// What it is made of, in a few bytes: [`Stat::read`] gives it back.
+    pub(crate) fn write(&self, to: &mut Vec<u8>) {
+        for whole in [self.count, self.bad, u64::from(self.parts.count), u64::from(self.parts.bad)] {
+            write_number(to, u128::from(whole));
+        }
+        for sum in [self.sum_micro, self.log_sum, self.log_square] {
+            write_number(to, (sum << 1 ^ sum >> 127).cast_unsigned());
+        }
+        write_number(to, self.sketch.parts().len() as u128);
+        let mut before = 0;
+        for (bucket, count) in self.sketch.parts() {
+            let step = i128::from(bucket - before);
+            before = bucket;
+            write_number(to, (step << 1 ^ step >> 127).cast_unsigned());
+            write_number(to, u128::from(count));
+        }
+    }
+
+    /// The summary that was written at the beginning of these bytes, which are moved past it.
+    pub(crate) fn read(from: &mut &[u8]) -> Stat {
+        let signed = |n: u128| (n >> 1).cast_signed() ^ -(n & 1).cast_signed();
+        let [count, bad, of_count, of_bad] = std::array::from_fn(|_| read_number(from) as u64);
+        let part = |n: u64| u32::try_from(n).unwrap_or_default();
+        let parts = Parts { count: part(of_count), bad: part(of_bad) };
+        let (sum_micro, log_sum, log_square) =
+            (signed(read_number(from)), signed(read_number(from)), signed(read_number(from)));
+        let buckets = read_number(from);
+        let mut before = 0;
+        let held = (0..buckets).map(|_| {
+            before += signed(read_number(from)) as i32;
+            (before, read_number(from) as u64)
+        });
+        let sketch = Sketch::of_parts(held);
+        Stat { count, bad, parts, sum_micro, log_sum, log_square, sketch }
+    }
+
     /// Sum of the values.
     pub fn sum(&self) -> f64 {
         self.sum_micro as f64 / MICRO
@@ -157,6 +193,30 @@ impl Stat {
     pub fn quantile(&self, q: f64) -> Option<f64> {
         self.sketch.quantile(q)
     }
+}
+
+/// Seven bits a byte, least first (LEB128).
+#[expect(clippy::cast_possible_truncation, reason = "seven bits")]
+pub(crate) fn write_number(to: &mut Vec<u8>, mut number: u128) {
+    while number >= 0x80 {
+        to.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    to.push(number as u8);
+}
+
+/// The same back; zero where there is nothing left to read.
+pub(crate) fn read_number(from: &mut &[u8]) -> u128 {
+    let mut number = 0;
+    for shift in (0..128).step_by(7) {
+        let Some((byte, rest)) = from.split_first() else { break };
+        *from = rest;
+        number |= u128::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    number
 }
 
 #[cfg(test)]
@@ -197,6 +257,19 @@ mod tests {
             prop_assert_eq!(&whole, &sum(rest));
             whole.merge(&sum(first));
             prop_assert_eq!(whole, sum(&all));
+        }
+
+        #[test]
+        fn what_was_written_reads_the_same(values in proptest::collection::vec((-1e9f64..1e9, 1u64..1_000_000, 0u64..3), 0..40)) {
+            let mut s = Stat::default();
+            values.iter().for_each(|(v, n, bad)| s.add(*v, *n, *bad));
+            values.iter().for_each(|(_, n, bad)| s.add_tries_micro(*n, *bad));
+            let mut bytes = Vec::new();
+            s.write(&mut bytes);
+            bytes.push(7);
+            let mut rest = bytes.as_slice();
+            prop_assert_eq!(Stat::read(&mut rest), s);
+            prop_assert_eq!(rest, [7]);
         }
 
         #[test]

@@ -1,9 +1,14 @@
 //! Nodes and edges, and the graph that holds them: every table persistent, so that a clone is a snapshot.
 
+use crate::flows::Flows;
+use crate::index::Ends;
 use crate::join::{Support, Witness};
+use crate::links::Links;
+use crate::pages::Pages;
 use crate::rules::Kept;
 use crate::runs::Runs;
 use crate::series::{CohortId, Of, Series, SeriesId};
+use crate::sources::{SetId, Sets, Sources};
 use imbl::GenericHashMap;
 use imbl::shared_ptr::DefaultSharedPtr;
 use ontology::{AttrId, ClassId, Key, Ontology, RelationId, Time, Value};
@@ -41,11 +46,8 @@ pub struct Node {
     pub seen: Runs,
     /// When it was said to have ended.
     pub ended: Option<Time>,
-    /// Sources that told of it, as bits of [`Graph::sources`].
-    pub(crate) sources: u64,
-    pub(crate) out: imbl::Vector<EdgeId>,
-    /// Edges into it, except those from sampled nodes (sessions), which are too many.
-    pub(crate) into: imbl::Vector<EdgeId>,
+    /// Sources that told of it.
+    pub(crate) sources: Sources,
     /// Set on a node that was only found by a weaker key: the nodes that this key was seen with.
     pub(crate) owners: Vec<NodeId>,
     /// Nodes that stand for this one under weaker keys.
@@ -63,9 +65,29 @@ pub struct Edge {
     pub to: NodeId,
     /// When a source saw it hold; empty when it was only concluded.
     pub seen: Runs,
-    /// When it was said to end.
-    pub ended: Option<Time>,
-    pub(crate) sources: u64,
+    pub(crate) sources: SetId,
+    /// When it was said to end: its place in the graph's list, counted from one.
+    pub(crate) ends: u32,
+}
+
+impl Edge {
+    pub(crate) fn new(relation: RelationId, from: NodeId, to: NodeId) -> Edge {
+        Edge { relation, from, to, seen: Runs::default(), sources: SetId::default(), ends: 0 }
+    }
+
+    /// Whether this place holds no edge: none yet, or one that was let go.
+    pub(crate) fn is_none(&self) -> bool {
+        self.from == NOWHERE
+    }
+}
+
+/// No node has this place.
+const NOWHERE: NodeId = NodeId(u32::MAX);
+
+impl Default for Edge {
+    fn default() -> Self {
+        Edge::new(RelationId(u16::MAX), NOWHERE, NOWHERE)
+    }
 }
 
 /// An epoch of the graph: immutable, cheap to clone, shared by readers.
@@ -73,14 +95,19 @@ pub struct Edge {
 pub struct Graph {
     pub(crate) ontology: Arc<Ontology>,
     pub(crate) rules: Arc<Kept>,
-    pub(crate) nodes: imbl::Vector<Option<Arc<Node>>>,
-    pub(crate) edges: imbl::Vector<Option<Edge>>,
+    pub(crate) nodes: Pages<Option<Arc<Node>>>,
+    pub(crate) edges: Pages<Edge>,
+    /// Edges at each node; of those from sampled nodes (sessions) into kept ones, which are too many, only the way out.
+    pub(crate) links: Links,
+    pub(crate) ends: imbl::Vector<Time>,
+    pub(crate) flows: Flows,
     pub(crate) by_key: Map<u128, NodeId>,
     pub(crate) by_class: imbl::OrdMap<ClassId, imbl::Vector<NodeId>>,
     pub(crate) series: imbl::Vector<Arc<Series>>,
     pub(crate) series_of: Map<Of, imbl::Vector<SeriesId>>,
     pub(crate) cohorts: imbl::Vector<Arc<[NodeId]>>,
     pub(crate) sources: imbl::Vector<Arc<str>>,
+    pub(crate) sets: Sets,
     /// How concluded edges follow; never an empty set.
     pub(crate) concluded: Map<EdgeId, imbl::OrdSet<Support>>,
     pub(crate) witnesses: imbl::Vector<Witness>,
@@ -93,14 +120,18 @@ impl Graph {
         Graph {
             rules: Arc::new(Kept::new(&ontology)),
             ontology,
-            nodes: imbl::Vector::new(),
-            edges: imbl::Vector::new(),
+            nodes: Pages::default(),
+            edges: Pages::default(),
+            links: Links::default(),
+            ends: imbl::Vector::new(),
+            flows: Flows::default(),
             by_key: Map::default(),
             by_class: imbl::OrdMap::new(),
             series: imbl::Vector::new(),
             series_of: Map::default(),
             cohorts: imbl::Vector::new(),
             sources: imbl::Vector::new(),
+            sets: Sets::default(),
             concluded: Map::default(),
             witnesses: imbl::Vector::new(),
             latest: None,
@@ -123,7 +154,16 @@ impl Graph {
 
     /// An edge.
     pub fn edge(&self, edge: EdgeId) -> Option<&Edge> {
-        self.edges.get(edge.0 as usize)?.as_ref()
+        self.edges.get(edge.0 as usize).filter(|e| !e.is_none())
+    }
+
+    pub(crate) fn joins(&self, id: EdgeId, (relation, from, to): Ends) -> bool {
+        self.edge(id).is_some_and(|e| e.relation == relation && e.from == from && e.to == to)
+    }
+
+    /// When an edge was said to end.
+    pub fn edge_ended(&self, edge: &Edge) -> Option<Time> {
+        self.ends.get(edge.ends.checked_sub(1)? as usize).copied()
     }
 
     /// The components of a cohort.
@@ -139,7 +179,7 @@ impl Graph {
     pub fn size(&self) -> [(&'static str, usize); 4] {
         [
             ("nodes", self.nodes.iter().flatten().count()),
-            ("edges", self.edges.iter().flatten().count()),
+            ("edges", self.edges.iter().filter(|e| !e.is_none()).count()),
             ("series", self.series.len()),
             ("cohorts", self.cohorts.len()),
         ]

@@ -4,6 +4,7 @@
 //! the one that was missing.
 
 use crate::series::CohortId;
+use crate::sources::Sources;
 use crate::topology::NodeId;
 use ontology::fact::Side;
 use ontology::{ClassId, RelationId, Time};
@@ -22,7 +23,7 @@ pub(crate) struct Waiting {
     pub upward: Vec<(ClassId, RelationId, NodeId)>,
     pub cohort: CohortId,
     /// Who told of it.
-    pub sources: u64,
+    pub sources: Sources,
     /// Its upward edges are drawn, or it is known that there are none.
     pub done: bool,
 }
@@ -40,7 +41,7 @@ pub(crate) struct Joined {
     /// What the asking side saw of the same call.
     pub asked: Option<(i64, bool)>,
     /// Who told of the two steps it joins: whichever came last, the call is known from both.
-    pub sources: u64,
+    pub sources: Sources,
 }
 
 #[derive(Debug, Default)]
@@ -131,7 +132,7 @@ fn join(step: &Waiting, steps: &[Waiting], is_a: &impl Fn(ClassId, ClassId) -> b
                 lasted_ns: step.lasted_ns,
                 failed: step.failed,
                 asked,
-                sources: step.sources | ancestor.sources,
+                sources: step.sources.with(ancestor.sources),
             });
             return (calls.collect(), true);
         }

@@ -6,7 +6,7 @@
 use crate::cohort::Filter;
 use crate::view::View;
 use crate::walk::{Along, Bounds};
-use graph::{Agg, Direction, NodeId, Of};
+use graph::{Agg, Direction, NodeId, Side};
 use ontology::model::{Better, Holds, MeasureKind};
 use ontology::{ClassId, RelationId, Stretch, Time};
 use serde::Serialize;
@@ -164,12 +164,13 @@ pub fn map(view: &View<'_>, around: &[NodeId], hops: usize, at: Time, compare: O
                 .filter(|h| h.relation == *relation && h.direction == Direction::Out && h.node == *to)
                 .map(|h| h.edge)
                 .collect();
-            let series: Vec<&graph::Series> =
-                ids.iter().flat_map(|e| view.graph.series_for(Of::Answered(*e))).collect();
+            let (all, answered) = (Filter::all(), Side::Answered);
             let figures: Vec<Figures> =
-                windows.iter().map(|w| duration_figures(&view.sum_of(&series, *w), *w)).collect();
-            let lines: Vec<Vec<f64>> =
-                windows.iter().map(|w| log_means(&view.timeline_of(&series, *w, 1))).collect();
+                windows.iter().map(|w| duration_figures(&view.flow(&ids, answered, &all, *w), *w)).collect();
+            let lines: Vec<Vec<f64>> = windows
+                .iter()
+                .map(|w| log_means(&view.flow_timeline(&ids, answered, &all, *w, 1)))
+                .collect();
             let (change, _) = change(*flags, compare.is_some(), &[(lines, true)]);
             MapEdge {
                 from: view.graph.id(*from),

@@ -8,7 +8,7 @@ use crate::question::{NoAnswer, Walk};
 use crate::text::{Between, By, NodeName, Query, Show, Term};
 use crate::view::View;
 use crate::walk::{Along, Bounds};
-use graph::{Agg, Direction, Graph, Half, NodeId, Of};
+use graph::{Agg, Direction, Graph, Half, NodeId, Side};
 use ontology::{ClassId, MeasureId, RelationId, Stretch, Time};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -607,14 +607,10 @@ impl Runner<'_> {
             .filter(|h| h.relation == relation && h.direction == Direction::Out && h.node == to)
             .map(|h| h.edge)
             .collect();
-        let series: Vec<&graph::Series> = edges
-            .iter()
-            .flat_map(|e| self.graph().series_for(if asked { Of::Asked(*e) } else { Of::Answered(*e) }))
-            .filter(|s| filter.keeps(self.graph(), s.cohort))
-            .collect();
+        let side = if asked { Side::Asked } else { Side::Answered };
         let unit = unit_of(show, "ms");
         if let Some(every) = every {
-            let points = self.view.timeline_of(&series, during, every);
+            let points = self.view.flow_timeline(&edges, side, filter, during, every);
             let points = points
                 .iter()
                 .map(|(m, agg)| (m.start().nanos() / 1_000_000, statistic(show, agg, every as f64)))
@@ -624,7 +620,7 @@ impl Runner<'_> {
             return Output { kind: "series", unit, series: vec![line], ..table(&[], Vec::new()) };
         }
         let minutes = ((during.to.minute().0 - during.from.minute().0) as f64).max(1.0);
-        let value = statistic(show, &self.view.sum_of(&series, during), minutes);
+        let value = statistic(show, &self.view.flow(&edges, side, filter, during), minutes);
         Output { kind: "number", value, unit, ..table(&[], Vec::new()) }
     }
 

@@ -1,7 +1,7 @@
 //! Typed reading for experts and pages: sums, groups, timelines, flows, changes, all over half-open stretches of whole minutes.
 
 use crate::cohort::{Dim, Filter, dimensions};
-use graph::{Agg, CohortId, Direction, EdgeId, Graph, NodeId, Of, Series, Stat};
+use graph::{Agg, CohortId, Direction, EdgeId, Graph, NodeId, Series, Side, Stat};
 use ontology::model::{Grain, Holds, Measure, MeasureKind, Show};
 use ontology::{ClassId, MeasureId, Minute, Ontology, RelationId, Stretch, Time, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,13 +130,11 @@ impl<'a> View<'a> {
     /// The same over given series.
     pub fn timeline_of(&self, series: &[&Series], during: Stretch, every: i64) -> Vec<(Minute, Agg)> {
         let during = self.clip(during);
-        let every = every.max(1);
         let (from, to) = (during.from.minute(), during.to.minute());
         let mut steps: BTreeMap<Minute, Agg> = BTreeMap::new();
         for s in series {
             for (minute, stat) in s.between(from, to) {
-                let step = Minute(from.0 + (minute.0 - from.0).div_euclid(every) * every);
-                steps.entry(step).or_default().merge(stat);
+                steps.entry(step_of(*minute, during, every)).or_default().merge(stat);
             }
         }
         steps.into_iter().collect()
@@ -152,13 +150,11 @@ impl<'a> View<'a> {
         every: i64,
     ) -> Vec<(Minute, f64)> {
         let during = self.clip(during);
-        let every = every.max(1);
         let (from, to) = (during.from.minute(), during.to.minute());
         let mut steps: BTreeMap<Minute, f64> = BTreeMap::new();
         for s in self.series(measure, subject, filter) {
             for (minute, grown) in s.growth(from, to) {
-                let step = Minute(from.0 + (minute.0 - from.0).div_euclid(every) * every);
-                *steps.entry(step).or_default() += grown;
+                *steps.entry(step_of(minute, during, every)).or_default() += grown;
             }
         }
         steps.into_iter().collect()
@@ -186,11 +182,11 @@ impl<'a> View<'a> {
                 continue;
             }
             let keep = |c| filter.keeps(self.graph, c);
-            let answered = self.graph.sum(self.graph.series_for(Of::Answered(id)), during, keep);
+            let answered = self.graph.flow(id, Side::Answered, during, keep);
             if answered.count == 0 {
                 continue;
             }
-            let asked = self.graph.sum(self.graph.series_for(Of::Asked(id)), during, keep);
+            let asked = self.graph.flow(id, Side::Asked, during, keep);
             let (from, to) = (self.graph.resolve(edge.from), self.graph.resolve(edge.to));
             flows.push((
                 (self.label(from), self.label(to)),
@@ -201,11 +197,33 @@ impl<'a> View<'a> {
         flows.into_iter().map(|f| f.1).collect()
     }
 
-    /// What went along one edge, by stretches of `every` minutes.
-    pub fn flow_timeline(&self, of: Of, filter: &Filter, during: Stretch, every: i64) -> Vec<(Minute, Agg)> {
-        let series: Vec<&Series> =
-            self.graph.series_for(of).into_iter().filter(|s| filter.keeps(self.graph, s.cohort)).collect();
-        self.timeline_of(&series, during, every)
+    /// What went along some edges, as one summary.
+    pub fn flow(&self, edges: &[EdgeId], side: Side, filter: &Filter, during: Stretch) -> Agg {
+        let during = self.clip(during);
+        edges.iter().fold(Agg::default(), |mut sum, edge| {
+            sum.merge(&self.graph.flow(*edge, side, during, |c| filter.keeps(self.graph, c)));
+            sum
+        })
+    }
+
+    /// The same by stretches of `every` minutes, ascending; empty ones are left out.
+    pub fn flow_timeline(
+        &self,
+        edges: &[EdgeId],
+        side: Side,
+        filter: &Filter,
+        during: Stretch,
+        every: i64,
+    ) -> Vec<(Minute, Agg)> {
+        let during = self.clip(during);
+        let mut steps: BTreeMap<Minute, Agg> = BTreeMap::new();
+        for edge in edges {
+            let minutes = self.graph.flow_by_minute(*edge, side, during, |c| filter.keeps(self.graph, c));
+            for (minute, stat) in minutes {
+                steps.entry(step_of(minute, during, every)).or_default().merge(&stat);
+            }
+        }
+        steps.into_iter().collect()
     }
 
     /// Whether a node is of a class that is folded into cohorts.
@@ -263,6 +281,12 @@ impl<'a> View<'a> {
     pub fn is_case_of(&self, special: RelationId, general: RelationId) -> bool {
         self.graph.ontology().is_case_of(special, general)
     }
+}
+
+/// The first minute of the step that a minute falls into, of steps of `every` minutes from the beginning of a stretch.
+fn step_of(minute: Minute, during: Stretch, every: i64) -> Minute {
+    let (from, every) = (during.from.minute(), every.max(1));
+    Minute(from.0 + (minute.0 - from.0).div_euclid(every) * every)
 }
 
 /// The statistic people mean by a measure's name: a quantile, the mean, a share.

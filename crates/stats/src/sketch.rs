@@ -162,6 +162,23 @@ impl Sketch {
         })
     }
 
+    /// Buckets by number and their counts, ascending: what a sketch is made of, for keeping it elsewhere.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = (i32, u64)> + '_ {
+        self.buckets.iter().map(|held| (held.bucket(), held.count()))
+    }
+
+    /// A sketch of such parts, in any order.
+    pub fn of_parts(parts: impl IntoIterator<Item = (i32, u64)>) -> Sketch {
+        let mut sketch = Sketch::new();
+        for (bucket, count) in parts {
+            match sketch.buckets.last() {
+                Some(last) if last.bucket() >= bucket => sketch.put(bucket, count),
+                _ => sketch.buckets.push(Bucket::new(bucket, count)),
+            }
+        }
+        sketch
+    }
+
     /// Representative values and their counts, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         self.buckets.iter().map(|held| (representative(held.bucket()), held.count()))
@@ -186,6 +203,16 @@ mod tests {
         }
         let values: Vec<f64> = s.iter().map(|(v, _)| v).collect();
         assert!(values[0] < -4.9 && values[1] == 0.0 && values[2] > 4.9 && values.len() == 3, "{values:?}");
+    }
+
+    #[test]
+    fn a_sketch_is_made_of_its_parts_in_any_order() {
+        let mut s = Sketch::new();
+        [1.0, 5.0, 5.0, -3.0, 0.0, 1e9].iter().for_each(|v| s.add(*v, 2));
+        assert_eq!(Sketch::of_parts(s.parts()), s);
+        let mut parts: Vec<_> = s.parts().collect();
+        parts.reverse();
+        assert_eq!(Sketch::of_parts(parts), s);
     }
 
     #[test]

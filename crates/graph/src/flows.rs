@@ -1,0 +1,464 @@
+//! What went along edges: one summary per edge, side, cohort and minute, in sorted runs.
+//!
+//! A call is appended to a list and not looked at again until somebody reads or the list is long; then the list is sorted into
+//! a run, and runs of like size are merged (a log-structured merge tree: O'Neil, Cheng, Gawlick, O'Neil, 1996). Runs never
+//! change, so a snapshot shares all of them, and sums of whole numbers do not care which run a call is in. Time is cut into
+//! windows with runs of their own: what is read is found by its window, and what is old goes a window at a time.
+
+use crate::series::CohortId;
+use crate::stat::{Stat, read_number, write_number};
+use crate::topology::EdgeId;
+use ontology::Minute;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::{Arc, OnceLock};
+
+/// Minutes of a window.
+const WINDOW: i64 = 15;
+/// Calls kept as a list. Beyond: they are sorted into a run.
+const LIST: usize = 128 * 1024;
+/// Runs of like size that are merged into one: each call is merged as often as the logarithm to this base of what a window holds.
+const FAN: usize = 8;
+/// Calls of a cell whose durations are kept one by one; of more, the summary is.
+const FEW: u64 = 8;
+
+/// Which side of a call was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// As the answering side saw it.
+    Answered,
+    /// As the asking side saw it.
+    Asked,
+}
+
+/// One call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Call {
+    window: i32,
+    /// Edge and side, then cohort.
+    key: u64,
+    /// Of the window.
+    minute: u8,
+    /// Nanoseconds, then whether it failed.
+    lasted: u64,
+}
+
+fn key(edge: EdgeId, side: Side, cohort: CohortId) -> u64 {
+    // Edges are counted in 31 bits here: two thousand million.
+    u64::from(edge.0) << 33 | u64::from(side == Side::Asked) << 32 | u64::from(cohort.0)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "windows of minutes that `Time` can say fit into 32 bits")]
+fn window(minute: Minute) -> i32 {
+    minute.0.div_euclid(WINDOW) as i32
+}
+
+/// Milliseconds, as every duration is kept.
+fn millis(ns: u64) -> f64 {
+    ns as f64 / 1e6
+}
+
+/// Summaries of one window, sorted by edge, side, cohort and minute. Keys and minutes as columns; of each summary, the end of
+/// its bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    keys: Vec<u64>,
+    minutes: Vec<u8>,
+    ends: Vec<u32>,
+    bytes: Vec<u8>,
+}
+
+/// One summary as it is kept.
+#[derive(Clone, Copy)]
+struct Cell<'a> {
+    key: u64,
+    minute: u8,
+    bytes: &'a [u8],
+}
+
+impl Run {
+    fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn cell(&self, at: usize) -> Option<Cell<'_>> {
+        let (key, minute, end) = (*self.keys.get(at)?, *self.minutes.get(at)?, *self.ends.get(at)?);
+        let begin = at.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        Some(Cell { key, minute, bytes: self.bytes.get(begin as usize..end as usize)? })
+    }
+
+    /// Ends a cell whose bytes have been written. False when a run can hold no more.
+    fn close(&mut self, key: u64, minute: u8) -> bool {
+        let Ok(end) = u32::try_from(self.bytes.len()) else { return false };
+        self.keys.push(key);
+        self.minutes.push(minute);
+        self.ends.push(end);
+        true
+    }
+
+    /// The place of the first cell of an edge and side.
+    fn first_of(&self, key: u64) -> usize {
+        self.keys.partition_point(|k| *k < key)
+    }
+
+    fn shrink(mut self) -> Run {
+        self.keys.shrink_to_fit();
+        self.minutes.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+        self
+    }
+
+    fn heap(&self) -> usize {
+        self.keys.capacity() * 8 + self.minutes.capacity() + self.ends.capacity() * 4 + self.bytes.capacity()
+    }
+}
+
+/// Writes the durations of a cell: how many, shifted by one to say that they follow, then each as its distance from the one before.
+fn write_few(to: &mut Vec<u8>, lasted: &[u64]) {
+    write_number(to, (lasted.len() as u128) << 1);
+    let mut before = 0;
+    for value in lasted {
+        write_number(to, u128::from(value - before));
+        before = *value;
+    }
+}
+
+fn write_many(to: &mut Vec<u8>, stat: &Stat) {
+    to.push(1);
+    stat.write(to);
+}
+
+/// How many durations are kept one by one; none when it is a summary.
+fn few(mut bytes: &[u8]) -> Option<u64> {
+    let head = read_number(&mut bytes) as u64;
+    (head & 1 == 0).then_some(head >> 1)
+}
+
+fn durations(mut bytes: &[u8]) -> impl Iterator<Item = u64> {
+    let count = read_number(&mut bytes) as u64 >> 1;
+    let mut before = 0;
+    (0..count).map(move |_| {
+        before += read_number(&mut bytes) as u64;
+        before
+    })
+}
+
+/// Adds what a cell says to a summary.
+fn add(stat: &mut Stat, bytes: &[u8]) {
+    match few(bytes) {
+        Some(_) => durations(bytes).for_each(|lasted| stat.add(millis(lasted >> 1), 1, lasted & 1)),
+        None => stat.merge(&Stat::read(&mut bytes.get(1..).unwrap_or_default())),
+    }
+}
+
+/// Writes several cells of one edge, side, cohort and minute as one.
+fn join(to: &mut Vec<u8>, cells: &[&[u8]]) {
+    if let [only] = cells {
+        to.extend_from_slice(only);
+        return;
+    }
+    let count = cells.iter().map(|c| few(c)).try_fold(0, |sum, n| Some(sum + n?));
+    if count.is_some_and(|n| n <= FEW) {
+        let mut all: Vec<u64> = cells.iter().flat_map(|c| durations(c)).collect();
+        all.sort_unstable();
+        write_few(to, &all);
+        return;
+    }
+    let mut sum = Stat::default();
+    cells.iter().for_each(|c| add(&mut sum, c));
+    write_many(to, &sum);
+}
+
+/// Calls as they came, and the runs they make once somebody has asked for those.
+#[derive(Debug, Default)]
+struct Fresh {
+    calls: Vec<Call>,
+    runs: OnceLock<Vec<(i32, Arc<Run>)>>,
+}
+
+impl Fresh {
+    fn runs(&self) -> &[(i32, Arc<Run>)] {
+        self.runs.get_or_init(|| sorted(self.calls.clone()))
+    }
+}
+
+/// Runs of some calls, by window.
+fn sorted(mut calls: Vec<Call>) -> Vec<(i32, Arc<Run>)> {
+    calls.sort_unstable();
+    let mut runs = Vec::new();
+    for of_window in calls.chunk_by(|a, b| a.window == b.window) {
+        let mut run = Run::default();
+        let mut durations: Vec<u64> = Vec::new();
+        for of_cell in of_window.chunk_by(|a, b| (a.key, a.minute) == (b.key, b.minute)) {
+            let Some(first) = of_cell.first() else { continue };
+            durations.clear();
+            durations.extend(of_cell.iter().map(|c| c.lasted));
+            if durations.len() as u64 <= FEW {
+                write_few(&mut run.bytes, &durations);
+            } else {
+                let mut sum = Stat::default();
+                durations.iter().for_each(|lasted| sum.add(millis(lasted >> 1), 1, lasted & 1));
+                write_many(&mut run.bytes, &sum);
+            }
+            run.close(first.key, first.minute);
+        }
+        if let Some(first) = of_window.first() {
+            runs.push((first.window, Arc::new(run.shrink())));
+        }
+    }
+    runs
+}
+
+/// One run of several.
+fn merged(runs: &[Arc<Run>]) -> Run {
+    let mut all = Run::default();
+    all.keys.reserve(runs.iter().map(|r| r.len()).max().unwrap_or(0));
+    let mut heads: BinaryHeap<Reverse<(u64, u8, usize, usize)>> = BinaryHeap::new();
+    for (i, run) in runs.iter().enumerate() {
+        if let Some(cell) = run.cell(0) {
+            heads.push(Reverse((cell.key, cell.minute, i, 0)));
+        }
+    }
+    let mut same: Vec<&[u8]> = Vec::new();
+    while let Some(Reverse((key, minute, ..))) = heads.peek().copied() {
+        same.clear();
+        while let Some(mut head) = heads.peek_mut() {
+            let Reverse((k, m, i, at)) = *head;
+            if (k, m) != (key, minute) {
+                break;
+            }
+            let Some(run) = runs.get(i) else { break };
+            same.extend(run.cell(at).map(|c| c.bytes));
+            match run.cell(at + 1) {
+                Some(next) => *head = Reverse((next.key, next.minute, i, at + 1)),
+                None => {
+                    std::collections::binary_heap::PeekMut::pop(head);
+                }
+            }
+        }
+        join(&mut all.bytes, &same);
+        all.close(key, minute);
+    }
+    all.shrink()
+}
+
+/// The runs of one window, largest first.
+type Window = Vec<Arc<Run>>;
+
+/// Everything that went along edges.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flows {
+    windows: imbl::OrdMap<i32, Window>,
+    fresh: imbl::Vector<Arc<Fresh>>,
+}
+
+/// What is appended to, before it is shared.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    calls: Vec<Call>,
+}
+
+impl Tail {
+    /// Notes a call. True when there are so many that they should be sorted.
+    pub(crate) fn add(
+        &mut self,
+        edge: EdgeId,
+        side: Side,
+        cohort: CohortId,
+        minute: Minute,
+        lasted_ns: i64,
+        failed: bool,
+    ) -> bool {
+        self.calls.push(Call {
+            window: window(minute),
+            key: key(edge, side, cohort),
+            minute: u8::try_from(minute.0.rem_euclid(WINDOW)).unwrap_or(0),
+            lasted: lasted_ns.max(0).cast_unsigned() << 1 | u64::from(failed),
+        });
+        self.calls.len() >= LIST
+    }
+}
+
+impl Flows {
+    /// Takes what was appended, unsorted: whoever reads it first sorts it.
+    pub(crate) fn take(&mut self, tail: &mut Tail) {
+        if !tail.calls.is_empty() {
+            let calls = std::mem::take(&mut tail.calls);
+            self.fresh.push_back(Arc::new(Fresh { calls, runs: OnceLock::new() }));
+        }
+    }
+
+    /// Puts what was appended where it belongs.
+    pub(crate) fn settle(&mut self, tail: &mut Tail) {
+        for fresh in std::mem::take(&mut self.fresh) {
+            for (window, run) in fresh.runs() {
+                self.put(*window, Arc::clone(run));
+            }
+        }
+        for (window, run) in sorted(std::mem::take(&mut tail.calls)) {
+            self.put(window, run);
+        }
+        self.tidy();
+    }
+
+    /// Makes one run of each window that has just ended.
+    fn tidy(&mut self) {
+        let Some(newest) = self.windows.get_max().map(|(newest, _)| *newest) else { return };
+        let over = self.windows.range(..newest - 1).rev().take(4);
+        let several: Vec<i32> = over.filter(|(_, runs)| runs.len() > 1).map(|(w, _)| *w).collect();
+        for window in several {
+            if let Some(runs) = self.windows.get_mut(&window) {
+                *runs = vec![Arc::new(merged(runs))];
+            }
+        }
+    }
+
+    /// Whether so much was taken unsorted that it should be put in its place.
+    pub(crate) fn unsettled(&self) -> bool {
+        self.fresh.len() >= FAN
+    }
+
+    fn put(&mut self, window: i32, run: Arc<Run>) {
+        let newest = self.windows.get_max().map_or(window, |(newest, _)| *newest);
+        let runs = self.windows.entry(window).or_default();
+        runs.push(run);
+        // What is over is read more often than written to.
+        if window + 1 < newest && runs.len() > 1 {
+            let largest = runs.iter().map(|r| r.len()).max().unwrap_or(0);
+            let all: usize = runs.iter().map(|r| r.len()).sum();
+            if (all - largest) * FAN >= largest || runs.len() >= FAN {
+                *runs = vec![Arc::new(merged(runs))];
+            }
+            return;
+        }
+        runs.sort_by_key(|r| Reverse(r.len()));
+        // The smallest that are of a size with one another become one.
+        while let Some(smallest) = runs.len().checked_sub(FAN).and_then(|from| runs.get(from..))
+            && let (Some(largest), Some(least)) = (smallest.first(), smallest.last())
+            && largest.len() <= least.len().saturating_mul(FAN)
+        {
+            let one = Arc::new(merged(smallest));
+            runs.truncate(runs.len() - FAN);
+            let at = runs.partition_point(|r| r.len() >= one.len());
+            runs.insert(at, one);
+        }
+    }
+
+    /// Forgets windows that ended before a minute, and says how many cells they had.
+    pub(crate) fn forget_before(&mut self, minute: Minute) -> usize {
+        let mut gone = 0;
+        while let Some((first, runs)) = self.windows.get_min().map(|(w, r)| (*w, r))
+            && first < window(minute)
+        {
+            gone += runs.iter().map(|r| r.len()).sum::<usize>();
+            self.windows.remove(&first);
+        }
+        gone
+    }
+
+    /// Runs that may say something of `from..to`, with the first minute of their window.
+    fn runs(&self, from: Minute, to: Minute) -> impl Iterator<Item = (Minute, &Run)> + '_ {
+        let (first, last) = (window(from), window(Minute(to.0.saturating_sub(1))));
+        let begin = |w: i32| Minute(i64::from(w) * WINDOW);
+        let settled = (first <= last)
+            .then(|| self.windows.range(first..=last))
+            .into_iter()
+            .flatten()
+            .flat_map(move |(w, runs)| runs.iter().map(move |r| (begin(*w), r.as_ref())));
+        let fresh = self.fresh.iter().flat_map(|f| f.runs().iter());
+        let fresh = fresh.filter(move |(w, _)| (first..=last).contains(w));
+        settled.chain(fresh.map(move |(w, r)| (begin(*w), r.as_ref())))
+    }
+
+    /// Gives each cell of an edge in `from..to`, in no order; one cohort and minute may come several times.
+    fn each<'a>(
+        &'a self,
+        edge: EdgeId,
+        side: Side,
+        from: Minute,
+        to: Minute,
+        mut found: impl FnMut(CohortId, Minute, &'a [u8]),
+    ) {
+        let first = key(edge, side, CohortId(0));
+        for (begin, run) in self.runs(from, to) {
+            for at in run.first_of(first).. {
+                let Some(cell) = run.cell(at).filter(|c| c.key >> 32 == first >> 32) else { break };
+                let minute = begin.plus(i64::from(cell.minute));
+                if minute >= from && minute < to {
+                    #[expect(clippy::cast_possible_truncation, reason = "the lower half is the cohort")]
+                    found(CohortId(cell.key as u32), minute, cell.bytes);
+                }
+            }
+        }
+    }
+
+    /// Everything along an edge in `from..to`, where `keep` says yes to the cohort, as one summary.
+    pub(crate) fn sum(
+        &self,
+        edge: EdgeId,
+        side: Side,
+        (from, to): (Minute, Minute),
+        mut keep: impl FnMut(CohortId) -> bool,
+    ) -> Stat {
+        let mut sum = Stat::default();
+        self.each(edge, side, from, to, |cohort, _, bytes| {
+            if keep(cohort) {
+                add(&mut sum, bytes);
+            }
+        });
+        sum
+    }
+
+    /// The same by minute.
+    pub(crate) fn by_minute(
+        &self,
+        edge: EdgeId,
+        side: Side,
+        (from, to): (Minute, Minute),
+        mut keep: impl FnMut(CohortId) -> bool,
+    ) -> BTreeMap<Minute, Stat> {
+        let mut minutes: BTreeMap<Minute, Stat> = BTreeMap::new();
+        self.each(edge, side, from, to, |cohort, minute, bytes| {
+            if keep(cohort) {
+                add(minutes.entry(minute).or_default(), bytes);
+            }
+        });
+        minutes
+    }
+
+    /// The cohorts that used an edge.
+    pub(crate) fn cohorts(&self, edge: EdgeId, side: Side, (from, to): (Minute, Minute)) -> Vec<CohortId> {
+        let mut found = Vec::new();
+        self.each(edge, side, from, to, |cohort, _, _| found.push(cohort));
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Every cell: window by window, sorted within each by edge, side, cohort and minute.
+    pub(crate) fn all(&self, from: Minute, to: Minute) -> Vec<(EdgeId, Side, CohortId, Minute, Stat)> {
+        let mut cells: BTreeMap<(u64, Minute), Stat> = BTreeMap::new();
+        for (begin, run) in self.runs(from, to) {
+            for cell in (0..run.len()).filter_map(|at| run.cell(at)) {
+                let minute = begin.plus(i64::from(cell.minute));
+                if minute >= from && minute < to {
+                    add(cells.entry((cell.key, minute)).or_default(), cell.bytes);
+                }
+            }
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "parts of a key")]
+        let told = |((key, minute), stat): ((u64, Minute), Stat)| {
+            let side = if key >> 32 & 1 == 1 { Side::Asked } else { Side::Answered };
+            (EdgeId((key >> 33) as u32), side, CohortId(key as u32), minute, stat)
+        };
+        cells.into_iter().map(told).collect()
+    }
+
+    /// How many cells are held and how many bytes they take; a cell that is in several runs counts in each.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let fresh = self.fresh.iter().map(|f| (f.calls.len(), f.calls.capacity() * size_of::<Call>()));
+        let settled = self.windows.values().flatten().map(|r| (r.len(), r.heap()));
+        fresh.chain(settled).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+}
