@@ -291,7 +291,8 @@ fn told_of(fact: &Fact) -> Time {
         Fact::Seen { at, .. }
         | Fact::Ended { at, .. }
         | Fact::Related { at, .. }
-        | Fact::Sample { at, .. } => *at,
+        | Fact::Sample { at, .. }
+        | Fact::Call { at, .. } => *at,
         Fact::Step(step) => step.to,
     }
 }

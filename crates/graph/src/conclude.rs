@@ -242,10 +242,10 @@ impl Fold {
             self.with_edge(id, |e| e.sources = told);
             return;
         }
-        let (from, to) = (edge.from, edge.to);
+        let (relation, from, to) = (edge.relation, edge.from, edge.to);
         self.drop_edge(id);
-        self.graph.links.remove(from, End::Out, id);
-        self.graph.links.remove(to, End::Into, id);
+        self.graph.links.remove(from, End::Out, relation, id);
+        self.graph.links.remove(to, End::Into, relation, id);
     }
 }
 

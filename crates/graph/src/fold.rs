@@ -236,6 +236,11 @@ impl Fold {
                     speak(subject, *at);
                     cohort.iter().for_each(|r| speak(r, *at));
                 }
+                Fact::Call { from, to, cohort, at, .. } => {
+                    speak(from, *at);
+                    speak(to, *at);
+                    cohort.iter().for_each(|r| speak(r, *at));
+                }
                 Fact::Step(step) => step.here.iter().for_each(|r| speak(r, step.from)),
             }
         }
@@ -321,6 +326,18 @@ impl Fold {
                     self.sample(*measure, subject, cohort, *at, value);
                 }
             }
+            Fact::Call { id, relation, from, to, cohort, at, lasted_ns, failed } => {
+                let (Some(from), Some(to)) = (c.node(*from), c.node(*to)) else {
+                    self.totals.left_out += 1;
+                    return;
+                };
+                if self.is_new(*id, *at) {
+                    let cohort = self.cohort(cohort, c);
+                    self.moved(*at, c);
+                    let edge = self.edge(*relation, from, to, *at, c.source);
+                    self.went(edge, (cohort, *at), (*lasted_ns, *failed), None);
+                }
+            }
             Fact::Step(step) => self.step(step, c),
         }
     }
@@ -366,10 +383,21 @@ impl Fold {
         if self.is_sampled(j.from) {
             return;
         }
-        let minute = j.at.minute();
-        let mut full = self.tail.add(edge, Side::Answered, j.cohort, minute, j.lasted_ns, j.failed);
-        if let Some((lasted, failed)) = j.asked {
-            full = self.tail.add(edge, Side::Asked, j.cohort, minute, lasted, failed);
+        self.went(edge, (j.cohort, j.at), (j.lasted_ns, j.failed), j.asked);
+    }
+
+    /// Notes a call along an edge: how long it took and whether it failed, as the answering side saw it and as the asking one did.
+    fn went(
+        &mut self,
+        edge: EdgeId,
+        (cohort, at): (CohortId, Time),
+        answered: (i64, bool),
+        asked: Option<(i64, bool)>,
+    ) {
+        let minute = at.minute();
+        let mut full = self.tail.add(edge, Side::Answered, cohort, minute, answered.0, answered.1);
+        if let Some(asked) = asked {
+            full = self.tail.add(edge, Side::Asked, cohort, minute, asked.0, asked.1);
         }
         if full {
             self.graph.flows.settle(&mut self.tail);
@@ -574,9 +602,9 @@ impl Fold {
         let (relation, from, to) = (edge.relation, edge.from, edge.to);
         self.graph.edges.push(edge);
         self.edge_index.insert((relation, from, to), id);
-        self.graph.links.add(from, End::Out, id);
+        self.graph.links.add(from, End::Out, relation, id);
         if !self.is_sampled(from) || self.is_sampled(to) {
-            self.graph.links.add(to, End::Into, id);
+            self.graph.links.add(to, End::Into, relation, id);
         }
         id
     }
@@ -748,14 +776,14 @@ impl Fold {
         let links = &self.graph.links;
         let edges: Vec<EdgeId> = links.of(node, End::Out).chain(links.of(node, End::Into)).collect();
         for id in edges {
-            let Some((from, to)) = self.graph.edge(id).map(|e| (e.from, e.to)) else { continue };
+            let Some((relation, from, to)) = self.graph.edge(id).map(|e| (e.relation, e.from, e.to)) else { continue };
             self.drop_edge(id);
             // The other end may stay.
             if from != node {
-                self.graph.links.remove(from, End::Out, id);
+                self.graph.links.remove(from, End::Out, relation, id);
             }
             if to != node && self.is_sampled(to) {
-                self.graph.links.remove(to, End::Into, id);
+                self.graph.links.remove(to, End::Into, relation, id);
             }
         }
         self.graph.links.clear(node);

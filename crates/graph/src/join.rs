@@ -81,8 +81,8 @@ impl Graph {
     ) {
         for step in steps {
             let out = step.back != forwards;
-            for id in self.links.of(node, if out { End::Out } else { End::Into }) {
-                if let Some(e) = self.edge(id).filter(|e| step.relations.contains(&e.relation)) {
+            for id in self.links.of_relations(node, if out { End::Out } else { End::Into }, &step.relations) {
+                if let Some(e) = self.edge(id) {
                     found.push((id, step.back, node, if out { e.to } else { e.from }));
                 }
             }

@@ -125,8 +125,8 @@ impl Graph {
     pub fn target(&self, node: NodeId, relation: RelationId) -> Option<NodeId> {
         let mut best: Option<(Option<Minute>, u128, NodeId)> = None;
         for m in self.members(node) {
-            for e in self.links.of(m, End::Out) {
-                let Some(edge) = self.edge(e).filter(|e| e.relation == relation) else { continue };
+            for e in self.links.of_relations(m, End::Out, &[relation]) {
+                let Some(edge) = self.edge(e) else { continue };
                 let to = self.resolve(edge.to);
                 let rank = (edge.seen.last(), self.raw(to).map_or(0, |n| n.key.hash), to);
                 if best.as_ref().is_none_or(|b| (b.0, b.1) < (rank.0, rank.1)) {

@@ -86,6 +86,12 @@ fn fact(batch: &Batch, o: &Ontology, fact: &Fact) -> String {
             let by = names(batch, o, cohort);
             format!("{measure} = {value} on {} by [{by}] at {at} #{:016x}", name(subject), id.0)
         }
+        Fact::Call { id, relation, from, to, cohort, at, lasted_ns, failed } => {
+            let (by, relation) = (names(batch, o, cohort), o.relation_name(*relation));
+            let how = if *failed { "failed after" } else { "took" };
+            let took = *lasted_ns as f64 / 1e6;
+            format!("{} -{relation}-> {} {how} {took} ms by [{by}] at {at} #{:016x}", name(from), name(to), id.0)
+        }
         Fact::Step(s) => {
             let mut up: Vec<String> = s
                 .upward

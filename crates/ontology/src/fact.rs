@@ -195,6 +195,25 @@ pub enum Fact {
         /// What.
         value: Observation,
     },
+    /// Something went along a relation once, and one record names both ends (a proxy's access log, a mesh).
+    Call {
+        /// Counts once.
+        id: ItemId,
+        /// Along which relation.
+        relation: RelationId,
+        /// From.
+        from: Ref,
+        /// To.
+        to: Ref,
+        /// The components the record names.
+        cohort: Arc<[Ref]>,
+        /// When it began.
+        at: Time,
+        /// How long it took, as the asking side saw it.
+        lasted_ns: i64,
+        /// Whether it failed.
+        failed: bool,
+    },
     /// A step of a trace.
     Step(Step),
 }

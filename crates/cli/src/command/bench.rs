@@ -1,5 +1,7 @@
 //! `e2egraph bench`: speed, each figure beside a floor measured in the same run; processor time, because machines are shared.
 
+mod graph;
+
 use crate::args::Bench;
 use crate::command::received;
 use crate::exit::Exit;
@@ -7,7 +9,7 @@ use crate::progress::Progress;
 use crate::world;
 use crate::{out, print};
 use anyhow::Context as _;
-use graph::{Fold, Limits};
+use ::graph::{Fold, Limits};
 use ingest::Normaliser;
 use ontology::{Ontology, Time};
 use query::View;
@@ -38,6 +40,8 @@ pub type Run = fn(Option<&Path>) -> anyhow::Result<Vec<Figure>>;
 pub const BENCHES: &[(&str, &str, Run)] = &[
     ("normalise", "OTLP requests of a folder or of a simulated world to facts", normalise),
     ("fold", "the same facts into the graph", fold),
+    ("graph-append", "ten million calls between 100,000 things into the graph", graph::append),
+    ("graph-snapshot", "keeping the graph as it is at that size", graph::snapshot),
     ("answer", "a question to its answer on a simulated world", answer),
 ];
 
