@@ -3,8 +3,8 @@
 //! Surprise of a figure is its change over its own variability from minute to minute on the healthy side; surprise of
 //! something that came or went is how rare that is for its class, in bits. Both are comparable in size: 3 is worth a look.
 
-use crate::read::Agg;
 use crate::flows::Side;
+use crate::read::Agg;
 use crate::series::{CohortId, Series};
 use crate::stat::Stat;
 use crate::topology::{EdgeId, Graph, NodeId};

@@ -102,9 +102,7 @@ impl Fold {
             let Some((relation, from, to)) = self.graph.head_of(&support) else { continue };
             let concluded = self.concluded();
             let known = self.known_edge((relation, from, to));
-            let id = known.unwrap_or_else(|| {
-                self.make_edge(Edge::new(relation, from, to))
-            });
+            let id = known.unwrap_or_else(|| self.make_edge(Edge::new(relation, from, to)));
             self.told_by(id, concluded);
             if self.graph.concluded.entry(id).or_default().insert(support).is_none() {
                 self.drawing.held += 1;

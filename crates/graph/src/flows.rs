@@ -48,7 +48,10 @@ fn key(edge: EdgeId, side: Side, cohort: CohortId) -> u64 {
     u64::from(edge.0) << 33 | u64::from(side == Side::Asked) << 32 | u64::from(cohort.0)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "windows of minutes that `Time` can say fit into 32 bits")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "windows of minutes that `Time` can say fit into 32 bits"
+)]
 fn window(minute: Minute) -> i32 {
     minute.0.div_euclid(WINDOW) as i32
 }
@@ -460,5 +463,79 @@ impl Flows {
         let fresh = self.fresh.iter().map(|f| (f.calls.len(), f.calls.capacity() * size_of::<Call>()));
         let settled = self.windows.values().flatten().map(|r| (r.len(), r.heap()));
         fresh.chain(settled).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn everything() -> (Minute, Minute) {
+        (Minute(-1_000_000), Minute(1_000_000))
+    }
+
+    #[test]
+    fn calls_are_found_before_and_after_they_are_put_in_their_place() {
+        let (mut flows, mut tail) = (Flows::default(), Tail::default());
+        for n in 0..40 {
+            tail.add(EdgeId(3), Side::Answered, CohortId(1), Minute(n), 5_000_000, n % 2 == 0);
+        }
+        tail.add(EdgeId(3), Side::Asked, CohortId(1), Minute(0), 1, false);
+        tail.add(EdgeId(4), Side::Answered, CohortId(1), Minute(0), 1, false);
+        flows.take(&mut tail);
+        let before = flows.sum(EdgeId(3), Side::Answered, everything(), |_| true);
+        flows.settle(&mut tail);
+        let after = flows.sum(EdgeId(3), Side::Answered, everything(), |_| true);
+        assert_eq!((before.count, before.bad, before.mean()), (40, 20, Some(5.0)));
+        assert_eq!(before, after);
+        let within = flows.sum(EdgeId(3), Side::Answered, (Minute(14), Minute(31)), |_| true);
+        assert_eq!(within.count, 17);
+        assert_eq!(flows.forget_before(Minute(29)), 15 + 2);
+        assert_eq!(flows.sum(EdgeId(3), Side::Answered, everything(), |_| true).count, 25);
+    }
+
+    proptest! {
+        /// However calls are shared out among lists and runs, and in whatever order: the sums are those of adding one by one.
+        #[test]
+        fn runs_say_what_adding_one_by_one_says(
+            calls in proptest::collection::vec((0u32..3, any::<bool>(), 0u32..3, 0i64..50, 1i64..5_000_000, any::<bool>(), 0u8..12), 0..400)
+        ) {
+            let (mut flows, mut tail) = (Flows::default(), Tail::default());
+            let mut twin: BTreeMap<(u32, bool, u32, i64), Stat> = BTreeMap::new();
+            let mut kept = None;
+            for (edge, asked, cohort, minute, lasted, failed, what) in &calls {
+                let side = if *asked { Side::Asked } else { Side::Answered };
+                tail.add(EdgeId(*edge), side, CohortId(*cohort), Minute(*minute), *lasted, *failed);
+                let stat = twin.entry((*edge, *asked, *cohort, *minute)).or_default();
+                stat.add(*lasted as f64 / 1e6, 1, u64::from(*failed));
+                match what {
+                    0..4 => flows.take(&mut tail),
+                    4 => flows.settle(&mut tail),
+                    5 => {
+                        flows.take(&mut tail);
+                        kept = Some((flows.clone(), twin.clone()));
+                    }
+                    _ => {}
+                }
+            }
+            flows.take(&mut tail);
+            let as_told = |flows: &Flows| {
+                let all = flows.all(everything().0, everything().1).into_iter();
+                all.map(|(e, s, c, m, stat)| ((e.0, s == Side::Asked, c.0, m.0), stat)).collect::<BTreeMap<_, _>>()
+            };
+            prop_assert_eq!(as_told(&flows), twin.clone());
+            // What was kept on the way has not changed.
+            if let Some((then, said)) = kept {
+                prop_assert_eq!(as_told(&then), said);
+            }
+            for edge in 0..3 {
+                let sum = flows.sum(EdgeId(edge), Side::Asked, (Minute(10), Minute(33)), |c| c.0 != 1);
+                let mut same = Stat::default();
+                let of = twin.iter().filter(|(k, _)| k.0 == edge && k.1 && k.2 != 1 && (10..33).contains(&k.3));
+                of.for_each(|(_, stat)| same.merge(stat));
+                prop_assert_eq!(sum, same);
+            }
+        }
     }
 }

@@ -20,7 +20,8 @@ pub(crate) struct EdgeIndex {
 #[expect(clippy::cast_possible_truncation, reason = "the upper and the lower half are mixed")]
 fn hash((relation, from, to): Ends) -> u32 {
     let ends = u64::from(from.0) << 32 | u64::from(to.0);
-    let wide = u128::from(ends ^ 0x9e37_79b9_7f4a_7c15) * u128::from(0xd6e8_feb8_6659_fd93 ^ u64::from(relation.0));
+    let wide =
+        u128::from(ends ^ 0x9e37_79b9_7f4a_7c15) * u128::from(0xd6e8_feb8_6659_fd93 ^ u64::from(relation.0));
     let folded = (wide >> 64) as u64 ^ wide as u64;
     (folded ^ folded >> 32) as u32
 }
@@ -44,6 +45,12 @@ impl EdgeIndex {
     /// Brings the places of some ends near, several at a time, before they are needed one by one.
     pub(crate) fn warm(&self, ends: impl Iterator<Item = Ends>) -> u64 {
         ends.fold(0, |sum, e| sum ^ self.places.get(self.begin(hash(e))).copied().unwrap_or(0))
+    }
+
+    /// The edge that is likely the one between some ends: the first with the same part of the hash.
+    pub(crate) fn guess(&self, ends: Ends) -> Option<EdgeId> {
+        let place = *self.places.get(self.begin(hash(ends)))?;
+        (place >> 32 == u64::from(hash(ends))).then(|| id(place))
     }
 
     /// The edge between some ends; `is` says whether one is it.
@@ -117,11 +124,6 @@ impl EdgeIndex {
         if let Some(free) = self.places.get_mut(hole) {
             *free = 0;
         }
-    }
-
-    /// Bytes it takes.
-    pub(crate) fn heap(&self) -> usize {
-        self.places.capacity() * size_of::<u64>()
     }
 }
 

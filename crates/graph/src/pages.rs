@@ -96,33 +96,6 @@ impl<T: Clone + Default> Pages<T> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> + '_ {
         self.folders.iter().flat_map(|f| f.iter()).flat_map(|p| p.iter()).take(self.len)
     }
-
-    /// Pages of two tables at the same place that are not the same page, with the number of their first row. One that is missing
-    /// is empty.
-    pub(crate) fn unlike<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (usize, &'a [T], &'a [T])> + 'a {
-        let folders = self.folders.len().max(other.folders.len());
-        let differing = (0..folders).filter(|f| match (self.folders.get(*f), other.folders.get(*f)) {
-            (Some(a), Some(b)) => !Arc::ptr_eq(a, b),
-            _ => true,
-        });
-        differing.flat_map(move |f| {
-            let (a, b) = (self.folders.get(f), other.folders.get(f));
-            let pages = a.map_or(0, |a| a.len()).max(b.map_or(0, |b| b.len()));
-            (0..pages).filter_map(move |p| {
-                let (a, b) = (a.and_then(|a| a.get(p)), b.and_then(|b| b.get(p)));
-                let first = f * ROWS + p * PAGE;
-                match (a, b) {
-                    (Some(a), Some(b)) if Arc::ptr_eq(a, b) => None,
-                    _ => Some((first, self.within(first, a), other.within(first, b))),
-                }
-            })
-        })
-    }
-
-    fn within<'a>(&self, first: usize, page: Option<&'a Page<T>>) -> &'a [T] {
-        let rows = page.map_or(&[][..], |p| p);
-        &rows[..rows.len().min(self.len.saturating_sub(first))]
-    }
 }
 
 #[cfg(test)]
@@ -141,9 +114,6 @@ mod tests {
         assert_eq!((before.get(70_000), before.len(), before.get(100_000)), (Some(&70_000), 100_000, None));
         assert_eq!((table.get(70_000), table.get(100_000)), (Some(&7), Some(&1)));
         assert!(before.iter().copied().eq(0..100_000));
-        let unlike: Vec<_> = before.unlike(&table).map(|(first, a, b)| (first, a.len(), b.len())).collect();
-        assert_eq!(unlike, [(69_888, 128, 128), (99_968, 32, 33)]);
-        assert_eq!(table.unlike(&table.clone()).count(), 0);
     }
 
     #[test]
@@ -159,6 +129,9 @@ mod tests {
         let folder = &table.folders[0];
         assert!(Arc::ptr_eq(&folder[1], &folder[2]) && !Arc::ptr_eq(&folder[0], &folder[1]));
         *table.get_mut(130).unwrap() = 9;
-        assert_eq!([table.get(130), table.get(258), table.get(0), table.get(384)], [Some(&9), Some(&0), Some(&1), Some(&385)]);
+        assert_eq!(
+            [table.get(130), table.get(258), table.get(0), table.get(384)],
+            [Some(&9), Some(&0), Some(&1), Some(&385)]
+        );
     }
 }

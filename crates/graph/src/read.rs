@@ -1,8 +1,8 @@
 //! Reading a graph: nodes, edges as they held at a moment, and sums over series.
 
-use crate::runs::Runs;
 use crate::flows::Side;
 use crate::links::End;
+use crate::runs::Runs;
 use crate::series::{CohortId, Series};
 use crate::sources::Sources;
 use crate::stat::Stat;
@@ -118,7 +118,8 @@ impl Graph {
     /// Whether a node is a thing of its own: it counts as no other, and somebody told of it. A weaker key that several things
     /// were told with is none of them, and no further one.
     fn stands(&self, node: NodeId) -> bool {
-        self.raw(node).is_some_and(|n| n.owners.is_empty() || !n.sources.is_empty()) && self.resolve(node) == node
+        self.raw(node).is_some_and(|n| n.owners.is_empty() || !n.sources.is_empty())
+            && self.resolve(node) == node
     }
 
     /// Where a one-target relation leads from a node (the last target seen).
@@ -369,13 +370,7 @@ impl Graph {
     }
 
     /// What went along an edge in a stretch, by the cohorts that `keep` says yes to, as one summary: milliseconds, and how many failed.
-    pub fn flow(
-        &self,
-        edge: EdgeId,
-        side: Side,
-        during: Stretch,
-        keep: impl FnMut(CohortId) -> bool,
-    ) -> Agg {
+    pub fn flow(&self, edge: EdgeId, side: Side, during: Stretch, keep: impl FnMut(CohortId) -> bool) -> Agg {
         self.flows.sum(edge, side, (during.from.minute(), during.to.minute()), keep)
     }
 

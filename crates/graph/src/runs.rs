@@ -68,9 +68,8 @@ impl Runs {
             return;
         }
         let gap = short(gap);
-        let near = |run: (i32, i32)| {
-            minute >= run.0.saturating_sub(gap) && minute <= run.1.saturating_add(gap)
-        };
+        let near =
+            |run: (i32, i32)| minute >= run.0.saturating_sub(gap) && minute <= run.1.saturating_add(gap);
         // Most facts are about now, and most things were seen in one run.
         if self.several.is_none() && near((self.first, self.last)) {
             self.first = self.first.min(minute);

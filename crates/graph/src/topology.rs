@@ -54,6 +54,23 @@ pub struct Node {
     pub(crate) followers: Vec<NodeId>,
 }
 
+impl Node {
+    /// Notes what somebody said of it.
+    pub(crate) fn say(&mut self, attr: AttrId, value: &Value, rank: u16, at: Time) {
+        match self.attrs.iter_mut().find(|(a, _)| *a == attr) {
+            // Said again.
+            Some((_, old)) if old.rank == rank && old.value == *value => old.at = old.at.max(at),
+            Some((_, old)) => {
+                let new = Said { value: value.clone(), rank, at };
+                if new.beats(old) {
+                    *old = new;
+                }
+            }
+            None => self.attrs.push((attr, Said { value: value.clone(), rank, at })),
+        }
+    }
+}
+
 /// One edge: a relation between two nodes over time.
 #[derive(Clone, Debug)]
 pub struct Edge {
@@ -175,13 +192,16 @@ impl Graph {
         self.series.get(id.0 as usize)
     }
 
-    /// How many nodes, edges, series and cohorts are held.
-    pub fn size(&self) -> [(&'static str, usize); 4] {
+    /// How many nodes, edges, series and cohorts are held, how many summaries of traffic by edge and minute, and the bytes these take.
+    pub fn size(&self) -> [(&'static str, usize); 6] {
+        let (flows, bytes) = self.flows.size();
         [
             ("nodes", self.nodes.iter().flatten().count()),
             ("edges", self.edges.iter().filter(|e| !e.is_none()).count()),
             ("series", self.series.len()),
             ("cohorts", self.cohorts.len()),
+            ("flows", flows),
+            ("flow_bytes", bytes),
         ]
     }
 }

@@ -52,7 +52,7 @@ fn statement(o: &Ontology, kind: u8, a: u8, b: u8, m: i64, value: f64) -> Batch 
             | (m as u64) << 8
             | (value as u64 & 0xff),
     );
-    match kind % 5 {
+    match kind % 6 {
         0 => {
             batch.drafts = vec![service(a, b.is_multiple_of(2))];
             batch.facts = vec![Fact::Seen { entity: Ref(0), at }];
@@ -90,6 +90,19 @@ fn statement(o: &Ontology, kind: u8, a: u8, b: u8, m: i64, value: f64) -> Batch 
                 cohort,
                 at,
                 value,
+            }];
+        }
+        4 => {
+            batch.drafts = vec![service(a, true), service(b, true), host(a)];
+            batch.facts = vec![Fact::Call {
+                id,
+                relation: o.relation("depends_on").unwrap(),
+                from: Ref(0),
+                to: Ref(1),
+                cohort: Arc::new([Ref(2)]),
+                at,
+                lasted_ns: (value as i64 & 0xff) * 1_000_000 + 1,
+                failed: a.is_multiple_of(2),
             }];
         }
         _ => {
@@ -153,6 +166,10 @@ fn together(a: &Batch, b: &Batch) -> Option<Batch> {
         Fact::Sample { id, measure, subject, cohort, at, value } => {
             Fact::Sample { id, measure, subject: moved(subject), cohort: many(&cohort), at, value }
         }
+        Fact::Call { id, relation, from, to, cohort, at, lasted_ns, failed } => {
+            let cohort = many(&cohort);
+            Fact::Call { id, relation, from: moved(from), to: moved(to), cohort, at, lasted_ns, failed }
+        }
         Fact::Step(mut s) => {
             s.here = many(&s.here);
             s.upward = s.upward.iter().map(|u| Upward { to: moved(u.to), ..*u }).collect();
@@ -165,7 +182,7 @@ fn together(a: &Batch, b: &Batch) -> Option<Batch> {
 proptest! {
     #[test]
     fn order_repetition_and_batching_change_nothing(
-        picks in proptest::collection::vec((0u8..5, 0u8..24, 0u8..12, 0i64..90, 0.1f64..250.0), 1..40),
+        picks in proptest::collection::vec((0u8..6, 0u8..24, 0u8..12, 0i64..90, 0.1f64..250.0), 1..40),
         seed in any::<u64>(),
     ) {
         let o = ontology();
@@ -190,7 +207,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_differs_from_itself(picks in proptest::collection::vec((0u8..5, 0u8..24, 0u8..12, 0i64..90, 0.1f64..250.0), 1..30)) {
+    fn nothing_differs_from_itself(picks in proptest::collection::vec((0u8..6, 0u8..24, 0u8..12, 0i64..90, 0.1f64..250.0), 1..30)) {
         let o = ontology();
         let batches: Vec<Batch> = picks.iter().map(|(k, a, b, m, v)| statement(&o, *k, *a, *b, *m, *v)).collect();
         let graph = fold(&o, &batches);

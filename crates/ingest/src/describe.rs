@@ -90,7 +90,12 @@ fn fact(batch: &Batch, o: &Ontology, fact: &Fact) -> String {
             let (by, relation) = (names(batch, o, cohort), o.relation_name(*relation));
             let how = if *failed { "failed after" } else { "took" };
             let took = *lasted_ns as f64 / 1e6;
-            format!("{} -{relation}-> {} {how} {took} ms by [{by}] at {at} #{:016x}", name(from), name(to), id.0)
+            format!(
+                "{} -{relation}-> {} {how} {took} ms by [{by}] at {at} #{:016x}",
+                name(from),
+                name(to),
+                id.0
+            )
         }
         Fact::Step(s) => {
             let mut up: Vec<String> = s

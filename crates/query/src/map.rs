@@ -167,10 +167,8 @@ pub fn map(view: &View<'_>, around: &[NodeId], hops: usize, at: Time, compare: O
             let (all, answered) = (Filter::all(), Side::Answered);
             let figures: Vec<Figures> =
                 windows.iter().map(|w| duration_figures(&view.flow(&ids, answered, &all, *w), *w)).collect();
-            let lines: Vec<Vec<f64>> = windows
-                .iter()
-                .map(|w| log_means(&view.flow_timeline(&ids, answered, &all, *w, 1)))
-                .collect();
+            let lines: Vec<Vec<f64>> =
+                windows.iter().map(|w| log_means(&view.flow_timeline(&ids, answered, &all, *w, 1))).collect();
             let (change, _) = change(*flags, compare.is_some(), &[(lines, true)]);
             MapEdge {
                 from: view.graph.id(*from),

@@ -22,7 +22,8 @@ const START_NS: u64 = 1_790_000_000_000_000_000;
 
 /// Processor time of this thread so far, in seconds.
 fn thread_seconds() -> anyhow::Result<f64> {
-    let said = std::fs::read_to_string("/proc/thread-self/schedstat").context("reading /proc/thread-self/schedstat")?;
+    let said = std::fs::read_to_string("/proc/thread-self/schedstat")
+        .context("reading /proc/thread-self/schedstat")?;
     let ns = said.split_whitespace().next().and_then(|n| n.parse::<f64>().ok());
     Ok(ns.context("/proc/thread-self/schedstat has no number")? / 1e9)
 }
@@ -66,14 +67,22 @@ impl Made {
     }
 
     /// A thing, the first of them most often.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between zero and the number of things")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between zero and the number of things"
+    )]
     fn thing(&mut self) -> u64 {
         (ENTITIES as f64).powf(self.share()) as u64 - 1
     }
 
     fn draft(&self, thing: u64) -> Draft {
         let key = Key { slot: 0, hash: u128::from(mixed(thing)) << 64 | u128::from(thing) };
-        Draft { class: self.class, keys: vec![key], attrs: vec![(self.name, Value::Text(format!("service-{thing}").into()))] }
+        Draft {
+            class: self.class,
+            keys: vec![key],
+            attrs: vec![(self.name, Value::Text(format!("service-{thing}").into()))],
+        }
     }
 
     /// The calls of a request, which begins with the call of this number.
@@ -147,7 +156,8 @@ pub(super) fn append(_: Option<&Path>) -> anyhow::Result<Vec<Figure>> {
         next += TOGETHER * REQUEST;
         let begin = thread_seconds()?;
         for (batch, _) in &requests {
-            let key = |r: Ref| batch.drafts.get(r.0 as usize).and_then(|d| d.keys.first()).map_or(0, |k| k.hash);
+            let key =
+                |r: Ref| batch.drafts.get(r.0 as usize).and_then(|d| d.keys.first()).map_or(0, |k| k.hash);
             for fact in &batch.facts {
                 if let Fact::Call { from, to, at, lasted_ns, failed, .. } = fact {
                     let sum = sums.entry((key(*from), key(*to), at.minute().0)).or_default();
@@ -207,4 +217,3 @@ pub(super) fn snapshot(_: Option<&Path>) -> anyhow::Result<Vec<Figure>> {
         n: kept.len() as u64,
     }])
 }
-
