@@ -9,7 +9,7 @@ use crate::join::{Ground, GroupSearch, Search, Support, Witness, WitnessesAt};
 use crate::links::End;
 use crate::rules::Trigger;
 use crate::runs::Runs;
-use crate::topology::{Edge, EdgeId, Graph, NodeId};
+use crate::topology::{Edge, EdgeId, Graph, Marks, NodeId};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -134,6 +134,11 @@ impl Fold {
                 || [End::Out, End::Into].iter().any(|end| self.graph.links.any(*n, *end))
         });
         let before = (!near.is_empty()).then(|| self.graph.clone());
+        for shared in [stand_in, owner] {
+            if let Some(marks) = self.graph.marks.get_mut(shared.0 as usize) {
+                marks.set(Marks::SHARED);
+            }
+        }
         self.with_node(stand_in, |s| s.owners.push(owner));
         self.with_node(owner, |n| n.followers.push(stand_in));
         let Some(before) = before else { return };

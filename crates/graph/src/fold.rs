@@ -11,7 +11,7 @@ use crate::links::End;
 use crate::series::{CohortId, Of, Series, SeriesId};
 use crate::sources::{SetIndex, Sources};
 use crate::stat::tries_micro;
-use crate::topology::{Edge, EdgeId, Graph, Node, NodeId};
+use crate::topology::{Edge, EdgeId, Graph, Marks, Node, NodeId};
 use crate::trace::{Joined, Traces, Waiting};
 use ontology::fact::{Batch, Draft, Fact, ItemId, Observation, Ref, Step};
 use ontology::model::{Grain, Holds, MeasureKind};
@@ -552,7 +552,15 @@ impl Fold {
             owners: Vec::new(),
             followers: Vec::new(),
         })));
-        self.graph.by_key.insert(key.hash, id);
+        let mut marks = Marks::default();
+        if sampled {
+            marks.set(Marks::SAMPLED);
+        }
+        if !primary {
+            marks.set(Marks::SHARED);
+        }
+        self.graph.marks.push(marks);
+        self.graph.by_key.insert(key_id(key.hash), id);
         if primary {
             self.keys.insert(key.hash, id);
         }
@@ -665,8 +673,7 @@ impl Fold {
     }
 
     fn is_sampled(&self, node: NodeId) -> bool {
-        let class = self.graph.raw(node).and_then(|n| self.graph.ontology.classes.get(n.class.index()));
-        class.is_some_and(|c| c.grain == Grain::Sampled)
+        self.graph.has_mark(node, Marks::SAMPLED)
     }
 
     pub(crate) fn with_node(&mut self, node: NodeId, change: impl FnOnce(&mut Node)) {
@@ -769,7 +776,7 @@ impl Fold {
             let Some(oldest) = self.sampled.pop_front() else { return };
             let Some(Some(node)) = self.graph.nodes.get(oldest.0 as usize).cloned() else { continue };
             self.let_go_of_edges(oldest);
-            self.graph.by_key.remove(&node.key.hash);
+            self.graph.by_key.remove(&key_id(node.key.hash));
             self.keys.remove(&node.key.hash);
             if let Some(class) = self.graph.by_class.get_mut(&node.class)
                 && let Some(at) = class.iter().position(|n| *n == oldest)

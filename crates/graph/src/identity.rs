@@ -4,7 +4,7 @@
 //! key was seen with, as long as that is one node; a key that was seen with several identifies none, and its stand-in stays
 //! by itself. All of this is looked up when read, so the order in which records came does not matter.
 
-use crate::topology::{Graph, Node, NodeId};
+use crate::topology::{Graph, Marks, Node, NodeId};
 use ontology::model::KeyPart;
 use ontology::{ClassId, Key, Value};
 
@@ -19,7 +19,7 @@ pub(crate) fn key_id(hash: u128) -> u64 {
 impl Graph {
     /// The node that a node stands for: itself, unless it was made for a weaker key that belongs to exactly one other node.
     pub fn resolve(&self, node: NodeId) -> NodeId {
-        self.resolve_within(node, STEPS)
+        if self.has_mark(node, Marks::SHARED) { self.resolve_within(node, STEPS) } else { node }
     }
 
     fn resolve_within(&self, node: NodeId, steps: usize) -> NodeId {
@@ -62,6 +62,9 @@ impl Graph {
 
     /// The node and every stand-in that counts as it.
     pub fn members(&self, node: NodeId) -> Vec<NodeId> {
+        if !self.has_mark(node, Marks::SHARED) {
+            return vec![node];
+        }
         let root = self.resolve(node);
         let mut members = vec![root];
         let mut next = 0;
@@ -123,13 +126,13 @@ impl Graph {
     /// The node with this stable id.
     pub fn node_with_id(&self, id: &str) -> Option<NodeId> {
         let high = u64::from_str_radix(id, 16).ok()?;
-        // Ids are the upper half of the key: few enough nodes per lookup that a scan of keys is not worth an index of its own.
-        self.by_key.iter().find(|(k, _)| (**k >> 64) as u64 == high).map(|(_, n)| self.resolve(*n))
+        self.by_key.get(&high).map(|n| self.resolve(*n))
     }
 
     /// The node that a key leads to, if a record had it.
     pub fn node_of_key(&self, key: &Key) -> Option<NodeId> {
-        self.by_key.get(&key.hash).map(|n| self.resolve(*n))
+        let found = self.by_key.get(&key_id(key.hash)).copied();
+        found.filter(|n| self.raw(*n).is_some_and(|n| n.key.hash == key.hash)).map(|n| self.resolve(n))
     }
 
     /// What people call it: the parts of its key, outermost first, joined by `/`

@@ -6,10 +6,11 @@ use crate::runs::Runs;
 use crate::series::{CohortId, Series};
 use crate::sources::Sources;
 use crate::stat::Stat;
-use crate::topology::{Edge, EdgeId, Graph, Node, NodeId};
+use crate::topology::{Edge, EdgeId, Graph, Marks, Node, NodeId};
 use ontology::model::{Grain, Holds};
 use ontology::{AttrId, ClassId, MeasureId, Minute, RelationId, Stretch, Time, Value};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Which way to follow an edge.
@@ -201,8 +202,12 @@ impl Graph {
     }
 
     fn of_sampled(&self, edge: &Edge) -> bool {
-        let class = self.raw(edge.from).and_then(|n| self.ontology.classes.get(n.class.index()));
-        class.is_some_and(|c| c.grain == Grain::Sampled)
+        self.is_sampled(edge.from)
+    }
+
+    /// Whether a node is of a class of which a sample is held, and the rest in cohorts.
+    pub fn is_sampled(&self, node: NodeId) -> bool {
+        self.has_mark(node, Marks::SAMPLED)
     }
 
     /// Whether the source of a one-target edge was seen with another target later, up to `minute`. Of two in the same minute one is
@@ -287,15 +292,38 @@ impl Graph {
         self.all_hops(node).into_iter().filter(|h| self.holds(h.edge, at)).collect()
     }
 
-    /// Nodes a relation leads to at some time, in key order, each once.
-    pub fn follow(&self, node: NodeId, relation: RelationId, direction: Direction) -> Vec<NodeId> {
-        let mut found: Vec<NodeId> = Vec::new();
-        for h in self.all_hops(node) {
-            if h.relation == relation && h.direction == direction && !found.contains(&h.node) {
-                found.push(h.node);
+    /// Gives every edge at a node that sources told to hold at a moment, in no order that means anything, until `found` says that it has
+    /// enough. What a walk asks: nothing is sorted, named or copied.
+    pub fn each_hop_at(&self, node: NodeId, at: Time, mut found: impl FnMut(Hop) -> ControlFlow<()>) {
+        for member in self.members(node) {
+            for (end, direction) in [(End::Out, Direction::Out), (End::Into, Direction::In)] {
+                for edge in self.links.of(member, end) {
+                    let Some(e) = self.edge(edge).filter(|e| !e.seen.is_empty() && self.told_to_hold(e, at))
+                    else {
+                        continue;
+                    };
+                    let node = self.resolve(if direction == Direction::Out { e.to } else { e.from });
+                    if found(Hop { edge, relation: e.relation, direction, node }).is_break() {
+                        return;
+                    }
+                }
             }
         }
-        found
+    }
+
+    /// Nodes a relation leads to at some time, in key order, each once.
+    pub fn follow(&self, node: NodeId, relation: RelationId, direction: Direction) -> Vec<NodeId> {
+        let end = if direction == Direction::Out { End::Out } else { End::Into };
+        let mut found: Vec<(u128, NodeId)> = Vec::new();
+        for member in self.members(node) {
+            for edge in self.links.of_relations(member, end, &[relation]).filter_map(|e| self.edge(e)) {
+                let other = self.resolve(if direction == Direction::Out { edge.to } else { edge.from });
+                found.push((self.raw(other).map_or(0, |n| n.key.hash), other));
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().map(|f| f.1).collect()
     }
 
     /// Sampled nodes (sessions, interactions) with an edge of this relation into a node, at most `limit`, and how many there are.

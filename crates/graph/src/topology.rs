@@ -71,6 +71,25 @@ impl Node {
     }
 }
 
+/// What is known of a node without looking at it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks(u8);
+
+impl Marks {
+    /// It is of a class of which a sample is held.
+    pub(crate) const SAMPLED: Marks = Marks(1);
+    /// It, or another, was found by a weaker key: it may count as another, or another as it.
+    pub(crate) const SHARED: Marks = Marks(2);
+
+    pub(crate) fn has(self, mark: Marks) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    pub(crate) fn set(&mut self, mark: Marks) {
+        self.0 |= mark.0;
+    }
+}
+
 /// One edge: a relation between two nodes over time.
 #[derive(Clone, Debug)]
 pub struct Edge {
@@ -118,7 +137,10 @@ pub struct Graph {
     pub(crate) links: Links,
     pub(crate) ends: imbl::Vector<Time>,
     pub(crate) flows: Flows,
-    pub(crate) by_key: Map<u128, NodeId>,
+    /// What reading asks of nodes most often, a byte each.
+    pub(crate) marks: Pages<Marks>,
+    /// By the part of the key that ids show.
+    pub(crate) by_key: Map<u64, NodeId>,
     pub(crate) by_class: imbl::OrdMap<ClassId, imbl::Vector<NodeId>>,
     pub(crate) series: imbl::Vector<Arc<Series>>,
     pub(crate) series_of: Map<Of, imbl::Vector<SeriesId>>,
@@ -138,6 +160,7 @@ impl Graph {
             rules: Arc::new(Kept::new(&ontology)),
             ontology,
             nodes: Pages::default(),
+            marks: Pages::default(),
             edges: Pages::default(),
             links: Links::default(),
             ends: imbl::Vector::new(),
@@ -163,6 +186,10 @@ impl Graph {
     /// The latest moment any fact spoke of, facts from the future of their arrival left out.
     pub fn latest(&self) -> Option<Time> {
         self.latest
+    }
+
+    pub(crate) fn has_mark(&self, node: NodeId, mark: Marks) -> bool {
+        self.marks.get(node.0 as usize).is_some_and(|m| m.has(mark))
     }
 
     pub(crate) fn raw(&self, node: NodeId) -> Option<&Arc<Node>> {

@@ -2,7 +2,7 @@
 
 use crate::cohort::{Dim, Filter, dimensions};
 use graph::{Agg, CohortId, Direction, EdgeId, Graph, NodeId, Series, Side, Stat};
-use ontology::model::{Grain, Holds, Measure, MeasureKind, Show};
+use ontology::model::{Holds, Measure, MeasureKind, Show};
 use ontology::{ClassId, MeasureId, Minute, Ontology, RelationId, Stretch, Time, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -228,8 +228,7 @@ impl<'a> View<'a> {
 
     /// Whether a node is of a class that is folded into cohorts.
     pub fn is_sampled(&self, node: NodeId) -> bool {
-        let class = self.graph.node(node).and_then(|n| self.graph.ontology().classes.get(n.class.index()));
-        class.is_some_and(|c| c.grain == Grain::Sampled)
+        self.graph.is_sampled(node)
     }
 
     /// Nodes of a class that have something to do with a stretch: events that began in it, entities seen in it.

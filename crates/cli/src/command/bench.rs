@@ -41,6 +41,7 @@ pub const BENCHES: &[(&str, &str, Run)] = &[
     ("normalise", "OTLP requests of a folder or of a simulated world to facts", normalise),
     ("fold", "the same facts into the graph", fold),
     ("graph-append", "ten million calls between 100,000 things into the graph", graph::append),
+    ("graph-asof", "what is around a thing at a moment, at that size", graph::as_of),
     ("graph-snapshot", "keeping the graph as it is at that size", graph::snapshot),
     ("answer", "a question to its answer on a simulated world", answer),
 ];

@@ -2,11 +2,12 @@
 
 use super::{Figure, peak_rss};
 use anyhow::Context as _;
-use graph::{Fold, Graph, Limits};
+use graph::{Fold, Graph, Limits, NodeId};
 use ontology::fact::{Draft, Fact, ItemId, Key, Ref};
 use ontology::{AttrId, Batch, ClassId, Ontology, RelationId, Time, Value};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::hint::black_box;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -216,4 +217,66 @@ pub(super) fn snapshot(_: Option<&Path>) -> anyhow::Result<Vec<Figure>> {
         peak_rss_bytes: peak_rss(),
         n: kept.len() as u64,
     }])
+}
+
+/// Nodes that a walk of three steps stops at: what a page or an expert can use.
+const WALKED: usize = 1_000;
+
+/// What is around a thing at a moment, one step and up to three, things drawn evenly.
+pub(super) fn as_of(_: Option<&Path>) -> anyhow::Result<Vec<Figure>> {
+    let (mut fold, _) = folded(CALLS)?;
+    let graph = fold.graph();
+    let nodes: Vec<NodeId> = graph.nodes().collect();
+    let at = Time::from_nanos(START_NS + 1_800_000_000_000).context("half an hour later")?;
+    let mut figures = Vec::new();
+    for (name, hops, aim) in [("graph-asof-1", 1, 10.0), ("graph-asof-3", 3, 200.0)] {
+        let (mut times, mut found, mut state) = (Vec::new(), 0, 7u64);
+        let begin = thread_seconds()?;
+        for _ in 0..20_000 {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let pick = usize::try_from(mixed(state)).unwrap_or(0) % nodes.len().max(1);
+            let Some(start) = nodes.get(pick) else { continue };
+            let clock = std::time::Instant::now();
+            found += around(&graph, *start, at, hops);
+            times.push(clock.elapsed().as_secs_f64() * 1e6);
+        }
+        let used = thread_seconds()? - begin;
+        times.sort_by(f64::total_cmp);
+        let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or(0.0);
+        figures.push(Figure {
+            name: name.to_owned(),
+            value: p99,
+            unit: "µs p99",
+            cpu_seconds: used,
+            peer: "aim",
+            peer_value: aim,
+            ratio: p99 / aim,
+            peak_rss_bytes: peak_rss(),
+            n: found as u64,
+        });
+    }
+    Ok(figures)
+}
+
+/// How many nodes are within some steps, nearest first, at most [`WALKED`] of them.
+fn around(graph: &Graph, start: NodeId, at: Time, hops: usize) -> usize {
+    let mut seen = FxHashSet::default();
+    let mut edge = vec![start];
+    for _ in 0..hops {
+        let mut next = Vec::new();
+        for node in edge {
+            graph.each_hop_at(node, at, |hop| {
+                if seen.insert(hop.node) {
+                    next.push(hop.node);
+                }
+                if hops > 1 && seen.len() >= WALKED {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+        }
+        edge = next;
+    }
+    seen.len()
 }
