@@ -33,9 +33,8 @@ fn id(place: u64) -> EdgeId {
 
 impl EdgeIndex {
     /// Where a hash begins to be looked for: the table's length need not be a power of two.
-    #[expect(clippy::cast_possible_truncation, reason = "less than the table's length")]
     fn begin(&self, hash: u32) -> usize {
-        (u64::from(hash) * self.places.len() as u64 >> 32) as usize
+        ((u64::from(hash) * self.places.len() as u64) >> 32) as usize
     }
 
     fn after(&self, at: usize) -> usize {
@@ -86,7 +85,6 @@ impl EdgeIndex {
     }
 
     fn put(&mut self, place: u64) {
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half")]
         let mut at = self.begin((place >> 32) as u32);
         while self.places.get(at).is_some_and(|p| *p != 0) {
             at = self.after(at);
@@ -110,7 +108,6 @@ impl EdgeIndex {
         loop {
             at = self.after(at);
             let Some(place) = self.places.get(at).copied().filter(|p| *p != 0) else { break };
-            #[expect(clippy::cast_possible_truncation, reason = "the upper half")]
             let begin = self.begin((place >> 32) as u32);
             // It may move into the hole unless it begins between the hole and itself.
             let stays = if hole <= at { hole < begin && begin <= at } else { hole < begin || begin <= at };

@@ -12,6 +12,7 @@ pub struct Runs {
     first: i32,
     last: i32,
     /// All runs, when there are more than one.
+    #[expect(clippy::box_collection, reason = "one pointer wide: a graph holds one of these per edge")]
     several: Option<Box<Vec<(i32, i32)>>>,
 }
 
