@@ -28,7 +28,7 @@ fn main() -> anyhow::Result<()> {
     for scenario in scenarios {
         for seed in from..to {
             let plan = Plan { scenario, seed, start_ns: 1_795_500_000_000_000_000, scale: Scale::SCORE };
-            let (fold, world) = play(plan)?;
+            let (mut fold, world) = play(plan)?;
             let graph = fold.graph();
             let view = View::latest(&graph);
             #[expect(
