@@ -305,6 +305,18 @@ impl Flows {
         self.tidy();
     }
 
+    /// Forgets the oldest windows until no more than so many bytes are held, the newest window excepted. Says how many summaries went.
+    pub(crate) fn keep_within(&mut self, bytes: usize) -> usize {
+        let (mut held, mut gone) = (self.size().1, 0);
+        while held > bytes && self.windows.len() > 1 {
+            let Some((oldest, runs)) = self.windows.get_min().map(|(w, r)| (*w, r)) else { break };
+            held = held.saturating_sub(runs.iter().map(|r| r.heap()).sum());
+            gone += runs.iter().map(|r| r.len()).sum::<usize>();
+            self.windows.remove(&oldest);
+        }
+        gone
+    }
+
     /// Makes one run of each window that has just ended.
     fn tidy(&mut self) {
         let Some(newest) = self.windows.get_max().map(|(newest, _)| *newest) else { return };
@@ -493,6 +505,10 @@ mod tests {
         assert_eq!(within.count, 17);
         assert_eq!(flows.forget_before(Minute(29)), 15 + 2);
         assert_eq!(flows.sum(EdgeId(3), Side::Answered, everything(), |_| true).count, 25);
+        assert_eq!(flows.keep_within(usize::MAX), 0);
+        // The newest window stays, however little may be held.
+        assert_eq!(flows.keep_within(0), 15);
+        assert_eq!(flows.sum(EdgeId(3), Side::Answered, everything(), |_| true).count, 10);
     }
 
     proptest! {

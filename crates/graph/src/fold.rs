@@ -41,7 +41,9 @@ pub struct Limits {
     /// Ways in which kept conclusions follow, and what sampled nodes were seen to join. Beyond: no further ones are drawn, and
     /// what set them off is counted.
     pub conclusions: usize,
-    /// Hours that series reach back. Older minutes are forgotten.
+    /// Bytes of what went along edges. Beyond: the oldest quarters of an hour are forgotten.
+    pub flow_bytes: usize,
+    /// Hours that series and what went along edges reach back. Older minutes are forgotten.
     pub hours: i64,
 }
 
@@ -56,6 +58,7 @@ impl Default for Limits {
             // A few hundred services of some hundred statements each that log errors.
             open_nodes: 50_000,
             conclusions: 4_000_000,
+            flow_bytes: 4 << 30,
             hours: 24 * 14,
         }
     }
@@ -82,6 +85,8 @@ pub struct Totals {
     pub open_left_out: u64,
     /// Times that something was not concluded because the limit of conclusions was reached.
     pub conclusions_left_out: u64,
+    /// Summaries of what went along edges that were forgotten because there were too many.
+    pub flows_let_go: u64,
     /// Samples that went to the empty cohort because the series limit was reached.
     pub cohorts_folded: u64,
 }
@@ -181,7 +186,7 @@ impl Fold {
     pub fn graph(&mut self) -> Graph {
         self.graph.flows.take(&mut self.tail);
         if self.graph.flows.unsettled() {
-            self.graph.flows.settle(&mut self.tail);
+            self.settle();
         }
         self.graph.clone()
     }
@@ -192,7 +197,7 @@ impl Fold {
     }
 
     /// How much of each limit is used, in the order of [`Limits`]: name, used, limit.
-    pub fn usage(&self) -> [(&'static str, usize, usize); 7] {
+    pub fn usage(&self) -> [(&'static str, usize, usize); 8] {
         [
             ("sampled_nodes", self.sampled.len(), self.limits.sampled_nodes),
             ("open_traces", self.traces.len(), self.limits.open_traces),
@@ -201,6 +206,7 @@ impl Fold {
             ("nodes", self.kept_nodes, self.limits.nodes),
             ("open_nodes", self.most_open(), self.limits.open_nodes),
             ("conclusions", self.drawing.held, self.limits.conclusions),
+            ("flow_bytes", self.graph.flows.size().1, self.limits.flow_bytes),
         ]
     }
 
@@ -421,8 +427,15 @@ impl Fold {
             full = self.tail.add(edge, Side::Asked, cohort, minute, asked.0, asked.1);
         }
         if full {
-            self.graph.flows.settle(&mut self.tail);
+            self.settle();
         }
+    }
+
+    /// Puts calls where they are read from, within the bound.
+    fn settle(&mut self) {
+        self.graph.flows.settle(&mut self.tail);
+        let gone = self.graph.flows.keep_within(self.limits.flow_bytes);
+        self.totals.flows_let_go += u64::try_from(gone).unwrap_or(u64::MAX);
     }
 
     fn sample(

@@ -91,6 +91,7 @@ fn text(f: &Figures) -> String {
         ("graph_nodes", totals.left_out),
         ("graph_open_nodes", totals.open_left_out),
         ("graph_series", totals.cohorts_folded),
+        ("graph_flow_bytes", totals.flows_let_go),
     ];
     let rows = let_go.iter().map(|(what, n)| (label(&[("limit", what)]), *n as f64)).collect();
     family("beyond_limit_total", "counter", "What a limit of the graph left out or let go.", rows);
