@@ -1,6 +1,6 @@
 //! Clauses to steps.
 
-use super::ast::{Call, Clause, Expr, Node, Query, Yields};
+use super::ast::{Call, Clause, Node, Query, Yields};
 use super::data::Data;
 use super::error::{Error, Kind, Phase, Span};
 use super::expr::has_aggregate;

@@ -105,6 +105,14 @@ impl Memory {
         edge
     }
 
+    /// Takes an edge away.
+    pub fn remove_edge(&mut self, edge: EdgeRef) {
+        for n in &mut self.nodes {
+            n.out.retain(|e| *e != edge);
+            n.into.retain(|e| *e != edge);
+        }
+    }
+
     /// Adds a procedure: rows hold its arguments, then its columns; a call gives the columns of the rows whose arguments are
     /// equal.
     pub fn add_procedure(&mut self, procedure: Procedure, rows: Vec<Vec<Value>>) {

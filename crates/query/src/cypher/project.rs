@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 pub(crate) struct Grouping {
     /// Expressions that stand for a slot wherever they occur.
     known: Vec<(Expr, Slot, Ty)>,
-    /// The same for whole expressions only.
+    /// The same for whole sort keys only.
     whole: Vec<(Expr, Slot, Ty)>,
     sums: Vec<Sum>,
     /// Variables before this place in the scope may only be read when rows are grouped by them.
@@ -35,8 +35,12 @@ impl Grouping {
         if self.closed > 0 {
             return None;
         }
-        let found = self.known.iter().chain(&self.whole).find(|k| k.0 == *e);
-        found.map(|k| (k.1, k.2.clone()))
+        self.known.iter().find(|k| k.0 == *e).map(|k| (k.1, k.2.clone()))
+    }
+
+    /// The column that a whole sort key is.
+    fn column(&self, e: &Expr) -> Option<Slot> {
+        self.whole.iter().find(|k| k.0 == *e).map(|k| k.1)
     }
 }
 
@@ -112,6 +116,7 @@ impl Compiler<'_> {
         }
         // Where a column has the name of a variable before it, the name means the column.
         let hidden = |e: &Expr| matches!(&e.node, Node::Var(v) if columns.iter().any(|c| c.name == *v));
+        known.extend(whole.iter().filter(|k| is_plain(&k.0)).cloned());
         known.retain(|k: &(Expr, Slot, Ty)| !hidden(&k.0));
         whole.retain(|k: &(Expr, Slot, Ty)| !hidden(&k.0));
         if p.distinct {
@@ -201,12 +206,14 @@ impl Compiler<'_> {
                 let message = "nothing is aggregated before ORDER BY";
                 return Err(Error::syntax("InvalidAggregation", e.at, message));
             }
-            keys.push((self.value(e)?.0, *order));
+            let column = self.grouping.as_ref().and_then(|g| g.column(e));
+            let key = column.map_or_else(|| self.value(e).map(|v| v.0), |slot| Ok(Ex::Slot(slot)))?;
+            keys.push((key, *order));
         }
         let kept_grouping = self.grouping.take();
         let (filter, touched) = match filter {
             Some(f) => {
-                self.grouping = kept_grouping.filter(|_| closed || p.distinct).map(|g| Grouping { closed: 1, ..g });
+                self.grouping = kept_grouping.filter(|_| closed || p.distinct);
                 let (ex, touched) = self.tracked(|c| c.predicate(f))?;
                 self.grouping = None;
                 (Some(ex), touched)

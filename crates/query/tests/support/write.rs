@@ -10,14 +10,20 @@ struct Rows {
     rows: Vec<Vec<Value>>,
 }
 
-const CLAUSES: [&str; 8] = ["CREATE", "MATCH", "OPTIONAL", "WITH", "UNWIND", "RETURN", "CALL", "MERGE"];
+const CLAUSES: [&str; 9] = ["DELETE", "CREATE", "MATCH", "OPTIONAL", "WITH", "UNWIND", "RETURN", "CALL", "MERGE"];
 
 /// Carries out a script of CREATE and reading clauses.
 pub fn write(graph: &mut Memory, script: &str) -> Result<(), String> {
-    for statement in script.split(";\n") {
+    let bare: Vec<&str> = script.lines().map(|l| l.split("//").next().unwrap_or(l)).collect();
+    for statement in bare.join("\n").split(";\n") {
         let mut rows = Rows { names: Vec::new(), rows: vec![Vec::new()] };
         let mut reading = String::new();
         for (keyword, text) in clauses(statement) {
+            if keyword == "DELETE" {
+                rows = read(graph, &rows, &std::mem::take(&mut reading))?;
+                delete(graph, &rows, text.get("DELETE".len()..).unwrap_or(""))?;
+                continue;
+            }
             if keyword != "CREATE" {
                 reading += &text;
                 reading.push('\n');
@@ -203,53 +209,66 @@ fn create(graph: &mut Memory, rows: &mut Rows, text: &str) -> Result<(), String>
     while reader.take(",") {
         chains.push(reader.chain());
     }
-    let parts: Vec<&Part> = chains.iter().flat_map(|c| c.nodes.iter().chain(c.edges.iter().map(|e| &e.0))).collect();
-    let columns: Vec<String> = parts.iter().enumerate().map(|(i, p)| format!("{} AS `#{i}`", p.properties)).collect();
-    let (_, maps) = asked(graph, rows, &format!("RETURN {}", columns.join(", ")))?;
     let known = rows.names.clone();
-    for (row, maps) in rows.rows.iter_mut().zip(maps) {
-        let mut new: Vec<(String, Value)> = Vec::new();
-        let mut maps = maps.into_iter();
+    for row in &mut rows.rows {
+        // What was made before in the same clause can be read by what comes after.
+        let mut all = Rows { names: known.clone(), rows: vec![row.clone()] };
         for chain in &chains {
-            let of_nodes: Vec<Value> = maps.by_ref().take(chain.nodes.len()).collect();
-            let of_edges: Vec<Value> = maps.by_ref().take(chain.edges.len()).collect();
             let mut nodes: Vec<NodeRef> = Vec::new();
-            for (part, map) in chain.nodes.iter().zip(of_nodes) {
-                let old = known.iter().position(|n| !part.name.is_empty() && *n == part.name).map(|i| row[i].clone());
-                let old = old.or_else(|| new.iter().find(|n| !part.name.is_empty() && n.0 == part.name).map(|n| n.1.clone()));
-                if let Some(Value::Node(n)) = old {
-                    nodes.push(n);
+            for part in &chain.nodes {
+                let old = all.names.iter().position(|n| !part.name.is_empty() && *n == part.name);
+                if let Some(Value::Node(n)) = old.map(|i| &all.rows[0][i]) {
+                    nodes.push(*n);
                     continue;
                 }
                 let labels: Vec<&str> = part.labels.iter().map(String::as_str).collect();
-                let node = graph.add_node(&labels, &map_of(&map));
+                let node = graph.add_node(&labels, &properties(graph, &all, part)?);
                 nodes.push(node);
-                new.push((part.name.clone(), Value::Node(node)));
+                all.named(&part.name, Value::Node(node));
             }
-            for (i, ((part, forward), map)) in chain.edges.iter().zip(of_edges).enumerate() {
+            for (i, (part, forward)) in chain.edges.iter().enumerate() {
                 let (a, b) = if *forward { (nodes[i], nodes[i + 1]) } else { (nodes[i + 1], nodes[i]) };
                 let of = part.labels.first().ok_or("an edge without a type")?;
-                let edge = graph.add_edge(a, of, b, &map_of(&map));
-                new.push((part.name.clone(), Value::Edge(edge)));
+                let edge = graph.add_edge(a, of, b, &properties(graph, &all, part)?);
+                all.named(&part.name, Value::Edge(edge));
             }
         }
-        row.extend(new.into_iter().filter(|n| !n.0.is_empty()).map(|n| n.1));
+        *row = all.rows.remove(0);
+        rows.names = all.names;
     }
-    let mut names: Vec<String> = Vec::new();
-    for chain in &chains {
-        for part in chain.nodes.iter().chain(chain.edges.iter().map(|e| &e.0)) {
-            if !part.name.is_empty() && !known.contains(&part.name) && !names.contains(&part.name) {
-                names.push(part.name.clone());
-            }
-        }
-    }
-    rows.names.extend(names);
     Ok(())
 }
 
-fn map_of(value: &Value) -> Map {
-    match value {
-        Value::Map(m) => m.as_ref().clone(),
-        _ => Map::new(),
+impl Rows {
+    /// Adds a variable to the only row.
+    fn named(&mut self, name: &str, value: Value) {
+        if !name.is_empty() {
+            self.names.push(name.to_owned());
+            self.rows[0].push(value);
+        }
     }
+}
+
+fn properties(graph: &Memory, rows: &Rows, part: &Part) -> Result<Map, String> {
+    if part.properties == "{}" {
+        return Ok(Map::new());
+    }
+    let (_, found) = asked(graph, rows, &format!("RETURN {} AS p", part.properties))?;
+    match found.first().and_then(|r| r.first()) {
+        Some(Value::Map(m)) => Ok(m.as_ref().clone()),
+        _ => Err(format!("no map: {}", part.properties)),
+    }
+}
+
+fn delete(graph: &mut Memory, rows: &Rows, names: &str) -> Result<(), String> {
+    for name in names.split(',').map(str::trim) {
+        let i = rows.names.iter().position(|n| n == name).ok_or(format!("no variable {name}"))?;
+        for row in &rows.rows {
+            match row[i] {
+                Value::Edge(e) => graph.remove_edge(e),
+                _ => return Err("only relationships can be deleted here".to_owned()),
+            }
+        }
+    }
+    Ok(())
 }
