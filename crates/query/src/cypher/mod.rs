@@ -25,6 +25,8 @@ mod plan;
 mod planner;
 mod project;
 mod scope;
+mod scoped;
+mod scoped_properties;
 mod show;
 mod sort;
 pub mod temporal;
@@ -35,6 +37,7 @@ mod walk;
 pub use budget::{Budget, Limits};
 pub use data::{Data, EdgeType, Hop, Label, Procedure, PropertyKey, Unknown, Way};
 pub use error::{Error, Kind, Phase, Span};
+pub use scoped::{Scope, Scoped};
 pub use show::shown;
 pub use value::{EdgeRef, Map, NodeRef, Path, Value};
 
