@@ -31,7 +31,10 @@ impl Scope {
     /// The stretch over which traffic is summed.
     pub fn stretch(self) -> Stretch {
         match self {
-            Scope::At(at) => Stretch { from: at.plus_secs(-FLOW_SECONDS), to: at },
+            Scope::At(at) => {
+                let to = at.minute().plus(1).start();
+                Stretch { from: to.plus_secs(-FLOW_SECONDS), to }
+            }
             Scope::Between(during) => during,
         }
     }
@@ -47,6 +50,8 @@ pub struct Scoped<'a> {
     pub(super) scope: Scope,
     properties: Properties,
     procedures: Vec<Procedure>,
+    /// Whether nodes were there, as far as it was asked.
+    there: RefCell<Vec<Option<bool>>>,
     by_label: RefCell<FxHashMap<Option<Label>, Rc<Vec<NodeRef>>>>,
     by_name: RefCell<FxHashMap<Label, Rc<ByName>>>,
     from_sampled: OnceCell<FromSampled>,
@@ -70,6 +75,7 @@ impl<'a> Scoped<'a> {
                 procedure("db.relationshipTypes", "relationshipType"),
                 procedure("db.propertyKeys", "propertyKey"),
             ],
+            there: RefCell::default(),
             by_label: RefCell::default(),
             by_name: RefCell::default(),
             from_sampled: OnceCell::new(),
@@ -93,8 +99,24 @@ impl<'a> Scoped<'a> {
         }
     }
 
-    /// Whether a node was there: sampled ones as long as they were seen lately, others since they were first seen.
+    /// Whether a node was there.
     fn is_there(&self, node: NodeId) -> bool {
+        let known = self.there.borrow().get(node.0 as usize).copied().flatten();
+        known.unwrap_or_else(|| {
+            let there = self.was_there(node);
+            let mut all = self.there.borrow_mut();
+            if all.len() <= node.0 as usize {
+                all.resize(node.0 as usize + 1, None);
+            }
+            if let Some(known) = all.get_mut(node.0 as usize) {
+                *known = Some(there);
+            }
+            there
+        })
+    }
+
+    /// Sampled nodes are there as long as they were seen lately, others since they were first seen.
+    fn was_there(&self, node: NodeId) -> bool {
         let sampled = self.class(node).is_some_and(|c| self.is_sampled(c));
         let members = self.graph.members(node);
         let seen = || members.iter().filter_map(|m| self.graph.member(*m)).map(|n| &n.seen);
@@ -157,6 +179,10 @@ impl<'a> Scoped<'a> {
                     let (from, to) = (self.graph.resolve(edge.from), self.graph.resolve(edge.to));
                     found.entry(to).or_default().push((edge.relation, from, id));
                 }
+            }
+            let key = |n: NodeId| self.graph.node(n).map_or(0, |n| n.key.hash);
+            for edges in found.values_mut() {
+                edges.sort_by_cached_key(|e| (e.0, key(e.1), e.2));
             }
             found
         })

@@ -114,19 +114,6 @@ impl Value {
         }
     }
 
-    /// Roughly how many bytes keeping it costs.
-    pub(crate) fn bytes(&self) -> usize {
-        const HEAD: usize = size_of::<Value>();
-        HEAD + match self {
-            Value::Text(t) => t.len() + 16,
-            Value::List(l) => 40 + l.iter().map(Value::bytes).sum::<usize>(),
-            Value::Map(m) => 40 + m.iter().map(|(k, v)| k.len() + 32 + v.bytes()).sum::<usize>(),
-            Value::Path(p) => 64 + 4 * (p.nodes.len() + p.edges.len()),
-            Value::DateTime(_) | Value::Duration(_) => 64,
-            _ => 0,
-        }
-    }
-
     /// Position in the order of types (openCypher, "Orderability").
     fn rank(&self) -> u8 {
         match self {

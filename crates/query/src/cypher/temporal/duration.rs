@@ -229,7 +229,7 @@ fn months_between(from: LocalDateTime, to: LocalDateTime) -> i64 {
     let months = b - a;
     match months {
         1.. if within_b < within_a => months - 1,
-        ..0 if within_b > within_a => months + 1,
+        ..=-1 if within_b > within_a => months + 1,
         _ => months,
     }
 }
