@@ -40,7 +40,8 @@ fn main() -> ExitCode {
             "per_feature": features,
         });
         if has("--failures") {
-            let failures = score.failures.iter().map(|(f, s, why)| json!({"feature": f, "scenario": s, "why": why}));
+            let failures =
+                score.failures.iter().map(|(f, s, why)| json!({"feature": f, "scenario": s, "why": why}));
             out["failures"] = failures.collect();
         }
         println!("{out:#}");

@@ -16,7 +16,7 @@ fn failures(score: &Score) -> String {
 fn every_scenario_of_ours_passes() {
     let score = run_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")).unwrap();
     assert!(score.failures.is_empty(), "{}", failures(&score));
-    assert!(score.passed() >= 70, "only {} ran", score.passed());
+    assert!(score.passed() >= 65, "only {} ran", score.passed());
     assert_eq!(score.errors.0, score.errors.1, "errors have the detail that is due");
 }
 

@@ -52,7 +52,10 @@ fn a_moment_has_what_held_then() {
     assert_eq!(at(&graph, 6, host), ["'b'"]);
     assert_eq!(between(&graph, 0, 8, &format!("{host} ORDER BY h.name")), ["'a'", "'b'"]);
     let services = "MATCH (s:Service) RETURN count(*)";
-    assert_eq!((at(&graph, 2, services), at(&graph, 9, services)), (vec!["3".to_owned()], vec!["4".to_owned()]));
+    assert_eq!(
+        (at(&graph, 2, services), at(&graph, 9, services)),
+        (vec!["3".to_owned()], vec!["4".to_owned()])
+    );
     let calls = "MATCH (:Operation)-[c:calls]->(o) RETURN o.name ORDER BY o.name";
     assert_eq!(at(&graph, 1, calls), ["'ratings/get'"]);
     assert_eq!(at(&graph, 4, calls), ["'cart/put'", "'ratings/get'"]);
@@ -63,14 +66,18 @@ fn labels_are_the_class_and_what_is_more_general() {
     let graph = world(SHOP);
     let found = at(&graph, 1, "MATCH (h:Host) RETURN labels(h)[0] = 'Host' AND h:Component AS x LIMIT 1");
     assert_eq!(found, ["true"]);
-    assert!(at(&graph, 1, "MATCH (c:Component) RETURN DISTINCT labels(c)[0] AS l").contains(&"'Service'".to_owned()));
+    assert!(
+        at(&graph, 1, "MATCH (c:Component) RETURN DISTINCT labels(c)[0] AS l")
+            .contains(&"'Service'".to_owned())
+    );
 }
 
 #[test]
 fn types_may_be_written_in_capitals_and_mean_their_special_cases() {
     let graph = world("0: Rollout r -rolls_out-> AppVersion v");
     for of in ["rolls_out", "ROLLS_OUT", "changed", "CHANGED"] {
-        let found = at(&graph, 1, &format!("MATCH (:Change)-[r:{of}]->(v:AppVersion) RETURN type(r), v.name"));
+        let found =
+            at(&graph, 1, &format!("MATCH (:Change)-[r:{of}]->(v:AppVersion) RETURN type(r), v.name"));
         assert_eq!(found, ["'rolls_out' 'v'"]);
     }
 }
@@ -98,7 +105,11 @@ fn edges_from_sampled_nodes_are_met_from_both_ends() {
 #[test]
 fn names_and_ids_are_looked_up() {
     let graph = world(SHOP);
-    let plan = at(&graph, 1, "EXPLAIN MATCH (h:Host)<-[:runs_on]-(i)-[:instance_of]->(s:Service {name: 'ratings'}) RETURN h");
+    let plan = at(
+        &graph,
+        1,
+        "EXPLAIN MATCH (h:Host)<-[:runs_on]-(i)-[:instance_of]->(s:Service {name: 'ratings'}) RETURN h",
+    );
     assert!(plan[0].starts_with("'NodeIndexSeek' 's:Service'"), "{plan:#?}");
     let id = at(&graph, 1, "MATCH (s:Service {name: 'ratings'}) RETURN s.id").remove(0);
     assert_eq!(at(&graph, 1, &format!("MATCH (s) WHERE s.id = {id} RETURN s.name")), ["'ratings'"]);
@@ -111,9 +122,18 @@ fn unknown_words_are_errors_with_the_nearest_known() {
     let graph = world(SHOP);
     let data = Scoped::new(&graph, Scope::At(minute(1)));
     for (query, text) in [
-        ("MATCH (s:Servce) RETURN s", "1:10: `Servce`: there is no label of this name; did you mean `Service`"),
-        ("MATCH ()-[c:cals]->() RETURN c", "1:13: `cals`: there is no relationship type of this name; did you mean `calls`"),
-        ("MATCH (s:Service) RETURN s.nme", "1:28: `nme`: there is no property of this name; did you mean `name`"),
+        (
+            "MATCH (s:Servce) RETURN s",
+            "1:10: `Servce`: there is no label of this name; did you mean `Service`",
+        ),
+        (
+            "MATCH ()-[c:cals]->() RETURN c",
+            "1:13: `cals`: there is no relationship type of this name; did you mean `calls`",
+        ),
+        (
+            "MATCH (s:Service) RETURN s.nme",
+            "1:28: `nme`: there is no property of this name; did you mean `environment` or `name`",
+        ),
     ] {
         let error = ask(&data, query, &Call::default()).unwrap_err();
         assert_eq!(error.kind, Kind::UnknownName);

@@ -115,7 +115,11 @@ impl Total {
             SumKind::Sum | SumKind::Avg => self.sum(sum, &value)?,
             SumKind::Min | SumKind::Max => {
                 let wanted = if sum.kind == SumKind::Min { Ordering::Less } else { Ordering::Greater };
-                if self.best.as_ref().is_none_or(|b| compare(&value, b).unwrap_or_else(|| order(&value, b)) == wanted) {
+                if self
+                    .best
+                    .as_ref()
+                    .is_none_or(|b| compare(&value, b).unwrap_or_else(|| order(&value, b)) == wanted)
+                {
                     self.best = Some(value);
                 }
             }
@@ -209,7 +213,11 @@ fn share(sum: &Sum, at: Option<&Value>) -> Run<f64> {
     Err(Error::run(Kind::ArgumentError, "NumberOutOfRange", sum.span, message).into())
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the number of values")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "between 0 and the number of values"
+)]
 fn percentile(sorted: &[Value], at: f64, kind: SumKind) -> Value {
     let Some(last) = sorted.len().checked_sub(1) else { return Value::Null };
     let get = |i: usize| sorted.get(i.min(last)).cloned().unwrap_or(Value::Null);

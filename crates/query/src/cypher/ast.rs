@@ -185,14 +185,45 @@ pub(crate) enum Node {
     Compare(Box<Expr>, Vec<(Compare, Expr)>),
     IsNull(Box<Expr>),
     IsNotNull(Box<Expr>),
-    Call { name: String, distinct: bool, args: Vec<Expr> },
+    Call {
+        name: String,
+        distinct: bool,
+        args: Vec<Expr>,
+    },
     CountStar,
-    Case { of: Option<Box<Expr>>, arms: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
-    ListComp { var: Name, list: Box<Expr>, filter: Option<Box<Expr>>, map: Option<Box<Expr>> },
-    PatternComp { pattern: Box<PathPattern>, filter: Option<Box<Expr>>, map: Box<Expr> },
-    Quantifier { kind: Quantifier, var: Name, list: Box<Expr>, filter: Option<Box<Expr>> },
-    Reduce { sum: Name, start: Box<Expr>, var: Name, list: Box<Expr>, body: Box<Expr> },
+    Case {
+        of: Option<Box<Expr>>,
+        arms: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
+    ListComp {
+        var: Name,
+        list: Box<Expr>,
+        filter: Option<Box<Expr>>,
+        map: Option<Box<Expr>>,
+    },
+    PatternComp {
+        pattern: Box<PathPattern>,
+        filter: Option<Box<Expr>>,
+        map: Box<Expr>,
+    },
+    Quantifier {
+        kind: Quantifier,
+        var: Name,
+        list: Box<Expr>,
+        filter: Option<Box<Expr>>,
+    },
+    Reduce {
+        sum: Name,
+        start: Box<Expr>,
+        var: Name,
+        list: Box<Expr>,
+        body: Box<Expr>,
+    },
     Pattern(Box<PathPattern>),
     /// EXISTS { … } and COUNT { … }.
-    Subquery { count: bool, query: Box<Query> },
+    Subquery {
+        count: bool,
+        query: Box<Query>,
+    },
 }

@@ -86,7 +86,11 @@ impl Compiler<'_> {
                 Clause::Unwind { list, var } => {
                     let (ex, ty) = self.value(list)?;
                     if self.var(&var.text).is_some() {
-                        return Err(Error::syntax("VariableAlreadyBound", var.at, "this name is taken already"));
+                        return Err(Error::syntax(
+                            "VariableAlreadyBound",
+                            var.at,
+                            "this name is taken already",
+                        ));
                     }
                     let item = match ty {
                         Ty::List(item) => *item,
@@ -97,7 +101,8 @@ impl Compiler<'_> {
                     steps.push(self.step(Op::Unwind { list: ex, slot }, 0.0));
                 }
                 Clause::With { body, filter } => {
-                    let Projected { steps: more, .. } = self.project(body, filter.as_ref(), Named::Variables)?;
+                    let Projected { steps: more, .. } =
+                        self.project(body, filter.as_ref(), Named::Variables)?;
                     steps.extend(more);
                 }
                 Clause::Return(body) => {
@@ -137,8 +142,11 @@ impl Compiler<'_> {
         let Some((index, procedure)) = found.and_then(|i| Some((i, all.get(i)?))) else {
             let near = crate::run::nearest(&call.name.text, all.iter().map(|p| p.name.clone()), 1);
             let message = "there is no procedure of this name";
-            let error = Error::new(Kind::ProcedureError, Phase::Compile, "ProcedureNotFound", call.name.at, message);
-            return Err(near.first().map_or(error.clone(), |n| error.with_hint(format!("did you mean `{n}`?"))));
+            let error =
+                Error::new(Kind::ProcedureError, Phase::Compile, "ProcedureNotFound", call.name.at, message);
+            return Err(near
+                .first()
+                .map_or(error.clone(), |n| error.with_hint(format!("did you mean `{n}`?"))));
         };
         let args = self.procedure_args(call, &procedure.takes, alone)?;
         let mut slots = vec![None; procedure.gives.len()];
@@ -173,7 +181,11 @@ impl Compiler<'_> {
                 for (column, alias) in named {
                     let name = alias.as_ref().unwrap_or(column);
                     let Some(i) = procedure.gives.iter().position(|g| *g == column.text) else {
-                        return Err(Error::syntax("UndefinedVariable", column.at, "the procedure has no such column"));
+                        return Err(Error::syntax(
+                            "UndefinedVariable",
+                            column.at,
+                            "the procedure has no such column",
+                        ));
                     };
                     columns.push(declare(self, &name.text, name.at, i, &mut slots)?);
                 }

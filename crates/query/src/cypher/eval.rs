@@ -342,11 +342,15 @@ impl Exec<'_> {
     fn index(&self, of: &Value, index: &Value, at: Span) -> Run<Value> {
         match (of, index) {
             (Value::Null, _) | (_, Value::Null) => Ok(Value::Null),
-            (Value::List(l), Value::Int(i)) => Ok(place(*i, l.len()).and_then(|i| l.get(i)).cloned().unwrap_or(Value::Null)),
+            (Value::List(l), Value::Int(i)) => {
+                Ok(place(*i, l.len()).and_then(|i| l.get(i)).cloned().unwrap_or(Value::Null))
+            }
             (Value::List(_), other) => {
                 Err(type_error(at, format!("a place in a list is a whole number, this is {}", other.kind())))
             }
-            (Value::Map(_) | Value::Node(_) | Value::Edge(_), Value::Text(name)) => self.property(of, name, at),
+            (Value::Map(_) | Value::Node(_) | Value::Edge(_), Value::Text(name)) => {
+                self.property(of, name, at)
+            }
             (Value::Map(_) | Value::Node(_) | Value::Edge(_), other) => {
                 let message = format!("a property's name is a string, this is {}", other.kind());
                 Err(Error::run(Kind::TypeError, "MapElementAccessByNonString", at, message).into())
@@ -421,7 +425,9 @@ fn slice(of: &Value, from: Option<&Value>, to: Option<&Value>, at: Span) -> Run<
         None => Ok(Some(default)),
         Some(Value::Null) => Ok(None),
         Some(Value::Int(i)) => Ok(Some(place(*i, list.len()).unwrap_or(0).min(list.len()))),
-        Some(other) => Err(type_error(at, format!("a place in a list is a whole number, this is {}", other.kind()))),
+        Some(other) => {
+            Err(type_error(at, format!("a place in a list is a whole number, this is {}", other.kind())))
+        }
     };
     let (Some(from), Some(to)) = (bound(from, 0)?, bound(to, list.len())?) else { return Ok(Value::Null) };
     Ok(Value::list(list.get(from..to).unwrap_or_default().to_vec()))

@@ -187,7 +187,9 @@ impl Exec<'_> {
                     };
                     (*state, State::Sorted(Sorted::new(most, keys.iter().map(|k| k.1).collect())))
                 }
-                Op::Aggregate { keys, sums, state } => (*state, State::Groups(Groups::new(keys.is_empty(), sums))),
+                Op::Aggregate { keys, sums, state } => {
+                    (*state, State::Groups(Groups::new(keys.is_empty(), sums)))
+                }
                 _ => continue,
             };
             self.swap_state(cx, state, fresh);
@@ -261,7 +263,13 @@ impl Exec<'_> {
             self.pipe(cx, rest, sink)
         };
         match &step.op {
-            Op::Filter(test) => if self.holds(cx, test)? { next(cx) } else { Ok(Flow::Go) },
+            Op::Filter(test) => {
+                if self.holds(cx, test)? {
+                    next(cx)
+                } else {
+                    Ok(Flow::Go)
+                }
+            }
             Op::Project(items) => {
                 for (e, slot) in items {
                     let value = self.eval(cx, e)?;
@@ -326,7 +334,10 @@ impl Exec<'_> {
                 let known = [(from.1, cx.node(from.0)), (to.1, cx.node(to.0))];
                 let one_node = from.0 == to.0;
                 for (a, b) in turns {
-                    let meets = [a, b].iter().zip(&known).all(|(n, (bound, at))| !bound || *at == Some(*n) || one_node);
+                    let meets = [a, b]
+                        .iter()
+                        .zip(&known)
+                        .all(|(n, (bound, at))| !bound || *at == Some(*n) || one_node);
                     if !meets || (one_node && a != b) {
                         continue;
                     }
@@ -420,7 +431,9 @@ impl Exec<'_> {
                 next(cx)
             }
             Op::Limit { state, .. } => {
-                let Some(State::Count(seen, limit)) = cx.states.get_mut(*state) else { return Ok(Flow::Done) };
+                let Some(State::Count(seen, limit)) = cx.states.get_mut(*state) else {
+                    return Ok(Flow::Done);
+                };
                 if *seen >= *limit {
                     return Ok(Flow::Done);
                 }

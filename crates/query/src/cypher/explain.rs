@@ -53,7 +53,11 @@ impl Explaining<'_> {
     fn label(&self, label: Option<Label>) -> String {
         let node = label.and_then(|l| self.data.nodes(Some(l)).next());
         let name = node.and_then(|n| {
-            self.data.labels(n).into_iter().find(|l| self.data.label(l).ok().flatten() == label).map(str::to_owned)
+            self.data
+                .labels(n)
+                .into_iter()
+                .find(|l| self.data.label(l).ok().flatten() == label)
+                .map(str::to_owned)
         });
         name.map_or_else(String::new, |n| format!(":{n}"))
     }
@@ -103,8 +107,12 @@ impl Explaining<'_> {
     fn described(&self, op: &Op) -> (&'static str, String) {
         match op {
             Op::Scan { slot, label: None } => ("AllNodesScan", self.name(*slot)),
-            Op::Scan { slot, label } => ("NodeByLabelScan", format!("{}{}", self.name(*slot), self.label(*label))),
-            Op::Find { slot, label, .. } => ("NodeIndexSeek", format!("{}{}", self.name(*slot), self.label(*label))),
+            Op::Scan { slot, label } => {
+                ("NodeByLabelScan", format!("{}{}", self.name(*slot), self.label(*label)))
+            }
+            Op::Find { slot, label, .. } => {
+                ("NodeIndexSeek", format!("{}{}", self.name(*slot), self.label(*label)))
+            }
             Op::Expand { from, edge, to, way, types, bound, .. } => {
                 let text = self.edge(*from, *edge, *to, *way, &self.types(types));
                 (if *bound { "Expand(Into)" } else { "Expand(All)" }, text)
@@ -144,7 +152,10 @@ impl Explaining<'_> {
             Op::Aggregate { keys, sums, .. } => {
                 let sums: Vec<&str> = sums.iter().map(|s| sum_name(s.kind)).collect();
                 let keys = self.names(keys.iter().map(|k| k.1));
-                ("EagerAggregation", format!("{} by {}", sums.join(", "), if keys.is_empty() { "nothing" } else { &keys }))
+                (
+                    "EagerAggregation",
+                    format!("{} by {}", sums.join(", "), if keys.is_empty() { "nothing" } else { &keys }),
+                )
             }
         }
     }

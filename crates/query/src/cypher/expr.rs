@@ -150,7 +150,9 @@ impl Compiler<'_> {
                 let ty = if matches!(ty, Ty::List(_)) { Ty::list(Ty::Any) } else { Ty::Any };
                 (Ex::Reduce { sum, start, slot, list, body, at }, ty)
             }
-            Node::PatternComp { pattern, filter, map } => self.comprehension(pattern, filter.as_deref(), map)?,
+            Node::PatternComp { pattern, filter, map } => {
+                self.comprehension(pattern, filter.as_deref(), map)?
+            }
             Node::Pattern(pattern) => {
                 if place == Place::Value {
                     let message = "a pattern is a condition: it can stand in WHERE, not as a value";
@@ -214,7 +216,8 @@ impl Compiler<'_> {
     fn property(&mut self, of: &Expr, key: &Name, at: Span) -> Compiled<(Ex, Ty)> {
         let (ex, ty) = self.value(of)?;
         if !ty.may_have_properties() {
-            let message = format!("only nodes, relationships, maps and times have properties, this is {}", ty.name());
+            let message =
+                format!("only nodes, relationships, maps and times have properties, this is {}", ty.name());
             let mut error = wrong_type(of.at, message);
             // openCypher tells paths apart from plain values.
             if ty != Ty::Path {
@@ -223,7 +226,11 @@ impl Compiler<'_> {
             return Err(error);
         }
         let found = self.data.property(&key.text);
-        let known = if matches!(ty, Ty::Node | Ty::Edge) { Compiler::known(found, key)? } else { found.ok().flatten() };
+        let known = if matches!(ty, Ty::Node | Ty::Edge) {
+            Compiler::known(found, key)?
+        } else {
+            found.ok().flatten()
+        };
         let name = Arc::from(key.text.as_str());
         Ok((Ex::Property { of: Box::new(ex), name, key: known, at }, Ty::Any))
     }
@@ -288,7 +295,9 @@ impl Compiler<'_> {
         let Some(function) = functions::find(&lower) else {
             let near = crate::run::nearest(name, functions::names(), 1);
             let error = Error::syntax("UnknownFunction", e.at, "there is no function of this name");
-            return Err(near.first().map_or(error.clone(), |n| error.with_hint(format!("did you mean `{n}`?"))));
+            return Err(near
+                .first()
+                .map_or(error.clone(), |n| error.with_hint(format!("did you mean `{n}`?"))));
         };
         let fits = (function.least..=function.most).contains(&args.len());
         if !fits {
@@ -426,7 +435,9 @@ pub(crate) fn has_aggregate(e: &Expr) -> bool {
         Node::List(all) | Node::And(all) | Node::Or(all) => any(all),
         Node::Map(entries) => entries.iter().any(|(_, e)| has_aggregate(e)),
         Node::Property(of, _) | Node::HasLabels(of, _) => has_aggregate(of),
-        Node::Neg(of) | Node::Pos(of) | Node::Not(of) | Node::IsNull(of) | Node::IsNotNull(of) => has_aggregate(of),
+        Node::Neg(of) | Node::Pos(of) | Node::Not(of) | Node::IsNull(of) | Node::IsNotNull(of) => {
+            has_aggregate(of)
+        }
         Node::Index(a, b) | Node::Binary(_, a, b) => has_aggregate(a) || has_aggregate(b),
         Node::Slice(of, a, b) => has_aggregate(of) || maybe(a) || maybe(b),
         Node::Compare(first, rest) => has_aggregate(first) || rest.iter().any(|(_, e)| has_aggregate(e)),

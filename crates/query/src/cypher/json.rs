@@ -55,7 +55,9 @@ pub fn from_json(json: &Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Bool(b) => Value::Bool(*b),
-        Json::Number(n) => n.as_i64().map_or_else(|| n.as_f64().map_or(Value::Null, Value::Float), Value::Int),
+        Json::Number(n) => {
+            n.as_i64().map_or_else(|| n.as_f64().map_or(Value::Null, Value::Float), Value::Int)
+        }
         Json::String(s) => Value::text(s),
         Json::Array(all) => Value::list(all.iter().map(from_json).collect()),
         Json::Object(map) => {

@@ -108,7 +108,8 @@ fn answer(data: &dyn Data, text: &str, call: &Call<'_>) -> Result<Answer, Error>
     }
     let (mut answer, work) = run(data, &plan, call)?;
     if mode == Mode::Profile {
-        answer.columns = explain::COLUMNS.iter().chain(&explain::PROFILE_COLUMNS).map(|c| (*c).to_owned()).collect();
+        answer.columns =
+            explain::COLUMNS.iter().chain(&explain::PROFILE_COLUMNS).map(|c| (*c).to_owned()).collect();
         answer.rows = explain::explain(data, &plan, Some(&work));
     }
     Ok(answer)

@@ -18,7 +18,8 @@ pub(crate) fn parse(text: &str) -> Result<(Mode, Query), Error> {
         let message = format!("the query has {} bytes, at most {MAX_BYTES} are taken", text.len());
         return Err(Error::new(Kind::TooLarge, Phase::Compile, "TooLarge", Span::default(), message));
     }
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0, steps: 0 };
+    let tokens = tokens(text)?;
+    let mut parser = Parser { closing: closing(&tokens), tokens, at: 0, depth: 0, steps: 0 };
     let mode = if parser.word("EXPLAIN") {
         Mode::Explain
     } else if parser.word("PROFILE") {
@@ -47,6 +48,8 @@ pub(crate) enum Mode {
 
 pub(crate) struct Parser {
     pub(super) tokens: Tokens,
+    /// For each opening bracket the place of the one that closes it.
+    pub(super) closing: Vec<Option<usize>>,
     pub(super) at: usize,
     pub(super) depth: u32,
     pub(super) steps: usize,
@@ -112,7 +115,8 @@ impl Parser {
     }
 
     pub(super) fn unexpected(&self, due: &str) -> Error {
-        let what = if *self.peek() == Token::End { "the query ends here" } else { "this is not expected here" };
+        let what =
+            if *self.peek() == Token::End { "the query ends here" } else { "this is not expected here" };
         Error::syntax("UnexpectedSyntax", self.here(), format!("{what}, {due} is due"))
     }
 
@@ -176,7 +180,9 @@ impl Parser {
                         return Ok(clauses);
                     }
                 }
-                None if clauses.is_empty() => return Err(self.unexpected("MATCH, UNWIND, WITH, CALL or RETURN")),
+                None if clauses.is_empty() => {
+                    return Err(self.unexpected("MATCH, UNWIND, WITH, CALL or RETURN"));
+                }
                 None => return Ok(clauses),
             }
         }
@@ -315,6 +321,23 @@ impl Parser {
             self.need_sign(",")?;
         }
     }
+}
+
+fn closing(tokens: &Tokens) -> Vec<Option<usize>> {
+    let mut closing = vec![None; tokens.len()];
+    let mut open = Vec::new();
+    for (i, (token, _)) in tokens.iter().enumerate() {
+        match token {
+            Token::Sign("(" | "[" | "{") => open.push(i),
+            Token::Sign(")" | "]" | "}") => {
+                if let Some(place) = open.pop().and_then(|o: usize| closing.get_mut(o)) {
+                    *place = Some(i);
+                }
+            }
+            _ => {}
+        }
+    }
+    closing
 }
 
 pub(super) fn too_deep(at: Span) -> Error {

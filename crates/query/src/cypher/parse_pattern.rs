@@ -164,28 +164,10 @@ impl Parser {
         let named = matches!(self.peek_at(ahead + 1), Token::Word(..));
         let next = ahead + 1 + usize::from(named);
         let starts = [")", ":", "{"].iter().any(|s| self.is_sign(next, s));
-        let Some(end) = starts.then(|| self.closing(ahead)).flatten() else { return false };
+        let end = self.closing.get(self.at + ahead).copied().flatten().filter(|_| starts);
+        let Some(end) = end.and_then(|e| e.checked_sub(self.at)) else { return false };
         let arrow = |i: usize| self.is_sign(i, "-") && (self.is_sign(i + 1, "[") || self.is_sign(i + 1, "-"));
         arrow(end + 1) || (self.is_sign(end + 1, "<") && arrow(end + 2))
-    }
-
-    /// The bracket that closes the one `ahead`. A pattern's own nesting is what is looked through, so the search is
-    /// given up after as many tokens as a pattern of reasonable size has.
-    fn closing(&self, ahead: usize) -> Option<usize> {
-        const FAR: usize = 4_096;
-        let mut open = 0;
-        for i in ahead..ahead + FAR {
-            match self.peek_at(i) {
-                Token::Sign("(" | "[" | "{") => open += 1,
-                Token::Sign(")" | "]" | "}") => open -= 1,
-                Token::End => return None,
-                _ => {}
-            }
-            if open == 0 {
-                return Some(i);
-            }
-        }
-        None
     }
 }
 

@@ -220,7 +220,17 @@ impl Compiler<'_> {
             Arrow::Both => Way::Both,
         };
         let bound = before.contains(&slot);
-        pattern.edges.push(PatternEdge { slot, from: 0, to: 0, way, types, range, bound, each: None, shortest });
+        pattern.edges.push(PatternEdge {
+            slot,
+            from: 0,
+            to: 0,
+            way,
+            types,
+            range,
+            bound,
+            each: None,
+            shortest,
+        });
         Ok(pattern.edges.len() - 1)
     }
 
@@ -236,7 +246,13 @@ impl Compiler<'_> {
     }
 
     /// `{name: 'x'}` as conditions.
-    fn pattern_props(&mut self, slot: Slot, is_walk: bool, props: &Expr, pattern: &mut Pattern) -> Compiled<()> {
+    fn pattern_props(
+        &mut self,
+        slot: Slot,
+        is_walk: bool,
+        props: &Expr,
+        pattern: &mut Pattern,
+    ) -> Compiled<()> {
         let Node::Map(entries) = &props.node else { return Ok(()) };
         let of = if is_walk { self.slot() } else { slot };
         let mut tests = Vec::new();

@@ -22,33 +22,95 @@ pub(crate) struct Step {
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     /// Every node, or every node with a label.
-    Scan { slot: Slot, label: Option<Label> },
+    Scan {
+        slot: Slot,
+        label: Option<Label>,
+    },
     /// Nodes by the value of an indexed property.
-    Find { slot: Slot, label: Option<Label>, key: PropertyKey, value: Ex },
+    Find {
+        slot: Slot,
+        label: Option<Label>,
+        key: PropertyKey,
+        value: Ex,
+    },
     /// Along one edge. `bound`: the far end is known already and must be met.
-    Expand { from: Slot, edge: Slot, to: Slot, way: Way, types: Types, bound: bool, unlike: Vec<Slot> },
+    Expand {
+        from: Slot,
+        edge: Slot,
+        to: Slot,
+        way: Way,
+        types: Types,
+        bound: bool,
+        unlike: Vec<Slot>,
+    },
     /// Along several edges; `edge` becomes their list.
     Walk(Box<Walk>),
     /// The shortest way between two known nodes.
-    Shortest { walk: Box<Walk>, all: bool },
+    Shortest {
+        walk: Box<Walk>,
+        all: bool,
+    },
     /// An edge that is known already: binds or checks its ends.
-    Known { edge: Slot, from: (Slot, bool), to: (Slot, bool), way: Way, types: Types, unlike: Vec<Slot> },
+    Known {
+        edge: Slot,
+        from: (Slot, bool),
+        to: (Slot, bool),
+        way: Way,
+        types: Types,
+        unlike: Vec<Slot>,
+    },
     /// A list of edges that is known already, as a walk from a known node.
-    KnownWalk { edges: Slot, from: Slot, to: (Slot, bool), way: Way },
+    KnownWalk {
+        edges: Slot,
+        from: Slot,
+        to: (Slot, bool),
+        way: Way,
+    },
     Filter(Ex),
     /// A named path from its parts: a node, then edges (one or a list) and nodes in turn.
-    Path { slot: Slot, parts: Vec<Slot> },
+    Path {
+        slot: Slot,
+        parts: Vec<Slot>,
+    },
     /// Rows of `steps`, or one with nothing in `slots`.
-    Optional { steps: Vec<Step>, slots: Vec<Slot> },
-    Unwind { list: Ex, slot: Slot },
+    Optional {
+        steps: Vec<Step>,
+        slots: Vec<Slot>,
+    },
+    Unwind {
+        list: Ex,
+        slot: Slot,
+    },
     Project(Vec<(Ex, Slot)>),
-    Call { procedure: usize, args: Vec<Ex>, slots: Vec<Option<Slot>> },
-    Distinct { slots: Vec<Slot>, state: usize },
-    Skip { count: Ex, state: usize },
-    Limit { count: Ex, state: usize },
+    Call {
+        procedure: usize,
+        args: Vec<Ex>,
+        slots: Vec<Option<Slot>>,
+    },
+    Distinct {
+        slots: Vec<Slot>,
+        state: usize,
+    },
+    Skip {
+        count: Ex,
+        state: usize,
+    },
+    Limit {
+        count: Ex,
+        state: usize,
+    },
     /// Everything before it is read before anything after it runs.
-    Sort { keys: Vec<(Ex, Order)>, keep: Vec<Slot>, top: Option<(Option<Ex>, Ex)>, state: usize },
-    Aggregate { keys: Vec<(Ex, Slot)>, sums: Vec<Sum>, state: usize },
+    Sort {
+        keys: Vec<(Ex, Order)>,
+        keep: Vec<Slot>,
+        top: Option<(Option<Ex>, Ex)>,
+        state: usize,
+    },
+    Aggregate {
+        keys: Vec<(Ex, Slot)>,
+        sums: Vec<Sum>,
+        state: usize,
+    },
 }
 
 impl Op {
@@ -116,7 +178,12 @@ pub(crate) enum Ex {
     Slot(Slot),
     List(Vec<Ex>),
     Map(Vec<(std::sync::Arc<str>, Ex)>),
-    Property { of: Box<Ex>, name: std::sync::Arc<str>, key: Option<PropertyKey>, at: Span },
+    Property {
+        of: Box<Ex>,
+        name: std::sync::Arc<str>,
+        key: Option<PropertyKey>,
+        at: Span,
+    },
     Index(Box<Ex>, Box<Ex>, Span),
     Slice(Box<Ex>, Option<Box<Ex>>, Option<Box<Ex>>, Span),
     HasLabels(Box<Ex>, Vec<LabelTest>, Span),
@@ -130,16 +197,46 @@ pub(crate) enum Ex {
     IsNull(Box<Ex>),
     IsNotNull(Box<Ex>),
     Call(&'static Function, Vec<Ex>, Span),
-    Case { of: Option<Box<Ex>>, arms: Vec<(Ex, Ex)>, otherwise: Option<Box<Ex>> },
-    ListComp { slot: Slot, list: Box<Ex>, filter: Option<Box<Ex>>, map: Option<Box<Ex>>, at: Span },
-    Quantifier { kind: Quantifier, slot: Slot, list: Box<Ex>, filter: Option<Box<Ex>>, at: Span },
-    Reduce { sum: Slot, start: Box<Ex>, slot: Slot, list: Box<Ex>, body: Box<Ex>, at: Span },
+    Case {
+        of: Option<Box<Ex>>,
+        arms: Vec<(Ex, Ex)>,
+        otherwise: Option<Box<Ex>>,
+    },
+    ListComp {
+        slot: Slot,
+        list: Box<Ex>,
+        filter: Option<Box<Ex>>,
+        map: Option<Box<Ex>>,
+        at: Span,
+    },
+    Quantifier {
+        kind: Quantifier,
+        slot: Slot,
+        list: Box<Ex>,
+        filter: Option<Box<Ex>>,
+        at: Span,
+    },
+    Reduce {
+        sum: Slot,
+        start: Box<Ex>,
+        slot: Slot,
+        list: Box<Ex>,
+        body: Box<Ex>,
+        at: Span,
+    },
     /// Values of `map` for every row of the steps.
-    Comprehend { steps: Vec<Step>, map: Box<Ex> },
+    Comprehend {
+        steps: Vec<Step>,
+        map: Box<Ex>,
+    },
     Exists(Vec<Vec<Step>>),
     Count(Vec<Vec<Step>>),
     /// Whether every edge of a list fulfils a condition.
-    EachEdge { list: Slot, slot: Slot, test: Box<Ex> },
+    EachEdge {
+        list: Slot,
+        slot: Slot,
+        test: Box<Ex>,
+    },
 }
 
 /// A label that a node is tested for; `edge` is the types that a relationship could have of this name.

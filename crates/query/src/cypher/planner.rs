@@ -219,10 +219,9 @@ impl Planning<'_, '_> {
             self.filled(slot);
         }
         let open = &self.open;
-        let (ready, waiting): (Vec<Condition>, Vec<Condition>) =
-            std::mem::take(&mut self.pattern.conditions)
-                .into_iter()
-                .partition(|c| c.reads.iter().all(|s| !open.contains(s)));
+        let (ready, waiting): (Vec<Condition>, Vec<Condition>) = std::mem::take(&mut self.pattern.conditions)
+            .into_iter()
+            .partition(|c| c.reads.iter().all(|s| !open.contains(s)));
         self.pattern.conditions = waiting;
         for c in ready {
             self.push(Op::Filter(c.test));
@@ -272,9 +271,8 @@ impl Planning<'_, '_> {
                     let same = Ex::Compare(Box::new(Ex::Slot(edges)), vec![(Compare::Eq, Ex::Slot(edge))]);
                     self.pattern.conditions.push(Condition { test: same, reads: BTreeSet::from([to]) });
                 }
-                let walk = Walk {
-                    from, edges, to, way, types, least, most, bound, each: inside, unlike, backwards,
-                };
+                let walk =
+                    Walk { from, edges, to, way, types, least, most, bound, each: inside, unlike, backwards };
                 match shortest {
                     Shortest::No => Op::Walk(Box::new(walk)),
                     kind => Op::Shortest { walk: Box::new(walk), all: kind == Shortest::All },
@@ -291,10 +289,9 @@ impl Planning<'_, '_> {
         }
         if let Some((slot, test)) = late {
             let reads = self.pattern.edges.iter().map(|e| e.slot).filter(|s| self.open.contains(s)).collect();
-            self.pattern.conditions.push(Condition {
-                test: Ex::EachEdge { list: edge, slot, test: Box::new(test) },
-                reads,
-            });
+            self.pattern
+                .conditions
+                .push(Condition { test: Ex::EachEdge { list: edge, slot, test: Box::new(test) }, reads });
         }
         for node in opened {
             self.label_filter(node, None);
@@ -311,7 +308,8 @@ fn equality(test: &Ex, slot: Slot) -> Option<(PropertyKey, &Ex)> {
         Ex::Property { of, key: Some(key), .. } if matches!(**of, Ex::Slot(s) if s == slot) => Some(*key),
         _ => None,
     };
-    let reads_slot = |e: &Ex| matches!(e, Ex::Property { of, .. } if matches!(**of, Ex::Slot(s) if s == slot));
+    let reads_slot =
+        |e: &Ex| matches!(e, Ex::Property { of, .. } if matches!(**of, Ex::Slot(s) if s == slot));
     match (property(left), property(right)) {
         (Some(key), _) if !reads_slot(right) => Some((key, right)),
         (None, Some(key)) => Some((key, left)),

@@ -76,8 +76,7 @@ impl Compiler<'_> {
         }
         let mut grouping = Grouping { barred_before: before.len(), ..Grouping::default() };
         if grouped {
-            grouping.known =
-                columns.iter().map(|c| (variable(&c.name), c.slot, c.ty.clone())).collect();
+            grouping.known = columns.iter().map(|c| (variable(&c.name), c.slot, c.ty.clone())).collect();
             self.keys(p, &mut columns, &mut grouping, named, &mut steps)?;
         }
         let mut whole = Vec::new();
@@ -110,7 +109,9 @@ impl Compiler<'_> {
         }
         unique(&columns, p)?;
         for item in &p.items {
-            if let Some(c) = self.column_name(item, named).ok().and_then(|n| columns.iter().find(|c| c.name == n)) {
+            if let Some(c) =
+                self.column_name(item, named).ok().and_then(|n| columns.iter().find(|c| c.name == n))
+            {
                 whole.push((item.expr.clone(), c.slot, c.ty.clone()));
             }
         }
@@ -127,7 +128,13 @@ impl Compiler<'_> {
             columns.iter().map(|c| Var { name: c.name.clone(), slot: c.slot, ty: c.ty.clone() }).collect();
         let closed = grouped || p.distinct;
         self.scope = if closed { after.clone() } else { [before, after.clone()].concat() };
-        self.ordered(p, filter, &columns, Grouping { known, whole, fixed: true, ..Grouping::default() }, &mut steps)?;
+        self.ordered(
+            p,
+            filter,
+            &columns,
+            Grouping { known, whole, fixed: true, ..Grouping::default() },
+            &mut steps,
+        )?;
         self.scope = after;
         Ok(Projected { steps, columns: columns.into_iter().map(|c| (c.name, c.slot)).collect() })
     }
@@ -250,7 +257,11 @@ impl Compiler<'_> {
                 return Err(Error::syntax("InvalidArgumentType", e.at, "a whole number is due here"));
             }
             Node::Neg(inner) if matches!(inner.node, Node::Int(1..)) => {
-                return Err(Error::syntax("NegativeIntegerArgument", e.at, "a number of rows cannot be negative"));
+                return Err(Error::syntax(
+                    "NegativeIntegerArgument",
+                    e.at,
+                    "a number of rows cannot be negative",
+                ));
             }
             _ => {}
         }
@@ -284,7 +295,11 @@ impl Compiler<'_> {
             return Err(Error::syntax("InvalidNumberOfArguments", e.at, message));
         }
         if let Some(inner) = args.iter().find(|a| has_aggregate(a)) {
-            return Err(Error::syntax("NestedAggregation", inner.at, "an aggregate cannot be aggregated again"));
+            return Err(Error::syntax(
+                "NestedAggregation",
+                inner.at,
+                "an aggregate cannot be aggregated again",
+            ));
         }
         if let Some(random) = args.iter().find(|a| is_random(a)) {
             let message = "what is aggregated must not be random";
@@ -374,7 +389,8 @@ fn unique(columns: &[Column], p: &Projection) -> Compiled<()> {
 
 /// The number that SKIP and LIMIT were given.
 pub(crate) fn row_count(value: &Value) -> Result<usize, Error> {
-    let wrong = |detail, message: &str| Error::new(Kind::SyntaxError, Phase::Run, detail, Span::default(), message);
+    let wrong =
+        |detail, message: &str| Error::new(Kind::SyntaxError, Phase::Run, detail, Span::default(), message);
     match value {
         Value::Int(n) if *n >= 0 => Ok(usize::try_from(*n).unwrap_or(usize::MAX)),
         Value::Int(_) => Err(wrong("NegativeIntegerArgument", "a number of rows cannot be negative")),

@@ -203,8 +203,15 @@ impl<'a> Scoped<'a> {
         let id = EdgeId(edge.0);
         let Some(found) = self.graph.edge(id) else { return Vec::new() };
         let to = self.graph.resolve(found.to);
-        let same = |h: &graph::Hop| h.relation == found.relation && h.direction == Direction::Out && h.node == to;
-        self.graph.all_hops(found.from).into_iter().filter(same).map(|h| h.edge).filter(|e| self.held(*e)).collect()
+        let same =
+            |h: &graph::Hop| h.relation == found.relation && h.direction == Direction::Out && h.node == to;
+        self.graph
+            .all_hops(found.from)
+            .into_iter()
+            .filter(same)
+            .map(|h| h.edge)
+            .filter(|e| self.held(*e))
+            .collect()
     }
 }
 
@@ -344,7 +351,8 @@ impl Data for Scoped<'_> {
     }
 
     fn ends(&self, edge: EdgeRef) -> (NodeRef, NodeRef) {
-        let ends = self.graph.edge(EdgeId(edge.0)).map(|e| (self.graph.resolve(e.from), self.graph.resolve(e.to)));
+        let ends =
+            self.graph.edge(EdgeId(edge.0)).map(|e| (self.graph.resolve(e.from), self.graph.resolve(e.to)));
         ends.map_or((NodeRef(u32::MAX), NodeRef(u32::MAX)), |(a, b)| (NodeRef(a.0), NodeRef(b.0)))
     }
 

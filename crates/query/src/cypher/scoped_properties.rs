@@ -36,7 +36,12 @@ impl Properties {
         let mut attrs: Vec<&String> = o.attrs.iter().map(|a| &a.name).collect();
         attrs.sort_unstable();
         attrs.dedup();
-        names.extend(attrs.into_iter().filter(|a| !OF_ALL.contains(&a.as_str()) && !OF_FLOW.contains(&a.as_str())).cloned());
+        names.extend(
+            attrs
+                .into_iter()
+                .filter(|a| !OF_ALL.contains(&a.as_str()) && !OF_FLOW.contains(&a.as_str()))
+                .cloned(),
+        );
         let mut keys = FxHashMap::default();
         for (i, name) in names.iter().enumerate() {
             keys.insert(name.clone(), u32::try_from(i).unwrap_or(u32::MAX));
@@ -110,7 +115,8 @@ impl Properties {
                 seen(s.scope, &runs, name)
             }
             SOURCES => {
-                let mut found: Vec<&str> = alike().into_iter().flat_map(|e| s.graph.edge_sources(e)).collect();
+                let mut found: Vec<&str> =
+                    alike().into_iter().flat_map(|e| s.graph.edge_sources(e)).collect();
                 found.sort_unstable();
                 found.dedup();
                 texts(found)
@@ -163,11 +169,8 @@ fn moment(minute: Minute) -> Value {
 fn seen(scope: Scope, runs: &[&Runs], name: &str) -> Value {
     let end = scope.stretch().to.minute();
     let before = runs.iter().flat_map(|r| r.iter()).filter(|r| r.0 <= end);
-    let found = if name == FIRST_SEEN {
-        before.map(|r| r.0).min()
-    } else {
-        before.map(|r| r.1.min(end)).max()
-    };
+    let found =
+        if name == FIRST_SEEN { before.map(|r| r.0).min() } else { before.map(|r| r.1.min(end)).max() };
     found.map_or(Value::Null, moment)
 }
 

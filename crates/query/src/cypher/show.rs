@@ -95,7 +95,9 @@ fn write_value(data: &dyn Data, value: &Value, out: &mut String) {
         | Value::Duration(_) => {
             let _ = write!(out, "'{}'", plain_text(value).unwrap_or_default());
         }
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) => out.push_str(&plain_text(value).unwrap_or_default()),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
+            out.push_str(&plain_text(value).unwrap_or_default())
+        }
     }
 }
 

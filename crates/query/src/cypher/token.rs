@@ -115,8 +115,7 @@ impl Lexer<'_> {
             self.push(Token::Text(text), start);
         } else if c == '$' && self.peek(1).is_some_and(|d| in_word(d) || d == '`') {
             self.at += 1;
-            let name =
-                if self.peek(0) == Some('`') { self.backticked()? } else { self.take_while(in_word) };
+            let name = if self.peek(0) == Some('`') { self.backticked()? } else { self.take_while(in_word) };
             self.push(Token::Param(name), start);
         } else if let Some(sign) = SIGNS.iter().find(|s| self.rest().starts_with(**s)) {
             self.at += sign.len();

@@ -236,9 +236,7 @@ pub(crate) fn order(a: &Value, b: &Value) -> Ordering {
         return by_type;
     }
     match (a, b) {
-        (Value::Float(x), Value::Float(y)) => {
-            x.partial_cmp(y).unwrap_or_else(|| x.is_nan().cmp(&y.is_nan()))
-        }
+        (Value::Float(x), Value::Float(y)) => x.partial_cmp(y).unwrap_or_else(|| x.is_nan().cmp(&y.is_nan())),
         (Value::Int(i), Value::Float(x)) => numbers(*i, *x).unwrap_or(Ordering::Less),
         (Value::Float(x), Value::Int(i)) => numbers(*i, *x).map_or(Ordering::Greater, Ordering::reverse),
         (Value::List(a), Value::List(b)) => {
@@ -268,7 +266,9 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Duration(a), Value::Duration(b)) => a == b,
         (Value::DateTime(a), Value::DateTime(b)) => a.instant() == b.instant() && a.zone() == b.zone(),
-        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(x, y)| same(x, y)),
+        (Value::List(a), Value::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b.iter()).all(|(x, y)| same(x, y))
+        }
         (Value::Map(a), Value::Map(b)) => {
             a.len() == b.len() && a.iter().zip(b.iter()).all(|((k, v), (l, w))| k == l && same(v, w))
         }

@@ -85,7 +85,14 @@ impl Exec<'_> {
     }
 
     /// The shortest walks between two known nodes, breadth first.
-    pub(crate) fn shortest(&self, cx: &mut Cx, step: usize, walk: &Walk, all: bool, next: Sink<'_>) -> Run<Flow> {
+    pub(crate) fn shortest(
+        &self,
+        cx: &mut Cx,
+        step: usize,
+        walk: &Walk,
+        all: bool,
+        next: Sink<'_>,
+    ) -> Run<Flow> {
         let (Some(from), Some(to)) = (cx.node(walk.from), cx.node(walk.to)) else { return Ok(Flow::Go) };
         if from == to {
             // Only a walk of no edges leads from a node to itself without going round.
@@ -215,4 +222,3 @@ impl Exec<'_> {
 
 /// Nodes to their distance and the edges they were come to by.
 type Ways = FxHashMap<NodeRef, (u32, Vec<(EdgeRef, NodeRef)>)>;
-

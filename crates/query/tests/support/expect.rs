@@ -53,7 +53,8 @@ impl Reader<'_> {
             return word;
         }
         let mut word = String::new();
-        while let Some(c) = self.chars.next_if(|c| c.is_alphanumeric() || matches!(c, '_' | '+' | '-' | '.')) {
+        while let Some(c) = self.chars.next_if(|c| c.is_alphanumeric() || matches!(c, '_' | '+' | '-' | '.'))
+        {
             word.push(c);
         }
         word

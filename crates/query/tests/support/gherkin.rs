@@ -74,7 +74,8 @@ pub fn scenarios(text: &str) -> Vec<Scenario> {
             in_examples = true;
         } else if line.starts_with('|') {
             let row = cells(line);
-            let steps = if in_background { Some(&mut background) } else { open.as_mut().map(|s| &mut s.steps) };
+            let steps =
+                if in_background { Some(&mut background) } else { open.as_mut().map(|s| &mut s.steps) };
             if in_examples {
                 examples.last_mut().unwrap().push(row);
             } else if let Some(step) = steps.and_then(|s| s.last_mut()) {
@@ -88,7 +89,8 @@ pub fn scenarios(text: &str) -> Vec<Scenario> {
                 }
                 doc.push(l);
             }
-            let steps = if in_background { Some(&mut background) } else { open.as_mut().map(|s| &mut s.steps) };
+            let steps =
+                if in_background { Some(&mut background) } else { open.as_mut().map(|s| &mut s.steps) };
             if let Some(step) = steps.and_then(|s| s.last_mut()) {
                 step.doc = Some(dedented(&doc));
             }
@@ -147,7 +149,9 @@ fn close(open: Option<Scenario>, examples: &mut Vec<Table>, found: &mut Vec<Scen
         for row in rows {
             number += 1;
             let fill = |text: &str| {
-                head.iter().zip(row).fold(text.to_owned(), |t, (name, value)| t.replace(&format!("<{name}>"), value))
+                head.iter()
+                    .zip(row)
+                    .fold(text.to_owned(), |t, (name, value)| t.replace(&format!("<{name}>"), value))
             };
             let steps = scenario.steps.iter().map(|s| Step {
                 text: fill(&s.text),

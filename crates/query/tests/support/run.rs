@@ -47,7 +47,9 @@ pub fn run(scenario: &Scenario) -> Outcome {
         } else if text.starts_with("having executed") {
             write(&mut graph, doc)
         } else if text.starts_with("parameters are") {
-            parameters.extend(step.table.iter().map(|r| (r[0].as_str().into(), expect::value(&expect::read(&r[1])))));
+            parameters.extend(
+                step.table.iter().map(|r| (r[0].as_str().into(), expect::value(&expect::read(&r[1])))),
+            );
             Ok(())
         } else if let Some(signature) = text.strip_prefix("there exists a procedure ") {
             procedure(&mut graph, signature, step);
@@ -78,7 +80,10 @@ fn procedure(graph: &mut Memory, signature: &str, step: &Step) {
     let pairs = |text: &str| -> Vec<(String, String)> {
         let text = text.trim().trim_end_matches(':').trim().trim_start_matches('(').trim_end_matches(')');
         let parts = text.split(',').filter(|p| !p.trim().is_empty());
-        parts.map(|p| p.split_once("::").unwrap()).map(|(a, b)| (a.trim().to_owned(), b.trim().to_owned())).collect()
+        parts
+            .map(|p| p.split_once("::").unwrap())
+            .map(|(a, b)| (a.trim().to_owned(), b.trim().to_owned()))
+            .collect()
     };
     let procedure = Procedure {
         name: name.trim().to_owned(),
@@ -115,7 +120,8 @@ fn result(graph: &Memory, last: Option<&(String, Result<Answer, Error>)>, step: 
     let places = places.filter(|p| p.len() == answer.columns.len());
     let Some(places) = places else { return Err(format!("columns {head:?} are due: {}", shown())) };
     let lists = if step.text.contains("ignoring element order") { Lists::Unordered } else { Lists::Ordered };
-    let expected: Vec<Vec<Expect>> = rows.iter().map(|r| r.iter().map(|c| expect::read(c)).collect()).collect();
+    let expected: Vec<Vec<Expect>> =
+        rows.iter().map(|r| r.iter().map(|c| expect::read(c)).collect()).collect();
     if expected.len() != answer.rows.len() {
         return Err(format!("{} rows are due, not {}: {}", expected.len(), answer.rows.len(), shown()));
     }
@@ -145,8 +151,13 @@ fn raised(last: Option<&(String, Result<Answer, Error>)>, text: &str) -> Result<
     match last.map(|l| &l.1) {
         Some(Err(e)) => {
             let found = format!("{:?}", e.kind);
-            let phase = due.contains("at any time") || due.contains("at compile time") == (e.phase == Phase::Compile);
-            if found == kind && phase { Ok(e.detail == detail || detail == "*") } else { Err(format!("{text}: not {found} {:?} {}: {e}", e.phase, e.detail)) }
+            let phase =
+                due.contains("at any time") || due.contains("at compile time") == (e.phase == Phase::Compile);
+            if found == kind && phase {
+                Ok(e.detail == detail || detail == "*")
+            } else {
+                Err(format!("{text}: not {found} {:?} {}: {e}", e.phase, e.detail))
+            }
         }
         Some(Ok(a)) => Err(format!("{text}, but there are {} rows", a.rows.len())),
         None => Err("nothing was asked".to_owned()),

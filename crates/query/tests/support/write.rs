@@ -10,7 +10,8 @@ struct Rows {
     rows: Vec<Vec<Value>>,
 }
 
-const CLAUSES: [&str; 9] = ["DELETE", "CREATE", "MATCH", "OPTIONAL", "WITH", "UNWIND", "RETURN", "CALL", "MERGE"];
+const CLAUSES: [&str; 9] =
+    ["DELETE", "CREATE", "MATCH", "OPTIONAL", "WITH", "UNWIND", "RETURN", "CALL", "MERGE"];
 
 /// Carries out a script of CREATE and reading clauses.
 pub fn write(graph: &mut Memory, script: &str) -> Result<(), String> {
@@ -56,7 +57,8 @@ fn clauses(script: &str) -> Vec<(String, String)> {
         }
         let upper = word.to_ascii_uppercase();
         // `OPTIONAL MATCH` is one.
-        let after_optional = starts.last().is_some_and(|s| s.1 == "OPTIONAL" && upper == "MATCH" && i - s.0 < 18);
+        let after_optional =
+            starts.last().is_some_and(|s| s.1 == "OPTIONAL" && upper == "MATCH" && i - s.0 < 18);
         if depth == 0 && CLAUSES.contains(&upper.as_str()) && !after_optional {
             starts.push((i - word.len(), upper));
         }
@@ -82,7 +84,10 @@ fn asked(graph: &Memory, rows: &Rows, rest: &str) -> Result<(Vec<String>, Vec<Ve
     };
     let given = Value::list(rows.rows.iter().map(row).collect());
     let names: Vec<String> = rows.names.iter().map(|n| format!("`#row`.`{n}` AS `{n}`")).collect();
-    let query = format!("UNWIND $rows AS `#row` WITH {} {rest}", [names, vec!["1 AS `#one`".to_owned()]].concat().join(", "));
+    let query = format!(
+        "UNWIND $rows AS `#row` WITH {} {rest}",
+        [names, vec!["1 AS `#one`".to_owned()]].concat().join(", ")
+    );
     let limits = Limits { rows: 1_000_000, ..Limits::default() };
     let call = Call { parameters: Map::from([("rows".into(), given)]), limits, ..Call::default() };
     let answer = ask(graph, &query, &call).map_err(|e| format!("{query}: {e}"))?;

@@ -1,7 +1,7 @@
 //! `POST /cypher`: a query in openCypher, under limits that a question cannot lift.
 
-use super::{Answered, Api, Now, Trouble, aside, moment, said, told};
 use super::answers::unread;
+use super::{Answered, Api, Now, Trouble, aside, moment, said, told};
 use ::query::View;
 use ::query::cypher::{Answer, Call, Limits, Scope, Scoped, ask, from_json, temporal::DateTime, to_json};
 use axum::extract::State;
@@ -50,7 +50,10 @@ struct Bounds {
 }
 
 /// Answers a query.
-pub(crate) async fn cypher(State(api): State<Api>, body: Result<axum::Json<Asked>, JsonRejection>) -> Answered {
+pub(crate) async fn cypher(
+    State(api): State<Api>,
+    body: Result<axum::Json<Asked>, JsonRejection>,
+) -> Answered {
     let axum::Json(asked) = body.map_err(|e| unread(&e, r#"{"query": …, "parameters": {…}, "at": …}"#))?;
     let text = said("query", asked.query.as_deref())?.to_owned();
     let at = moment("at", asked.at.as_deref())?;
@@ -59,7 +62,9 @@ pub(crate) async fn cypher(State(api): State<Api>, body: Result<axum::Json<Asked
         return Err(Trouble::Unclear("`at` and `between` cannot both be said".to_owned()));
     }
     let Ok(permit) = api.queries.clone().try_acquire_owned() else {
-        return Err(Trouble::Busy(format!("{AT_ONCE} queries are under way already; try again when one has ended")));
+        return Err(Trouble::Busy(format!(
+            "{AT_ONCE} queries are under way already; try again when one has ended"
+        )));
     };
     aside(api, move |engine| {
         let answer = answer(engine, &text, &asked, at, between);
@@ -70,12 +75,20 @@ pub(crate) async fn cypher(State(api): State<Api>, body: Result<axum::Json<Asked
 }
 
 fn stretch(between: &Between) -> Result<Stretch, Trouble> {
-    let end = |name, text: &str| moment(name, Some(text))?.ok_or_else(|| Trouble::Unclear(format!("{name} is missing")));
+    let end = |name, text: &str| {
+        moment(name, Some(text))?.ok_or_else(|| Trouble::Unclear(format!("{name} is missing")))
+    };
     let (from, to) = (end("between.from", &between.from)?, end("between.to", &between.to)?);
     Stretch::new(from, to).ok_or_else(|| Trouble::Unclear("`between` ends before it begins".to_owned()))
 }
 
-fn answer(engine: &Engine, text: &str, asked: &Asked, at: Option<Time>, between: Option<Stretch>) -> Answered {
+fn answer(
+    engine: &Engine,
+    text: &str,
+    asked: &Asked,
+    at: Option<Time>,
+    between: Option<Stretch>,
+) -> Answered {
     let graph = engine.graph();
     let latest = View::latest(&graph).as_of;
     let scope = match between {

@@ -18,7 +18,9 @@ pub(super) static FUNCTIONS: &[Function] = &[
 fn to_string(_: &Env<'_>, args: &[Value]) -> Outcome {
     match first(args) {
         Value::Text(t) => Ok(Value::Text(t.clone())),
-        other => crate::cypher::show::plain_text(other).map(Value::text).ok_or_else(|| Fault::of("toString", other)),
+        other => crate::cypher::show::plain_text(other)
+            .map(Value::text)
+            .ok_or_else(|| Fault::of("toString", other)),
     }
 }
 

@@ -42,7 +42,8 @@ fn properties(env: &Env<'_>, args: &[Value]) -> Outcome {
 }
 
 fn keys(env: &Env<'_>, args: &[Value]) -> Outcome {
-    let names = |m: &crate::cypher::value::Map| Value::list(m.keys().map(|k| Value::Text(k.clone())).collect());
+    let names =
+        |m: &crate::cypher::value::Map| Value::list(m.keys().map(|k| Value::Text(k.clone())).collect());
     match first(args) {
         Value::Node(n) => Ok(names(&env.data.node_properties(*n))),
         Value::Edge(e) => Ok(names(&env.data.edge_properties(*e))),

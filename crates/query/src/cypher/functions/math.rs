@@ -40,7 +40,9 @@ pub(super) static FUNCTIONS: &[Function] = &[
 
 fn abs(_: &Env<'_>, args: &[Value]) -> Outcome {
     match first(args) {
-        Value::Int(i) => i.checked_abs().map(Value::Int).ok_or_else(|| Fault::range("this number is too large")),
+        Value::Int(i) => {
+            i.checked_abs().map(Value::Int).ok_or_else(|| Fault::range("this number is too large"))
+        }
         other => Ok(Value::Float(number_of("abs", other)?.abs())),
     }
 }

@@ -163,7 +163,14 @@ impl Function {
 
 type Run = fn(&Env<'_>, &[Value]) -> Outcome;
 
-const fn of(name: &'static str, least: usize, most: usize, accepts: Accepts, ty: Gives, run: Run) -> Function {
+const fn of(
+    name: &'static str,
+    least: usize,
+    most: usize,
+    accepts: Accepts,
+    ty: Gives,
+    run: Run,
+) -> Function {
     Function { name, least, most, accepts, ty, nulls: Nulls::GiveNull, run }
 }
 
@@ -175,8 +182,14 @@ const fn seeing_nulls(name: &'static str, least: usize, most: usize, ty: Gives, 
     Function { name, least, most, accepts: Accepts::Anything, ty, nulls: Nulls::AreSeen, run }
 }
 
-static TABLES: [&[Function]; 6] =
-    [graph::FUNCTIONS, list::FUNCTIONS, text::FUNCTIONS, math::FUNCTIONS, convert::FUNCTIONS, time::FUNCTIONS];
+static TABLES: [&[Function]; 6] = [
+    graph::FUNCTIONS,
+    list::FUNCTIONS,
+    text::FUNCTIONS,
+    math::FUNCTIONS,
+    convert::FUNCTIONS,
+    time::FUNCTIONS,
+];
 
 /// The function of this name, in lower case.
 pub(crate) fn find(lower: &str) -> Option<&'static Function> {

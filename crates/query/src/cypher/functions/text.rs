@@ -1,7 +1,7 @@
 //! Functions of texts.
 
-use super::{Env, Fault, Function, Gives, Outcome, first, int_of, plain, second, text_of};
 use super::{Accepts, of};
+use super::{Env, Fault, Function, Gives, Outcome, first, int_of, plain, second, text_of};
 use crate::cypher::value::Value;
 
 pub(super) static FUNCTIONS: &[Function] = &[
@@ -25,7 +25,8 @@ fn mapped(name: &str, args: &[Value], map: fn(&str) -> String) -> Outcome {
 
 fn replace(env: &Env<'_>, args: &[Value]) -> Outcome {
     let text = text_of("replace", first(args))?;
-    let (old, new) = (text_of("replace", second(args))?, text_of("replace", args.get(2).unwrap_or(&Value::Null))?);
+    let (old, new) =
+        (text_of("replace", second(args))?, text_of("replace", args.get(2).unwrap_or(&Value::Null))?);
     if old.is_empty() {
         return Ok(Value::text(text));
     }

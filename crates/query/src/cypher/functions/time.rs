@@ -1,6 +1,8 @@
 //! Functions that make dates, times and durations.
 
-use super::{Accepts, Env, Fault, Function, Gives, Nulls, Outcome, first, int_of, of, plain, second, text_of};
+use super::{
+    Accepts, Env, Fault, Function, Gives, Nulls, Outcome, first, int_of, of, plain, second, text_of,
+};
 use crate::cypher::temporal::build::{Shape, convert, duration_from_map, from_map, when};
 use crate::cypher::temporal::duration::{Units, When, between};
 use crate::cypher::temporal::truncate::truncate;
@@ -46,7 +48,9 @@ pub(super) static FUNCTIONS: &[Function] = &[
     of("date.truncate", 2, 3, Accepts::Anything, Gives::Temporal, |_, a| cut(a, Shape::Date)),
     of("localtime.truncate", 2, 3, Accepts::Anything, Gives::Temporal, |_, a| cut(a, Shape::LocalTime)),
     of("time.truncate", 2, 3, Accepts::Anything, Gives::Temporal, |_, a| cut(a, Shape::Time)),
-    of("localdatetime.truncate", 2, 3, Accepts::Anything, Gives::Temporal, |_, a| cut(a, Shape::LocalDateTime)),
+    of("localdatetime.truncate", 2, 3, Accepts::Anything, Gives::Temporal, |_, a| {
+        cut(a, Shape::LocalDateTime)
+    }),
     of("datetime.truncate", 2, 3, Accepts::Anything, Gives::Temporal, |_, a| cut(a, Shape::DateTime)),
     plain("duration", 1, Gives::Temporal, duration),
     plain("duration.between", 2, Gives::Temporal, |_, a| apart(a, Units::All)),
@@ -70,9 +74,9 @@ fn make(env: &Env<'_>, args: &[Value], shape: Shape) -> Outcome {
     match arg {
         Value::Map(m) if m.len() == 1 && m.contains_key("timezone") => now(env, shape, m.get("timezone")),
         Value::Map(m) => from_map(shape, m).map_err(Fault::value),
-        Value::Text(t) => from_text(t, shape).ok_or_else(|| {
-            Fault::value(format!("`{t}` is no {}", name(shape)))
-        }),
+        Value::Text(t) => {
+            from_text(t, shape).ok_or_else(|| Fault::value(format!("`{t}` is no {}", name(shape))))
+        }
         other => match when(other) {
             Some(w) => convert(shape, &w).map_err(Fault::value),
             None => Err(Fault::of(name(shape), other)),
@@ -105,7 +109,8 @@ fn now(env: &Env<'_>, shape: Shape, zone: Option<&Value>) -> Outcome {
 }
 
 fn from_epoch(_: &Env<'_>, args: &[Value]) -> Outcome {
-    let (seconds, nanos) = (int_of("datetime.fromEpoch", first(args))?, int_of("datetime.fromEpoch", second(args))?);
+    let (seconds, nanos) =
+        (int_of("datetime.fromEpoch", first(args))?, int_of("datetime.fromEpoch", second(args))?);
     let instant = i128::from(seconds) * i128::from(SECOND) + i128::from(nanos);
     Ok(Value::moment(in_zone(instant, &Zone::Offset(0))))
 }
@@ -130,9 +135,9 @@ fn cut(args: &[Value], shape: Shape) -> Outcome {
 fn duration(_: &Env<'_>, args: &[Value]) -> Outcome {
     match first(args) {
         Value::Map(m) => duration_from_map(m).map(Value::duration).map_err(Fault::value),
-        Value::Text(t) => {
-            read::duration(t).map(Value::duration).ok_or_else(|| Fault::value(format!("`{t}` is no duration")))
-        }
+        Value::Text(t) => read::duration(t)
+            .map(Value::duration)
+            .ok_or_else(|| Fault::value(format!("`{t}` is no duration"))),
         Value::Duration(d) => Ok(Value::Duration(d.clone())),
         other => Err(Fault::of("duration", other)),
     }

@@ -88,7 +88,9 @@ impl Parts<'_> {
             match self.map.get(name) {
                 None | Some(Value::Null) => {}
                 Some(v) => {
-                    return when(v).map(Some).ok_or(format!("`{name}` must be a date or time, it is {}", v.kind()));
+                    return when(v)
+                        .map(Some)
+                        .ok_or(format!("`{name}` must be a date or time, it is {}", v.kind()));
                 }
             }
         }
@@ -170,10 +172,10 @@ fn missing(name: &str) -> String {
     format!("`{name}` is missing")
 }
 
-const DATE_PARTS: [&str; 9] = [
-    "year", "month", "day", "week", "dayOfWeek", "quarter", "dayOfQuarter", "ordinalDay", "date",
-];
-const TIME_PARTS: [&str; 7] = ["hour", "minute", "second", "millisecond", "microsecond", "nanosecond", "time"];
+const DATE_PARTS: [&str; 9] =
+    ["year", "month", "day", "week", "dayOfWeek", "quarter", "dayOfQuarter", "ordinalDay", "date"];
+const TIME_PARTS: [&str; 7] =
+    ["hour", "minute", "second", "millisecond", "microsecond", "nanosecond", "time"];
 
 /// From a map.
 pub(crate) fn from_map(shape: Shape, map: &Map) -> Built<Value> {
@@ -214,9 +216,7 @@ pub(crate) fn filled(shape: Shape, map: &Map, base: &When, adds: bool) -> Built<
             let at = at_zone(LocalDateTime { days, nanos }, from);
             let there = in_zone(at.instant(), &to);
             Ok(match shape {
-                Shape::Time => {
-                    Value::Time(ZonedTime { nanos: there.local.nanos, offset: there.offset })
-                }
+                Shape::Time => Value::Time(ZonedTime { nanos: there.local.nanos, offset: there.offset }),
                 Shape::DateTime => Value::moment(there),
                 _ => shaped(shape, days, nanos, &to),
             })
@@ -230,9 +230,8 @@ pub(crate) fn filled(shape: Shape, map: &Map, base: &When, adds: bool) -> Built<
 
 fn from_epoch(parts: &Parts<'_>) -> Built<Option<Value>> {
     let (seconds, millis) = (parts.int("epochSeconds")?, parts.int("epochMillis")?);
-    let Some(nanos) = seconds
-        .map(|s| i128::from(s) * i128::from(SECOND))
-        .or(millis.map(|m| i128::from(m) * 1_000_000))
+    let Some(nanos) =
+        seconds.map(|s| i128::from(s) * i128::from(SECOND)).or(millis.map(|m| i128::from(m) * 1_000_000))
     else {
         return Ok(None);
     };

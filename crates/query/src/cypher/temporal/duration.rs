@@ -69,7 +69,8 @@ impl Sums {
         let beyond = self.seconds.fraction * SECOND as f64 + self.nanos.fraction;
         #[expect(clippy::cast_possible_truncation, reason = "fractions stay small")]
         let beyond = ((beyond * 1e3).round() / 1e3).trunc() as i128;
-        let nanos = self.seconds.whole.checked_mul(i128::from(SECOND))?.checked_add(self.nanos.whole)? + beyond;
+        let nanos =
+            self.seconds.whole.checked_mul(i128::from(SECOND))?.checked_add(self.nanos.whole)? + beyond;
         let seconds = nanos.div_euclid(i128::from(SECOND));
         Some(Duration {
             months: i64::try_from(months).ok()?,
@@ -97,11 +98,7 @@ impl Duration {
     }
 
     pub(crate) fn negated(self) -> Duration {
-        Duration::from_parts(
-            self.months.saturating_neg(),
-            self.days.saturating_neg(),
-            -self.clock_nanos(),
-        )
+        Duration::from_parts(self.months.saturating_neg(), self.days.saturating_neg(), -self.clock_nanos())
     }
 
     pub(crate) fn plus(self, other: Duration) -> Option<Duration> {
@@ -193,9 +190,8 @@ pub(crate) fn between(from: &When, to: &When, units: Units) -> Duration {
     if !dated && matches!(units, Units::Months | Units::Days) {
         return Duration::default();
     }
-    let zone = |own: &When, other: &When| {
-        own.zone.clone().or_else(|| other.zone.clone()).unwrap_or(Zone::Offset(0))
-    };
+    let zone =
+        |own: &When, other: &When| own.zone.clone().or_else(|| other.zone.clone()).unwrap_or(Zone::Offset(0));
     let place = |own: &When, other: &When| {
         let days = own.days.or(other.days).unwrap_or(0);
         at_zone(LocalDateTime { days, nanos: own.nanos.unwrap_or(0) }, &zone(own, other))

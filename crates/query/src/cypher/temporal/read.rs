@@ -1,7 +1,9 @@
 //! Dates, times and durations from text: ISO 8601, basic and extended, with weeks, ordinal days and named zones.
 
 use super::zone::{Zone, at_zone, read_offset, read_zone};
-use super::{DAY, Date, DateTime, Duration, HOUR, LocalDateTime, LocalTime, MINUTE, SECOND, ZonedTime, calendar};
+use super::{
+    DAY, Date, DateTime, Duration, HOUR, LocalDateTime, LocalTime, MINUTE, SECOND, ZonedTime, calendar,
+};
 
 fn number(digits: &str) -> Option<i64> {
     let fits = !digits.is_empty() && digits.len() <= 12 && digits.bytes().all(|b| b.is_ascii_digit());
@@ -136,8 +138,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 
 fn date_like(day_part: &str, clock: &str) -> Option<Duration> {
     let mut parts = day_part.split('-');
-    let (years, months, days) =
-        (number(parts.next()?)?, number(parts.next()?)?, number(parts.next()?)?);
+    let (years, months, days) = (number(parts.next()?)?, number(parts.next()?)?, number(parts.next()?)?);
     let nanos = if clock.is_empty() { 0 } else { local_time(clock)?.0 };
     debug_assert!(nanos < DAY);
     Some(Duration::from_parts(years * 12 + months, days, i128::from(nanos)))
@@ -154,15 +155,18 @@ fn by_units(day_part: &str, clock: &str) -> Option<Duration> {
             let unit = rest.get(end..=end)?;
             let place = due.find(unit)?;
             due = due.get(place + 1..)?;
-            sums.add(match (units, unit) {
-                ("YMWD", "Y") => "years",
-                ("YMWD", "M") => "months",
-                (_, "W") => "weeks",
-                (_, "D") => "days",
-                (_, "H") => "hours",
-                (_, "M") => "minutes",
-                _ => "seconds",
-            }, value.parse::<f64>().ok().filter(|v| v.is_finite())?)?;
+            sums.add(
+                match (units, unit) {
+                    ("YMWD", "Y") => "years",
+                    ("YMWD", "M") => "months",
+                    (_, "W") => "weeks",
+                    (_, "D") => "days",
+                    (_, "H") => "hours",
+                    (_, "M") => "minutes",
+                    _ => "seconds",
+                },
+                value.parse::<f64>().ok().filter(|v| v.is_finite())?,
+            )?;
             rest = rest.get(end + 1..)?;
         }
     }
