@@ -536,7 +536,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   e2egraph graph cypher 'MATCH (a:Operation)-[c:calls]->(b) RETURN a.name, b.name, c.p95_ms ORDER BY c.p95_ms DESC LIMIT 5'
-  e2egraph graph cypher 'MATCH (s:Service {name: $name})--(n) RETURN labels(n)[0] AS kind, n.name' --param name=ratings
+  e2egraph graph cypher 'MATCH (s:Service {name: $name})--(n) RETURN labels(n)[0] AS kind, n.name' --param name=content/ratings
   e2egraph graph cypher 'EXPLAIN MATCH (s:Service)-->(n) RETURN n'")]
     Cypher(Cypher),
     /// A question in query text, as evidence carries it (docs/questions.md).

@@ -27,7 +27,7 @@ fn to_string(_: &Env<'_>, args: &[Value]) -> Outcome {
 #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
 fn whole(x: f64) -> Value {
     const EDGE: f64 = 9_223_372_036_854_775_808.0;
-    if x.is_finite() && x >= -EDGE && x < EDGE { Value::Int(x.trunc() as i64) } else { Value::Null }
+    if (-EDGE..EDGE).contains(&x) { Value::Int(x.trunc() as i64) } else { Value::Null }
 }
 
 fn to_integer(_: &Env<'_>, args: &[Value]) -> Outcome {
