@@ -1,6 +1,7 @@
 //! The temporal graph in openCypher: small worlds in text, rows in text; and the same data in memory gives the same answers.
 
 #[path = "../../graph/tests/written/mod.rs"]
+#[allow(dead_code, reason = "shared with tests that use other parts")]
 mod written;
 
 use graph::{Graph, Limits};

@@ -324,30 +324,7 @@ impl Exec<'_> {
                 if used(cx, unlike, e) || !fits(types, self.data.edge_type(e)) {
                     return Ok(Flow::Go);
                 }
-                let (source, target) = self.data.ends(e);
-                let mut turns = match way {
-                    Way::Out => vec![(source, target)],
-                    Way::In => vec![(target, source)],
-                    Way::Both => vec![(source, target), (target, source)],
-                };
-                turns.dedup();
-                let known = [(from.1, cx.node(from.0)), (to.1, cx.node(to.0))];
-                let one_node = from.0 == to.0;
-                for (a, b) in turns {
-                    let meets = [a, b]
-                        .iter()
-                        .zip(&known)
-                        .all(|(n, (bound, at))| !bound || *at == Some(*n) || one_node);
-                    if !meets || (one_node && a != b) {
-                        continue;
-                    }
-                    cx.set(from.0, Value::Node(a));
-                    cx.set(to.0, Value::Node(b));
-                    if next(cx)? == Flow::Done {
-                        return Ok(Flow::Done);
-                    }
-                }
-                Ok(Flow::Go)
+                self.known(cx, e, *from, *to, *way, &mut next)
             }
             Op::KnownWalk { edges, from, to, way } => {
                 let Some(end) = self.follow(cx, *edges, *from, *way) else { return Ok(Flow::Go) };

@@ -175,6 +175,41 @@ impl Exec<'_> {
         Ok(ways)
     }
 
+    /// A known edge between two nodes, each of which may be known as well (the flag says so).
+    pub(crate) fn known(
+        &self,
+        cx: &mut Cx,
+        edge: EdgeRef,
+        from: (Slot, bool),
+        to: (Slot, bool),
+        way: Way,
+        next: Sink<'_>,
+    ) -> Run<Flow> {
+        let (source, target) = self.data.ends(edge);
+        let mut turns = match way {
+            Way::Out => vec![(source, target)],
+            Way::In => vec![(target, source)],
+            Way::Both => vec![(source, target), (target, source)],
+        };
+        turns.dedup();
+        let known = [(from.1, cx.node(from.0)), (to.1, cx.node(to.0))];
+        let one_node = from.0 == to.0;
+        for (a, b) in turns {
+            let meets =
+                [a, b].iter().zip(&known).all(|(n, (bound, at))| !bound || *at == Some(*n) || one_node);
+            let meets = meets && (!one_node || (a == b && (!from.1 || known[0].1 == Some(a))));
+            if !meets {
+                continue;
+            }
+            cx.set(from.0, Value::Node(a));
+            cx.set(to.0, Value::Node(b));
+            if next(cx)? == Flow::Done {
+                return Ok(Flow::Done);
+            }
+        }
+        Ok(Flow::Go)
+    }
+
     /// Where a known list of edges leads from a known node.
     pub(crate) fn follow(&self, cx: &Cx, edges: Slot, from: Slot, way: Way) -> Option<NodeRef> {
         let Value::List(list) = cx.get(edges) else { return None };
