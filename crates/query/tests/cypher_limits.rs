@@ -57,14 +57,22 @@ fn nesting_is_bounded() {
 
 #[test]
 fn what_is_just_allowed_runs() {
-    let n = 150;
+    let (n, steps) = (190, 390);
     for query in [
         format!("RETURN {}1{} AS x", "(".repeat(n), ")".repeat(n)),
         format!("RETURN {}1{} AS x", "[".repeat(n), "]".repeat(n)),
+        format!("RETURN {}1{} AS x", "{a: ".repeat(n), "}".repeat(n)),
+        format!("RETURN {} true AS x", "NOT ".repeat(n)),
         format!("RETURN 1{} AS x", " + 1".repeat(n)),
+        format!("RETURN {}1{} AS x", "abs(".repeat(n), ")".repeat(n)),
+        format!("RETURN {}1{} AS x", "[x IN [1] | ".repeat(n), "]".repeat(n)),
+        format!("RETURN {}1{} AS x", "reduce(s = 0, x IN [1] | ".repeat(n), ")".repeat(n)),
+        format!("RETURN {}1{} AS x", "CASE WHEN true THEN ".repeat(n), " END".repeat(n)),
+        format!("RETURN {}true{} AS x", "EXISTS { MATCH (a) WHERE ".repeat(90), " }".repeat(90)),
         format!("RETURN {} AS x", vec!["true"; 20_000].join(" AND ")),
-        format!("MATCH (a {{i: 0}}){} RETURN a LIMIT 1", "-->()".repeat(n)),
-        format!("UNWIND [1] AS x{} RETURN x", " WITH x WHERE x = 1".repeat(n)),
+        format!("MATCH (a {{i: 0}}){} RETURN a LIMIT 1", "-->()".repeat(steps)),
+        format!("UNWIND [1] AS x{} RETURN x", " WITH x WHERE x = 1".repeat(steps)),
+        format!("MATCH (a {{i: 0}}){} RETURN a LIMIT 1", " OPTIONAL MATCH (a)-->()".repeat(steps / 2)),
     ] {
         assert_eq!(ask(&ring(400), &query, &Call::default()).unwrap().rows.len(), 1, "{query:.60}");
     }

@@ -67,11 +67,27 @@ pub(crate) async fn cypher(
         )));
     };
     aside(api, move |engine| {
-        let answer = answer(engine, &text, &asked, at, between);
+        let answer = roomy(|| answer(engine, &text, &asked, at, between));
         drop(permit);
         answer
     })
     .await
+}
+
+/// Runs on a thread with a stack that the deepest query taken fits into several times over.
+fn roomy(work: impl FnOnce() -> Answered + Send) -> Answered {
+    const STACK: usize = 16 << 20;
+    let panicked = || Err(Trouble::Ours("answering this ended in a panic".to_owned()));
+    std::thread::scope(|scope| {
+        match std::thread::Builder::new()
+            .name("cypher".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(scope, work)
+        {
+            Ok(thread) => thread.join().unwrap_or_else(|_| panicked()),
+            Err(e) => Err(Trouble::Busy(format!("no thread for this query: {e}"))),
+        }
+    })
 }
 
 fn stretch(between: &Between) -> Result<Stretch, Trouble> {
