@@ -126,6 +126,22 @@ fn memory_is_bounded() {
 }
 
 #[test]
+fn values_are_not_nested_without_end() {
+    for query in [
+        "RETURN reduce(s = [], x IN range(1, 1000000) | [s]) AS s",
+        "RETURN reduce(s = {}, x IN range(1, 1000000) | {a: s}) AS s",
+        "RETURN reduce(s = [], x IN range(1, 1000000) | [y IN [s] | y]) AS s",
+        "RETURN reduce(s = 1, x IN range(1, 1000000) | [0] + [[s]]) AS s",
+    ] {
+        let error = within(&ring(3), query, Limits::default(), 100_000).unwrap_err();
+        assert_eq!(error.kind, Kind::TooLarge, "{query}");
+    }
+    let nested = format!("{}x{}", "[".repeat(150), "]".repeat(150));
+    let query = format!("UNWIND [1] AS x{} RETURN x", format!(" WITH {nested} AS x").repeat(300));
+    assert_eq!(refused(&query).kind, Kind::TooLarge);
+}
+
+#[test]
 fn the_rows_found_until_the_limit_are_told() {
     let limits = Limits { rows: 7, ..Limits::default() };
     let answer = within(&ring(400), "MATCH (a) RETURN a.i AS i", limits, 1_000).unwrap();

@@ -8,7 +8,6 @@ use super::temporal::Duration;
 use super::value::{Key, Value, compare, order};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 /// Groups in the order in which they first came.
 #[derive(Debug)]
@@ -124,6 +123,7 @@ impl Total {
                 }
             }
             SumKind::Collect => {
+                let value = super::eval::flat_enough(value)?;
                 kept.add(&value);
                 self.values.push(value);
             }
@@ -182,7 +182,7 @@ impl Total {
                 None => Value::Float(self.float / count),
             },
             SumKind::Min | SumKind::Max => self.best.unwrap_or(Value::Null),
-            SumKind::Collect => Value::List(Arc::new(self.values)),
+            SumKind::Collect => Value::list(self.values),
             SumKind::PercentileCont | SumKind::PercentileDisc => {
                 self.values.sort_by(order);
                 percentile(&self.values, self.at, kind)

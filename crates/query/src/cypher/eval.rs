@@ -8,7 +8,7 @@ use super::functions::Fault;
 use super::operate::{binary, negative};
 use super::plan::{Ex, LabelTest, Slot};
 use super::temporal::access;
-use super::value::{Map, Value, both_numbers, compare, equal};
+use super::value::{List, Map, Value, both_numbers, compare, equal};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -23,6 +23,16 @@ fn truth(value: &Value, at: Span) -> Run<Option<bool>> {
 
 fn from_truth(truth: Option<bool>) -> Value {
     truth.map_or(Value::Null, Value::Bool)
+}
+
+/// Values are compared, shown and let go of level by level, on the stack.
+pub(crate) fn flat_enough(value: Value) -> Run<Value> {
+    const DEEPEST: usize = 500;
+    if value.depth() <= DEEPEST {
+        return Ok(value);
+    }
+    let message = format!("a value is nested deeper than {DEEPEST} levels");
+    Err(Error::run(Kind::TooLarge, "TooDeep", Span::default(), message).into())
 }
 
 pub(crate) fn fault(fault: Fault, at: Span) -> Halt {
@@ -78,7 +88,7 @@ impl Exec<'_> {
                 if *op == Binary::Matches {
                     return self.matches(&a, &b, *at);
                 }
-                binary(*op, &a, &b, self.limits.bytes).map_err(|f| fault(f, *at))
+                flat_enough(binary(*op, &a, &b, self.limits.bytes).map_err(|f| fault(f, *at))?)
             }
             Ex::Neg(of, at) => {
                 let value = self.eval(cx, of)?;
@@ -104,7 +114,7 @@ impl Exec<'_> {
                 for i in items {
                     values.push(self.eval(cx, i)?);
                 }
-                Ok(Value::list(values))
+                flat_enough(Value::list(values))
             }
             Ex::Map(entries) => {
                 let mut map = Map::new();
@@ -112,7 +122,7 @@ impl Exec<'_> {
                     let value = self.eval(cx, v)?;
                     map.insert(Arc::clone(k), value);
                 }
-                Ok(Value::map(map))
+                flat_enough(Value::map(map))
             }
             Ex::Index(of, index, at) => {
                 let (of, index) = (self.eval(cx, of)?, self.eval(cx, index)?);
@@ -139,7 +149,7 @@ impl Exec<'_> {
                     let value = map.as_ref().map_or_else(|| Ok(item.clone()), |m| self.eval(cx, m))?;
                     found.push(self, value)?;
                 }
-                Ok(Value::list(found.values))
+                flat_enough(Value::list(found.values))
             }
             Ex::Quantifier { kind, slot, list, filter, at } => {
                 let Some(items) = self.items(cx, list, *at)? else { return Ok(Value::Null) };
@@ -163,7 +173,7 @@ impl Exec<'_> {
                     found.push(self, value)?;
                     Ok(Flow::Go)
                 })?;
-                Ok(Value::list(found.values))
+                flat_enough(Value::list(found.values))
             }
             Ex::Exists(parts) => {
                 let mut found = false;
@@ -217,7 +227,7 @@ impl Exec<'_> {
     }
 
     /// The items of a list that is gone through; `None` when there is none.
-    fn items(&self, cx: &mut Cx, list: &Ex, at: Span) -> Run<Option<Arc<Vec<Value>>>> {
+    fn items(&self, cx: &mut Cx, list: &Ex, at: Span) -> Run<Option<Arc<List>>> {
         match self.eval(cx, list)? {
             Value::List(l) => Ok(Some(l)),
             Value::Null => Ok(None),

@@ -41,7 +41,7 @@ pub use error::{Error, Kind, Phase, Span};
 pub use json::{from_json, to_json};
 pub use scoped::{Scope, Scoped};
 pub use show::shown;
-pub use value::{EdgeRef, Map, NodeRef, Path, Value};
+pub use value::{EdgeRef, List, Map, NodeRef, Path, Value};
 
 use budget::{Halt, Kept};
 use exec::{Cx, Exec, Flow, Work};

@@ -4,6 +4,7 @@ use super::temporal::{Date, DateTime, Duration, LocalDateTime, LocalTime, ZonedT
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// A node of the data at hand.
@@ -26,6 +27,21 @@ pub struct Path {
 /// Names to values.
 pub type Map = BTreeMap<Arc<str>, Value>;
 
+/// Items in order; knows how deep lists and maps are nested in it.
+#[derive(Clone, Debug)]
+pub struct List {
+    items: Vec<Value>,
+    depth: usize,
+}
+
+impl Deref for List {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.items
+    }
+}
+
 /// One value. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub enum Value {
@@ -41,7 +57,7 @@ pub enum Value {
     /// A text.
     Text(Arc<str>),
     /// A list.
-    List(Arc<Vec<Value>>),
+    List(Arc<List>),
     /// A map.
     Map(Arc<Map>),
     /// A node.
@@ -72,12 +88,22 @@ impl Value {
 
     /// A list.
     pub fn list(items: Vec<Value>) -> Value {
-        Value::List(Arc::new(items))
+        let depth = 1 + items.iter().map(Value::depth).max().unwrap_or(0);
+        Value::List(Arc::new(List { items, depth }))
     }
 
     /// A map.
     pub fn map(entries: Map) -> Value {
         Value::Map(Arc::new(entries))
+    }
+
+    /// How deep lists and maps are nested. Maps are walked: they are small, and lists in them know.
+    pub(crate) fn depth(&self) -> usize {
+        match self {
+            Value::List(l) => l.depth,
+            Value::Map(m) => 1 + m.values().map(Value::depth).max().unwrap_or(0),
+            _ => 0,
+        }
     }
 
     pub(crate) fn duration(d: Duration) -> Value {
