@@ -5,7 +5,7 @@ use super::data::PropertyKey;
 use super::scoped::{Scope, Scoped};
 use super::temporal::DateTime;
 use super::value::{EdgeRef, Map, Value};
-use graph::{EdgeId, NodeId, Of, Runs, Stat};
+use graph::{EdgeId, NodeId, Runs, Side, Stat};
 use ontology::model::Holds;
 use ontology::{AttrId, Minute, Ontology};
 use rustc_hash::FxHashMap;
@@ -193,12 +193,13 @@ fn is_flow(s: &Scoped<'_>, edge: EdgeRef) -> bool {
 /// What went along some edges, as the answering side saw it; where it did not say, as the asking side did.
 fn traffic(s: &Scoped<'_>, edges: &[EdgeId]) -> Stat {
     let during = s.scope.stretch();
-    let side = |of: fn(EdgeId) -> Of| {
-        let series = edges.iter().flat_map(|e| s.graph.series_for(of(*e)));
-        s.graph.sum(series, during, |_| true)
+    let sum = |side: Side| {
+        let mut sum = Stat::default();
+        edges.iter().for_each(|e| sum.merge(&s.graph.flow(*e, side, during, |_| true)));
+        sum
     };
-    let answered = side(Of::Answered);
-    if answered.count > 0 { answered } else { side(Of::Asked) }
+    let answered = sum(Side::Answered);
+    if answered.count > 0 { answered } else { sum(Side::Asked) }
 }
 
 fn of_flow(stat: &Stat, name: &str) -> Value {
