@@ -25,9 +25,9 @@ fn from_truth(truth: Option<bool>) -> Value {
     truth.map_or(Value::Null, Value::Bool)
 }
 
-/// Values are compared, shown and let go of level by level, on the stack.
+/// Values are compared, shown and let go of level by level, on the stack; and readers of JSON take about so many levels.
 pub(crate) fn flat_enough(value: Value) -> Run<Value> {
-    const DEEPEST: usize = 500;
+    const DEEPEST: usize = 100;
     if value.depth() <= DEEPEST {
         return Ok(value);
     }

@@ -1,4 +1,5 @@
 //! `POST /cypher`: a query in openCypher, under limits that a question cannot lift.
+#![expect(clippy::disallowed_methods, reason = "a rim crate: how long a query may take is told by the clock")]
 
 use super::answers::unread;
 use super::{Answered, Api, Now, Trouble, aside, moment, said, told};
