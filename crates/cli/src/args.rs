@@ -532,6 +532,13 @@ Examples:
   e2egraph graph export > graph.nq
   e2egraph graph export --format trig --at 2026-11-24T12:05:00Z")]
     Export(Export),
+    /// A query in openCypher (docs/cypher.md).
+    #[command(after_help = "\
+Examples:
+  e2egraph graph cypher 'MATCH (a:Operation)-[c:calls]->(b) RETURN a.name, b.name, c.p95_ms ORDER BY c.p95_ms DESC LIMIT 5'
+  e2egraph graph cypher 'MATCH (s:Service {name: $name})--(n) RETURN labels(n)[0] AS kind, n.name' --param name=content/ratings
+  e2egraph graph cypher 'EXPLAIN MATCH (s:Service)-->(n) RETURN n'")]
+    Cypher(Cypher),
     /// A question in query text, as evidence carries it (docs/questions.md).
     #[command(after_help = "Example:\n  e2egraph graph query 'find AppVersion \"8.42\" limit 3'")]
     Query {
@@ -542,6 +549,32 @@ Examples:
         #[command(flatten)]
         at: At,
     },
+}
+
+/// Options of `graph cypher`.
+#[derive(Debug, Args, Clone)]
+pub struct Cypher {
+    /// The query; `EXPLAIN` and `PROFILE` before it show how it is answered.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub query: String,
+    /// A value for `$NAME`: JSON, or a text.
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    /// As it was at this moment (2026-11-24T12:05:00Z); now when not said.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Time>,
+    /// What held at any time between these: 2026-11-24T10:00:00Z..2026-11-24T11:00:00Z.
+    #[arg(long, value_name = "FROM..TO", value_parser = stretch, conflicts_with = "at")]
+    pub between: Option<Between>,
+    /// At most this many rows.
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub limit_rows: usize,
+    /// Give up after so many seconds, with the rows found until then.
+    #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
+    pub timeout: f64,
+    /// Server.
+    #[command(flatten)]
+    pub server: Server,
 }
 
 /// Options of `graph export`.

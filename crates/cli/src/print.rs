@@ -89,6 +89,49 @@ pub fn output(answer: &Json) -> String {
     out
 }
 
+/// Rows of a query in openCypher.
+pub fn rows(answer: &Json) -> String {
+    let list = |key: &str| answer.get(key).and_then(Json::as_array).cloned().unwrap_or_default();
+    let columns: Vec<String> = list("columns").iter().map(cell).collect();
+    let rows: Vec<Vec<String>> =
+        list("rows").iter().map(|r| r.as_array().into_iter().flatten().map(graph_cell).collect()).collect();
+    let mut out = if rows.is_empty() { "nothing found\n".to_owned() } else { table(&columns, &rows) };
+    let hint = match answer.get("truncated").and_then(Json::as_str) {
+        Some("rows") => "… and more; raise --limit-rows to see them",
+        Some("time") => "… ended by --timeout; there may be more",
+        Some(_) => "… ended because it needs too much memory; there may be more",
+        None => return out,
+    };
+    let _ = writeln!(out, "{hint}");
+    out
+}
+
+/// A value of a query: nodes and relationships as patterns show them, `(:Service ratings)`, `[:calls]`.
+fn graph_cell(value: &Json) -> String {
+    let text = |v: &Json, path: &str| v.pointer(path).and_then(Json::as_str).map(str::to_owned);
+    if let Some(label) = text(value, "/labels/0") {
+        return format!("(:{label} {})", text(value, "/properties/name").unwrap_or_default());
+    }
+    if let (Some(of), Some(_)) = (text(value, "/type"), value.get("from")) {
+        return format!("[:{of}]");
+    }
+    let parts = |key: &str| value.get(key).and_then(Json::as_array);
+    if let (Some(nodes), Some(edges)) = (parts("nodes"), parts("relationships")) {
+        let mut out = nodes.first().map(graph_cell).unwrap_or_default();
+        for (i, edge) in edges.iter().enumerate() {
+            let (Some(before), Some(after)) = (nodes.get(i), nodes.get(i + 1)) else { break };
+            let on = edge.get("from") == before.get("id");
+            let (left, right) = if on { ("-", "->") } else { ("<-", "-") };
+            let _ = write!(out, "{left}{}{right}{}", graph_cell(edge), graph_cell(after));
+        }
+        return out;
+    }
+    match value {
+        Json::Array(all) => format!("[{}]", all.iter().map(graph_cell).collect::<Vec<_>>().join(", ")),
+        other => cell(other),
+    }
+}
+
 /// An answer to "why", as an SRE would want it at night: the sentence first.
 pub fn answer(a: &Json) -> String {
     let mut out = String::new();

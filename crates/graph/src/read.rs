@@ -103,6 +103,16 @@ impl Graph {
         named.into_iter().map(|(_, _, n)| n).collect()
     }
 
+    /// Nodes of exactly this class, unordered, stand-ins that count as another left out.
+    pub fn of_exactly(&self, class: ClassId) -> impl Iterator<Item = NodeId> + '_ {
+        self.by_class.get(&class).into_iter().flatten().copied().filter(|n| self.stands(*n))
+    }
+
+    /// How many nodes of exactly this class are held, stand-ins counted as well.
+    pub fn class_size(&self, class: ClassId) -> usize {
+        self.by_class.get(&class).map_or(0, imbl::Vector::len)
+    }
+
     /// The node of a class (or of a kind of it) with this name, as [`Graph::name`] prints it.
     pub fn named(&self, class: ClassId, name: &str) -> Option<NodeId> {
         self.of_class(class).into_iter().find(|n| self.name(*n) == name)
@@ -349,6 +359,11 @@ impl Graph {
         found.sort_unstable();
         let all = found.len();
         (found.into_iter().take(limit).map(|f| f.1).collect(), all)
+    }
+
+    /// How many edges were ever made: at least as many as are held, and known without counting.
+    pub fn edge_slots(&self) -> usize {
+        self.edges.len()
     }
 
     /// Every edge, unordered.

@@ -6,6 +6,7 @@
 //! **Next door:** `graph` below; `autosre` and `engine` above.
 
 pub mod cohort;
+pub mod cypher;
 pub mod map;
 pub mod moment;
 pub mod picture;

@@ -2,11 +2,12 @@
 //! handed through.
 
 use super::operate;
-use crate::args::{At, Export, Graph, Pair};
+use crate::args::{At, Cypher, Export, Graph, Pair};
 use crate::client::Client;
-use crate::exit::Exit;
+use crate::exit::{Exit, Wrong};
 use crate::{out, print};
 use query::text::{NodeName, Query};
+use serde_json::{Map, json};
 use std::io::BufWriter;
 
 /// Asks and prints.
@@ -14,6 +15,7 @@ pub async fn run(command: Graph) -> anyhow::Result<Exit> {
     let (query, at) = match asked(command) {
         Asked::Query(query, at) => (query, at),
         Asked::Export(export) => return handed_through(export).await,
+        Asked::Cypher(query) => return cypher(*query).await,
         Asked::Change(path, pair) => return operate::identity(path, pair).await,
     };
     let client = Client::new(&at.server.server)?;
@@ -41,10 +43,40 @@ async fn handed_through(export: Export) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Asks in openCypher; rows as a table.
+async fn cypher(asked: Cypher) -> anyhow::Result<Exit> {
+    let mut parameters = Map::new();
+    for p in &asked.params {
+        let Some((name, value)) = p.split_once('=') else {
+            return Err(Wrong(format!("--param {p}: write it like name=value")).into());
+        };
+        let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+        parameters.insert(name.trim_start_matches('$').to_owned(), value);
+    }
+    let mut body = json!({
+        "query": asked.query,
+        "parameters": parameters,
+        "limits": { "rows": asked.limit_rows, "seconds": asked.timeout },
+    });
+    if let Some(fields) = body.as_object_mut() {
+        fields.extend(asked.at.map(|t| ("at".to_owned(), json!(t.to_string()))));
+        let between = asked.between.map(|b| json!({ "from": b.from.to_string(), "to": b.to.to_string() }));
+        fields.extend(between.map(|b| ("between".to_owned(), b)));
+    }
+    let answer = Client::new(&asked.server.server)?.post("/api/v1/cypher", &body).await?;
+    if asked.server.json {
+        out::json(&answer)?;
+    } else {
+        out::print(&print::rows(&answer))?;
+    }
+    Ok(Exit::Done)
+}
+
 /// What is asked of the server.
 enum Asked {
     Query(String, At),
     Export(Export),
+    Cypher(Box<Cypher>),
     /// Where a change of identity is asked for.
     Change(&'static str, Pair),
 }
@@ -98,6 +130,7 @@ fn asked(command: Graph) -> Asked {
         }
         Graph::Query { text, at } => (text, at),
         Graph::Export(export) => return Asked::Export(export),
+        Graph::Cypher(query) => return Asked::Cypher(Box::new(query)),
     };
     Asked::Query(query, at)
 }

@@ -2,6 +2,7 @@
 //! answer into JSON; moments are RFC 3339 in both directions.
 
 mod answers;
+mod cypher;
 mod events;
 mod export;
 mod map;
@@ -49,6 +50,8 @@ pub(crate) struct Api {
     pictures: seen::Pictures,
     /// Surveys that may still begin.
     surveys: Arc<Semaphore>,
+    /// Queries that may still begin.
+    queries: Arc<Semaphore>,
 }
 
 /// The API's routes.
@@ -59,6 +62,7 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
         .route("/investigations/{id}", get(answers::investigation))
         .route("/ask", post(answers::ask))
         .route("/query", get(answers::query))
+        .route("/cypher", post(cypher::cypher))
         .route("/graph/map", get(map::map))
         .route("/graph/find", get(things::find))
         .route("/graph/show", get(things::show))
@@ -87,6 +91,7 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
             exports: Arc::new(Semaphore::new(export::AT_ONCE)),
             pictures: seen::Pictures::default(),
             surveys: Arc::new(Semaphore::new(1)),
+            queries: Arc::new(Semaphore::new(cypher::AT_ONCE)),
         });
     Router::new().nest("/api/v1", v1)
 }
@@ -96,7 +101,7 @@ async fn nowhere() -> Trouble {
 }
 
 async fn wrong_method() -> Response {
-    let body = json!({"error": "this address is asked another way: /ask, /ontology/reload, /hash-key/rotate, /identity/split and /identity/rejoin take a POST, all others a GET"});
+    let body = json!({"error": "this address is asked another way: /ask, /cypher, /ontology/reload, /hash-key/rotate, /identity/split and /identity/rejoin take a POST, all others a GET"});
     (StatusCode::METHOD_NOT_ALLOWED, axum::Json(body)).into_response()
 }
 
@@ -115,6 +120,8 @@ pub(crate) enum Trouble {
     Unsound(String),
     /// Too much of this is going on.
     Busy(String),
+    /// A query is wrong; where, stands beside.
+    Query(Box<::query::cypher::Error>),
     /// It is our fault.
     Ours(String),
 }
@@ -131,6 +138,12 @@ impl IntoResponse for Trouble {
                 let later = [(header::RETRY_AFTER, "5")];
                 return (StatusCode::SERVICE_UNAVAILABLE, later, axum::Json(json!({ "error": e })))
                     .into_response();
+            }
+            Trouble::Query(e) => {
+                // Well asked, about what is not there.
+                let missing = e.kind == ::query::cypher::Kind::UnknownName;
+                let status = if missing { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
+                return (status, axum::Json(json!({ "error": e.to_string(), "problem": e }))).into_response();
             }
             Trouble::Ours(e) => (StatusCode::INTERNAL_SERVER_ERROR, e),
         };
@@ -177,6 +190,12 @@ impl From<QueryError> for Trouble {
                 Trouble::Missing(error.to_string())
             }
         }
+    }
+}
+
+impl From<::query::cypher::Error> for Trouble {
+    fn from(error: ::query::cypher::Error) -> Trouble {
+        Trouble::Query(Box::new(error))
     }
 }
 

@@ -6,7 +6,7 @@ use axum::body::{Body, to_bytes};
 use engine::{Engine, LostHashKey, Options};
 use http::{Request, StatusCode, header};
 use ontology::Ontology;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use tower::Service;
 
@@ -93,6 +93,38 @@ async fn what_cannot_be_read_or_is_not_there_is_told_as_json() {
         assert_eq!(status, wanted, "{path}: {body}");
         assert!(body.get("error").and_then(Json::as_str).is_some_and(|e| e.len() > 10), "{path}: {body}");
     }
+}
+
+#[tokio::test]
+async fn a_query_in_opencypher_gives_rows_or_says_what_is_wrong_and_where() {
+    let (mut api, _folder) = api();
+    let mut ask = async |body: Json| {
+        let request = Request::post("/api/v1/cypher").header(header::CONTENT_TYPE, "application/json");
+        send(&mut api, request.body(Body::from(body.to_string())).unwrap()).await
+    };
+    let (status, body) = ask(json!({
+        "query": "UNWIND range(1, 9) AS x WITH x WHERE x < $most RETURN x, date('2026-11-24') AS d",
+        "parameters": {"most": 4}, "limits": {"rows": 2},
+        "between": {"from": "2026-11-24T10:00:00Z", "to": "2026-11-24T11:00:00Z"},
+    }))
+    .await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(body["rows"], json!([[1, "2026-11-24"], [2, "2026-11-24"]]));
+    assert_eq!((&body["columns"], &body["truncated"]), (&json!(["x", "d"]), &json!("rows")));
+    for (asked, wanted) in [
+        (json!({"query": "MATCH (s:Servise) RETURN s"}), StatusCode::NOT_FOUND),
+        (json!({"query": "RETURN 1 +"}), StatusCode::BAD_REQUEST),
+        (json!({"query": "RETURN 1", "at": "noon"}), StatusCode::BAD_REQUEST),
+        (json!({"query": "RETURN 1", "limit": {"rows": 2}}), StatusCode::BAD_REQUEST),
+        (json!({}), StatusCode::BAD_REQUEST),
+        (json!({"query": "x".repeat(9000)}), StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let (status, body) = ask(asked.clone()).await;
+        assert_eq!(status, wanted, "{asked}: {body}");
+        assert!(body["error"].is_string(), "{body}");
+    }
+    let (_, body) = ask(json!({"query": "MATCH (s:Servise)\nRETURN s"})).await;
+    assert_eq!((&body["problem"]["column"], &body["problem"]["text"]), (&json!(10), &json!("Servise")));
 }
 
 #[tokio::test]
