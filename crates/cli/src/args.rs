@@ -384,6 +384,9 @@ pub struct At {
     /// As it was at this moment (2026-11-24T12:05:00Z); now when not said.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub at: Option<Time>,
+    /// From what had arrived by the end of this minute; from everything when not said.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub as_known: Option<Time>,
     /// At most this many rows.
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub limit: usize,
@@ -563,6 +566,9 @@ pub struct Cypher {
     /// As it was at this moment (2026-11-24T12:05:00Z); now when not said.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub at: Option<Time>,
+    /// From what had arrived by the end of this minute; from everything when not said.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub as_known: Option<Time>,
     /// What held at any time between these: 2026-11-24T10:00:00Z..2026-11-24T11:00:00Z.
     #[arg(long, value_name = "FROM..TO", value_parser = stretch, conflicts_with = "at")]
     pub between: Option<Between>,
@@ -586,6 +592,9 @@ pub struct Export {
     /// As it was at this moment (2026-11-24T12:05:00Z); now when not said.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub at: Option<Time>,
+    /// From what had arrived by the end of this minute; from everything when not said.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub as_known: Option<Time>,
     /// The server's web address.
     #[arg(long, env = "E2EGRAPH_SERVER", default_value = "http://127.0.0.1:4320", value_name = "URL", value_parser = url)]
     pub server: String,

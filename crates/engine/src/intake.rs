@@ -354,6 +354,14 @@ impl Engine {
         lock(&self.fold).graph()
     }
 
+    /// The graph as it was known at a moment: of all that had arrived by the end of that minute.
+    ///
+    /// # Errors
+    /// The first moment that something can be said of, when this one is earlier.
+    pub fn graph_known(&self, at: Time) -> Result<Graph, Time> {
+        lock(&self.fold).known_at(at)
+    }
+
     /// The ontology everything is read under.
     pub fn ontology(&self) -> Arc<Ontology> {
         Arc::clone(&lock(&self.ontology))
@@ -390,11 +398,15 @@ impl Engine {
                 "beyond: the longest untouched traces are let go, late steps of theirs stay unjoined"
             }
             "remembered_items" => {
-                "beyond: the oldest hour is forgotten, repetitions that late would count again"
+                "beyond: the oldest minute is forgotten, repetitions that late would count again"
             }
             "conclusions" => {
                 "beyond: nothing further is concluded by kept rules, what was set aside is counted"
             }
+            "known_minutes" | "known_rows" => {
+                "beyond: what was known at earlier minutes cannot be asked any more"
+            }
+            "flow_bytes" => "beyond: the oldest quarters of an hour of what went along edges are forgotten",
             "series" => "beyond: samples of further cohorts count for the whole subject",
             _ => "beyond: further nodes are not made, their facts are counted as left out",
         };

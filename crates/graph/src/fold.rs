@@ -7,6 +7,7 @@ use crate::flows::{Side, Tail};
 use crate::growing::{Reading, Values};
 use crate::identity::key_id;
 use crate::index::{EdgeIndex, Ends};
+use crate::known::Known;
 use crate::links::End;
 use crate::series::{CohortId, Of, Series, SeriesId};
 use crate::sources::{SetIndex, Sources};
@@ -41,6 +42,10 @@ pub struct Limits {
     /// Ways in which kept conclusions follow, and what sampled nodes were seen to join. Beyond: no further ones are drawn, and
     /// what set them off is counted.
     pub conclusions: usize,
+    /// Minutes of arrival of which it can be said what was known. Beyond: of earlier ones nothing can be said.
+    pub known_minutes: usize,
+    /// Nodes, edges and series in all graphs that are held for it. Beyond: the same.
+    pub known_rows: usize,
     /// Bytes of what went along edges. Beyond: the oldest quarters of an hour are forgotten.
     pub flow_bytes: usize,
     /// Hours that series and what went along edges reach back. Older minutes are forgotten.
@@ -58,6 +63,8 @@ impl Default for Limits {
             // A few hundred services of some hundred statements each that log errors.
             open_nodes: 50_000,
             conclusions: 4_000_000,
+            known_minutes: 120,
+            known_rows: 20_000_000,
             flow_bytes: 4 << 30,
             hours: 24 * 14,
         }
@@ -110,6 +117,7 @@ pub struct Fold {
     edge_index: EdgeIndex,
     pub(crate) sets: SetIndex,
     tail: Tail,
+    known: Known,
     cohort_index: FxHashMap<Arc<[NodeId]>, CohortId>,
     series_index: FxHashMap<(Of, CohortId), SeriesId>,
     /// Stand-ins and nodes, by the ids of their keys, that somebody said are not the same.
@@ -160,6 +168,7 @@ impl Fold {
             edge_index: EdgeIndex::default(),
             sets: SetIndex::default(),
             tail: Tail::default(),
+            known: Known::default(),
             cohort_index: FxHashMap::default(),
             series_index: FxHashMap::default(),
             apart: BTreeSet::new(),
@@ -191,13 +200,25 @@ impl Fold {
         self.graph.clone()
     }
 
+    /// The graph as it was known at a moment: of all that had arrived by the end of that minute, whatever time it tells of.
+    ///
+    /// # Errors
+    /// The first moment that something can be said of, when this one is earlier.
+    pub fn known_at(&mut self, at: Time) -> Result<Graph, Time> {
+        match self.known.at(at)? {
+            Some(graph) => Ok(graph.clone()),
+            None => Ok(self.graph()),
+        }
+    }
+
     /// What has been folded so far.
     pub fn totals(&self) -> Totals {
         Totals { traces_let_go: self.traces.let_go, ..self.totals }
     }
 
     /// How much of each limit is used, in the order of [`Limits`]: name, used, limit.
-    pub fn usage(&self) -> [(&'static str, usize, usize); 8] {
+    pub fn usage(&self) -> [(&'static str, usize, usize); 10] {
+        let (known_minutes, known_rows) = self.known.held();
         [
             ("sampled_nodes", self.sampled.len(), self.limits.sampled_nodes),
             ("open_traces", self.traces.len(), self.limits.open_traces),
@@ -206,6 +227,8 @@ impl Fold {
             ("nodes", self.kept_nodes, self.limits.nodes),
             ("open_nodes", self.most_open(), self.limits.open_nodes),
             ("conclusions", self.drawing.held, self.limits.conclusions),
+            ("known_minutes", known_minutes, self.limits.known_minutes),
+            ("known_rows", known_rows, self.limits.known_rows),
             ("flow_bytes", self.graph.flows.size().1, self.limits.flow_bytes),
         ]
     }
@@ -218,6 +241,10 @@ impl Fold {
 
     /// Folds a batch that arrived at `recorded`.
     pub fn fold(&mut self, batch: &Batch, recorded: Time) -> Folded {
+        if self.known.is_due(recorded) {
+            let (until, graph) = (recorded.minute(), self.graph());
+            self.known.keep(until, graph, (self.limits.known_minutes, self.limits.known_rows));
+        }
         let before = self.totals;
         let source = self.source(&batch.source);
         let rank =

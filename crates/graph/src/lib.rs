@@ -17,6 +17,7 @@ mod growing;
 mod identity;
 mod index;
 mod join;
+mod known;
 mod links;
 mod pages;
 mod read;

@@ -319,6 +319,26 @@ fn of_two_targets_told_side_by_side_one_holds_at_every_moment_whichever_came_fir
 }
 
 #[test]
+fn what_was_known_at_a_moment_is_what_had_arrived_by_then_whatever_it_tells_of() {
+    let o = ontology();
+    let limits = Limits { known_minutes: 3, ..Limits::default() };
+    let mut writer = Fold::new(Arc::clone(&o), Vec::new(), limits);
+    let hosts = |graph: &Graph| graph.of_class(class(&o, "Host")).len();
+    // One host a minute arrives, each seen in the same minute long ago.
+    for n in 0..6u8 {
+        let mut b = Batch { source: "otlp".to_owned(), ..Batch::default() };
+        b.drafts = vec![draft(&o, "Host", Some(u128::from(n)), None, &format!("h{n}"))];
+        b.facts = vec![Fact::Seen { entity: Ref(0), at: minute(1) }];
+        writer.fold(&b, minute(100 + 2 * i64::from(n)));
+    }
+    let mut known = |m: i64| writer.known_at(minute(m)).map(|graph| hosts(&graph));
+    assert_eq!([known(110), known(109), known(108), known(105)], [Ok(6), Ok(5), Ok(5), Ok(3)]);
+    assert_eq!(known(500), Ok(6));
+    // Of what was known before, nothing is held any more, and that is said.
+    assert_eq!((known(104), known(103)), (Ok(3), Err(minute(104))));
+}
+
+#[test]
 fn a_snapshot_does_not_see_what_comes_later() {
     let o = ontology();
     let mut writer = Fold::new(Arc::clone(&o), Vec::new(), Limits::default());

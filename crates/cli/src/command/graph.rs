@@ -20,10 +20,11 @@ pub async fn run(command: Graph) -> anyhow::Result<Exit> {
     };
     let client = Client::new(&at.server.server)?;
     let limit = at.limit.to_string();
-    let moment = at.at.map(|t| t.to_string());
+    let (moment, known) = (at.at.map(|t| t.to_string()), at.as_known.map(|t| t.to_string()));
     let mut asked = vec![("q", query.as_str()), ("limit", limit.as_str())];
     // Not every form of query text has a moment of its own.
     asked.extend(moment.as_deref().map(|t| ("at", t)));
+    asked.extend(known.as_deref().map(|t| ("as_known", t)));
     let answer = client.get("/api/v1/query", &asked).await?;
     if at.server.json {
         out::json(&answer)?;
@@ -35,9 +36,10 @@ pub async fn run(command: Graph) -> anyhow::Result<Exit> {
 
 /// Writes an export to standard output as it comes.
 async fn handed_through(export: Export) -> anyhow::Result<Exit> {
-    let moment = export.at.map(|t| t.to_string());
+    let (moment, known) = (export.at.map(|t| t.to_string()), export.as_known.map(|t| t.to_string()));
     let mut wanted = vec![("format", export.format.name())];
     wanted.extend(moment.as_deref().map(|t| ("at", t)));
+    wanted.extend(known.as_deref().map(|t| ("as_known", t)));
     let mut to = BufWriter::new(std::io::stdout().lock());
     Client::new(&export.server)?.stream("/api/v1/graph/export", &wanted, &mut to).await?;
     Ok(Exit::Done)
@@ -60,6 +62,7 @@ async fn cypher(asked: Cypher) -> anyhow::Result<Exit> {
     });
     if let Some(fields) = body.as_object_mut() {
         fields.extend(asked.at.map(|t| ("at".to_owned(), json!(t.to_string()))));
+        fields.extend(asked.as_known.map(|t| ("as_known".to_owned(), json!(t.to_string()))));
         let between = asked.between.map(|b| json!({ "from": b.from.to_string(), "to": b.to.to_string() }));
         fields.extend(between.map(|b| ("between".to_owned(), b)));
     }

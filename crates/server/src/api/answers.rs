@@ -1,6 +1,6 @@
 //! Regressions, investigations, questions in plain words, and queries.
 
-use super::{Answered, Api, MAX_BODY, Now, Said, Trouble, aside, moment, said, told};
+use super::{Answered, Api, MAX_BODY, Now, Said, Trouble, aside, epoch, moment, said, told};
 use ::query::View;
 use ::query::text::NodeName;
 use axum::extract::rejection::JsonRejection;
@@ -92,6 +92,7 @@ pub(crate) fn unread(why: &JsonRejection, form: &str) -> Trouble {
 pub(crate) struct Written {
     q: Option<String>,
     at: Option<String>,
+    as_known: Option<String>,
     limit: Option<usize>,
 }
 
@@ -99,8 +100,9 @@ pub(crate) struct Written {
 pub(crate) async fn query(State(api): State<Api>, Said(written): Said<Written>) -> Answered {
     let text = said("q", written.q.as_deref())?.to_owned();
     let at = moment("at", written.at.as_deref())?;
+    let known = moment("as_known", written.as_known.as_deref())?;
     aside(api, move |engine| {
-        let graph = engine.graph();
+        let graph = epoch(engine, known)?;
         let mut view = View::latest(&graph);
         view.as_of = at.map_or(view.as_of, |t| t.min(view.as_of));
         let mut output = ::query::run::ask(&view, &text)?;

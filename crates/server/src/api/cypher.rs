@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a rim crate: how long a query may take is told by the clock")]
 
 use super::answers::unread;
-use super::{Answered, Api, Now, Trouble, aside, moment, said, told};
+use super::{Answered, Api, Now, Trouble, aside, epoch, moment, said, told};
 use ::query::View;
 use ::query::cypher::{Answer, Call, Limits, Scope, Scoped, ask, from_json, temporal::DateTime, to_json};
 use axum::extract::State;
@@ -30,6 +30,7 @@ pub(crate) struct Asked {
     #[serde(default)]
     parameters: Map<String, Json>,
     at: Option<String>,
+    as_known: Option<String>,
     between: Option<Between>,
     #[serde(default)]
     limits: Bounds,
@@ -106,7 +107,7 @@ fn answer(
     at: Option<Time>,
     between: Option<Stretch>,
 ) -> Answered {
-    let graph = engine.graph();
+    let graph = epoch(engine, moment("as_known", asked.as_known.as_deref())?)?;
     let latest = View::latest(&graph).as_of;
     let scope = match between {
         Some(during) => Scope::Between(during),

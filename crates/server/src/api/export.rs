@@ -3,7 +3,7 @@
 //! One thread walks the graph and waits for whoever reads; what is under way is a few chunks, however large the graph is.
 //! When the walk fails the connection is cut, so that half an export never looks like a whole one.
 
-use super::{Api, Said, Trouble, moment};
+use super::{Api, Said, Trouble, epoch, moment};
 use ::query::View;
 use ::query::rdf::{self, Format};
 use axum::body::Body;
@@ -32,12 +32,14 @@ pub(crate) const AT_ONCE: usize = 4;
 #[derive(Deserialize)]
 pub(crate) struct Wanted {
     at: Option<String>,
+    as_known: Option<String>,
     format: Option<String>,
 }
 
 /// Streams the facts of a moment; of now when none is said.
 pub(crate) async fn export(State(api): State<Api>, Said(wanted): Said<Wanted>) -> Result<Response, Trouble> {
     let at = moment("at", wanted.at.as_deref())?;
+    let known = moment("as_known", wanted.as_known.as_deref())?;
     let name = wanted.format.as_deref().filter(|f| !f.is_empty()).unwrap_or("nquads");
     let Some((format, _)) = Format::ALL.into_iter().find(|(_, n)| *n == name) else {
         let known = Format::ALL.map(|(_, n)| n).join(", ");
@@ -54,8 +56,8 @@ pub(crate) async fn export(State(api): State<Api>, Said(wanted): Said<Wanted>) -
         return Err(Trouble::Ours("the export could not begin".to_owned()));
     };
     let runtime = Handle::current();
+    let graph = epoch(&api.engine, known)?;
     tokio::task::spawn_blocking(move || {
-        let graph = api.engine.graph();
         let mut view = View::latest(&graph);
         view.as_of = at.map_or(view.as_of, |t| t.min(view.as_of));
         let chunks = BufWriter::with_capacity(CHUNK, Chunks { to: send, runtime });

@@ -1,7 +1,7 @@
 //! The map around something, with the stretch that can be walked and what happened in it.
 
 use super::things::{change_row, node_with_id};
-use super::{Answered, Api, Now, Said, aside, moment, said, told};
+use super::{Answered, Api, Now, Said, aside, epoch, moment, said, told};
 use ::query::View;
 use axum::extract::State;
 use engine::Engine;
@@ -23,6 +23,7 @@ pub(crate) struct Wanted {
     around: Option<String>,
     hops: Option<usize>,
     at: Option<String>,
+    as_known: Option<String>,
     compare: Option<String>,
 }
 
@@ -32,8 +33,9 @@ pub(crate) async fn map(State(api): State<Api>, Said(wanted): Said<Wanted>) -> A
         said("around", wanted.around.as_deref())?.split(',').map(str::to_owned).collect();
     let (at, compare) = (moment("at", wanted.at.as_deref())?, moment("compare", wanted.compare.as_deref())?);
     let hops = wanted.hops.unwrap_or(2).clamp(1, MAX_HOPS);
+    let known = moment("as_known", wanted.as_known.as_deref())?;
     aside(api, move |engine| {
-        let graph = engine.graph();
+        let graph = epoch(engine, known)?;
         let view = View::latest(&graph);
         let centres = around.iter().map(|id| node_with_id(&view, id)).collect::<Result<Vec<_>, _>>()?;
         let at = at.map_or(view.as_of, |t| t.min(view.as_of));

@@ -205,6 +205,16 @@ pub(crate) fn moment(name: &str, text: Option<&str>) -> Result<Option<Time>, Tro
     Time::parse(text).map(Some).map_err(|e| Trouble::Unclear(format!("{name}: {e}")))
 }
 
+/// The graph as it is now, or as it was known at a moment.
+pub(crate) fn epoch(engine: &Engine, known: Option<Time>) -> Result<graph::Graph, Trouble> {
+    let Some(at) = known else { return Ok(engine.graph()) };
+    engine.graph_known(at).map_err(|since| {
+        Trouble::Unclear(format!(
+            "as_known: what was known at {at} cannot be said any more, only from {since} on"
+        ))
+    })
+}
+
 /// A text that was said, not longer than a text may be.
 pub(crate) fn said<'t>(name: &str, text: Option<&'t str>) -> Result<&'t str, Trouble> {
     match text.map(str::trim) {

@@ -1,6 +1,6 @@
 //! Things in the graph by name and by id, changes and classes.
 
-use super::{Answered, Api, Now, Said, Trouble, aside, moment, said, told};
+use super::{Answered, Api, Now, Said, Trouble, aside, epoch, moment, said, told};
 use ::query::View;
 use axum::extract::State;
 use graph::{Direction, NodeId};
@@ -107,14 +107,16 @@ pub(crate) async fn find(State(api): State<Api>, Said(sought): Said<Sought>) -> 
 pub(crate) struct Which {
     id: Option<String>,
     at: Option<String>,
+    as_known: Option<String>,
 }
 
 /// Everything known of one thing.
 pub(crate) async fn show(State(api): State<Api>, Said(which): Said<Which>) -> Answered {
     let id = said("id", which.id.as_deref())?.to_owned();
     let at = moment("at", which.at.as_deref())?;
+    let known = moment("as_known", which.as_known.as_deref())?;
     aside(api, move |engine| {
-        let graph = engine.graph();
+        let graph = epoch(engine, known)?;
         let view = View::latest(&graph);
         let node = node_with_id(&view, &id)?;
         let o = view.ontology();
