@@ -179,6 +179,9 @@ Examples:
     /// Simulated worlds with known answers: list, run, score.
     #[command(subcommand)]
     Sim(Sim),
+    /// Look into a data folder that no server has open: check, stats.
+    #[command(subcommand)]
+    Store(Store),
     /// Hash personal data with a new key from now on: who comes again gets another id.
     #[command(after_help = "Example:\n  e2egraph rotate-key")]
     RotateKey(Server),
@@ -311,6 +314,33 @@ pub struct Server {
     /// The server's web address.
     #[arg(long, env = "E2EGRAPH_SERVER", default_value = "http://127.0.0.1:4320", value_name = "URL", value_parser = url)]
     pub server: String,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Questions to a data folder.
+#[derive(Debug, Subcommand, Clone)]
+pub enum Store {
+    /// Read every record and document and name what is damaged, without changing anything.
+    #[command(after_help = "\
+Example:
+  e2egraph store check /var/lib/e2egraph
+
+Ends with 0 when everything is whole (an unfinished write at the end is no damage: nothing in it was acknowledged), with 1
+when something is damaged or the folder cannot be read, with 3 when there is no such folder.")]
+    Check(DataFolder),
+    /// What a data folder holds: files, records, bytes by form and source, from when to when, documents.
+    #[command(after_help = "Example:\n  e2egraph store stats /var/lib/e2egraph --json")]
+    Stats(DataFolder),
+}
+
+/// A data folder.
+#[derive(Debug, Args, Clone)]
+pub struct DataFolder {
+    /// The folder, as `serve --data` names it.
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
     /// Print JSON instead of text.
     #[arg(long)]
     pub json: bool,

@@ -1,6 +1,7 @@
 //! Exit codes, as `e2egraph --help` lists them.
 
 use crate::client::{NoServer, Refused};
+use store::InspectError;
 
 /// The command line asks for something that cannot be, beyond what its grammar tells.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +53,9 @@ impl Exit {
             Exit::NoServer
         } else if error.downcast_ref::<Wrong>().is_some() {
             Exit::Wrong
-        } else if error.downcast_ref::<Refused>().is_some_and(|r| r.status == 404) {
+        } else if error.downcast_ref::<Refused>().is_some_and(|r| r.status == 404)
+            || matches!(error.downcast_ref(), Some(InspectError::NotThere(_)))
+        {
             Exit::NotThere
         } else {
             Exit::Failed

@@ -21,6 +21,7 @@ mod command {
     pub(crate) mod serve;
     pub(crate) mod sim;
     pub(crate) mod sources;
+    pub(crate) mod store;
 }
 mod exit;
 mod join;
@@ -66,6 +67,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(args) => command::serve::run(args).await,
         Command::Demo(args) => command::demo::run(args).await,
         Command::Ontology(command) => command::ontology::run(command).await,
+        Command::Store(command) => command::store::run(command).await,
         Command::RotateKey(server) => command::operate::rotate_key(server).await,
         Command::Eval(args) => command::eval::run(args).await,
         Command::Bench(args) => command::bench::run(args).await,

@@ -81,7 +81,7 @@ pub struct FolderDisk {
     _lock: File,
 }
 
-const LOCK: &str = "LOCK";
+pub(crate) const LOCK: &str = "LOCK";
 const PROBE: &str = "tmp-probe";
 
 /// What is kept is telemetry in clear and the key of the hashes: for the server's user alone, whatever the umask says.
@@ -112,9 +112,8 @@ impl FolderDisk {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                let holder = lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-                return Err(FolderError::Held { dir: dir.to_owned(), holder: Holder(holder) });
+                let holder = Holder::said(&mut lock);
+                return Err(FolderError::Held { dir: dir.to_owned(), holder });
             }
             Err(TryLockError::Error(e)) => return Err(FolderError::from_io(dir, "lock its LOCK file", e)),
         }
@@ -175,7 +174,7 @@ fn make(dir: &Path) -> io::Result<()> {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// Another process has it.
-    #[error("the data folder {} is in use by another server ({holder}); stop it, or choose another folder", dir.display())]
+    #[error("the data folder {} is in use by another server ({holder}) or being read by `e2egraph store`; stop that, or choose another folder", dir.display())]
     Held {
         /// The folder.
         dir: PathBuf,
@@ -218,6 +217,14 @@ impl FolderError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder(pub Option<u32>);
 
+impl Holder {
+    /// As its `LOCK` file says.
+    pub(crate) fn said(lock: &mut File) -> Holder {
+        let mut text = String::new();
+        Holder(lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok()))
+    }
+}
+
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
@@ -227,18 +234,39 @@ impl std::fmt::Display for Holder {
     }
 }
 
+/// The files of a folder with their lengths, sorted by name.
+pub(crate) fn list(dir: &Path) -> io::Result<Vec<(String, u64)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        if let (true, Ok(name)) = (meta.is_file(), entry.file_name().into_string()) {
+            files.push((name, meta.len()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Fills `into` from `offset` of a file; fewer bytes only at its end.
+pub(crate) fn read_at(path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut filled = 0;
+    while filled < into.len() {
+        match file.read(&mut into[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}
+
 impl Disk for FolderDisk {
     fn list(&self) -> io::Result<Vec<(String, u64)>> {
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            let meta = entry.metadata()?;
-            if let (true, Ok(name)) = (meta.is_file(), entry.file_name().into_string()) {
-                files.push((name, meta.len()));
-            }
-        }
-        files.sort();
-        Ok(files)
+        list(&self.dir)
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
@@ -251,18 +279,7 @@ impl Disk for FolderDisk {
     }
 
     fn read_at(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        let mut file = File::open(self.path(name))?;
-        file.seek(SeekFrom::Start(offset))?;
-        let mut filled = 0;
-        while filled < into.len() {
-            match file.read(&mut into[filled..]) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(filled)
+        read_at(&self.path(name), offset, into)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -1,8 +1,8 @@
 //! Small named documents, each replaced as a whole: pinned snapshots, investigations.
 
 use crate::disk::Disk;
-use crate::log::UNFINISHED;
 use crate::record::four;
+use crate::scan::UNFINISHED;
 use crate::segment::newer;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -150,6 +150,11 @@ impl Documents {
         self.lock().keys().cloned().collect()
     }
 
+    /// Names and lengths, sorted.
+    pub(crate) fn lengths(&self) -> Vec<(String, u64)> {
+        self.lock().iter().map(|(name, bytes)| (name.clone(), *bytes)).collect()
+    }
+
     pub(crate) fn count_and_bytes(&self) -> (u64, u64) {
         let known = self.lock();
         (known.len() as u64, known.values().sum())
@@ -179,7 +184,7 @@ fn failed(doing: &'static str, name: &str, source: io::Error) -> DocumentError {
 }
 
 /// The file of a document: letters, digits, `-`, `_` and `.` as they are, every other byte as `%xx`.
-fn file_of(name: &str) -> Result<String, DocumentError> {
+pub(crate) fn file_of(name: &str) -> Result<String, DocumentError> {
     if name.is_empty() || name.len() > MAX_NAME {
         return Err(DocumentError::Name(name.chars().take(MAX_NAME).collect()));
     }

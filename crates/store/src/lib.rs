@@ -11,10 +11,12 @@
 mod committer;
 mod disk;
 mod documents;
+mod inspect;
 mod log;
 mod memory_disk;
 mod options;
 mod record;
+mod scan;
 mod segment;
 mod store;
 
@@ -22,8 +24,9 @@ mod store;
 mod simulation;
 
 pub use committer::{AppendError, CommitError, Ticket};
-pub use disk::{Disk, DiskFile, FolderDisk, FolderError};
+pub use disk::{Disk, DiskFile, FolderDisk, FolderError, Holder};
 pub use documents::DocumentError;
+pub use inspect::{Finding, FoundDocument, InspectError, Inspection, Reading};
 pub use log::{Keep, Recovery, Replay, Torn};
 pub use memory_disk::{Faults, MemoryDisk};
 pub use options::{Limit, Options};

@@ -3,16 +3,12 @@
 use crate::committer::CommitError;
 use crate::disk::{Disk, DiskFile};
 use crate::record::{self, Header, Mark, Record};
-use crate::segment::{
-    Damage, Met, SEGMENT_HEADER, Segment, SegmentReader, decode_header, encode_header, name_of, parse_name,
-};
+use crate::scan::{Found, scan};
+use crate::segment::{Damage, Met, SEGMENT_HEADER, Segment, SegmentReader, encode_header, name_of};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// The prefix of files that are being written; left over ones are removed when the store opens.
-pub(crate) const UNFINISHED: &str = "tmp-";
 
 /// What opening a store found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -172,41 +168,11 @@ pub(crate) struct Log {
 impl Log {
     /// Reads what is there, cuts a torn tail, and gets ready to append.
     pub(crate) fn recover(disk: Arc<dyn Disk>, segment_bytes: u64) -> io::Result<(Log, Catalogue, Recovery)> {
-        let mut segments = Vec::new();
-        let mut next_generation = 1;
-        let mut removed = false;
-        for (name, len) in disk.list()? {
-            if name.starts_with(UNFINISHED) {
-                disk.remove(&name)?;
-                removed = true;
-            }
-            let Some((generation, first_seq)) = parse_name(&name) else { continue };
-            next_generation = next_generation.max(generation + 1);
-            let mut header = [0; SEGMENT_HEADER as usize];
-            disk.read_at(&name, 0, &mut header)?;
-            let decoded = decode_header(&header);
-            // A header is whole before the first record is written: without one, or in a file that ends within it,
-            // nothing was ever acknowledged.
-            if len < SEGMENT_HEADER || (len == SEGMENT_HEADER && decoded.is_none()) {
-                disk.remove(&name)?;
-                removed = true;
-                continue;
-            }
-            let (mark, first_seq, begun_ns) = match decoded {
-                Some((mark, first_seq, begun_ns)) => (Some(mark), first_seq, begun_ns),
-                None => (None, first_seq, i64::MIN),
-            };
-            segments.push(Segment { name, generation, first_seq, mark, begun_ns, len });
+        let Found { mut segments, left_over, next_generation, .. } = scan(&*disk)?;
+        for (name, _) in &left_over {
+            disk.remove(name)?;
         }
-        segments.sort_by_key(|s| s.generation);
-        // An empty segment with another behind it is one that could neither be begun nor removed. Retention does not know
-        // it, so left there it would one day look like a gap.
-        let newest = segments.last().map(|s| s.generation);
-        for empty in segments.extract_if(.., |s| s.len == SEGMENT_HEADER && Some(s.generation) != newest) {
-            disk.remove(&empty.name)?;
-            removed = true;
-        }
-        if removed {
+        if !left_over.is_empty() {
             disk.sync_folder()?;
         }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// Bytes before the first record: the same 32 bytes twice, because without the mark no record could be found.
 pub(crate) const SEGMENT_HEADER: u64 = 64;
-const COPY: usize = 32;
+pub(crate) const COPY: usize = 32;
 /// In every version a file of the log begins with these four bytes; the last is the version.
 const FORMAT: [u8; 4] = *b"E2L1";
 
@@ -54,17 +54,26 @@ pub(crate) fn encode_header(mark: Mark, first_seq: u64, begun_ns: i64) -> [u8; S
 
 /// Mark, first seq and begin, from whichever copy is whole.
 pub(crate) fn decode_header(bytes: &[u8]) -> Option<(Mark, u64, i64)> {
-    bytes.chunks_exact(COPY).take(2).find_map(|copy| {
-        let whole =
-            copy[..4] == FORMAT && crc32fast::hash(&copy[8..]) == u32::from_le_bytes(four(&copy[4..8]));
-        whole.then(|| {
-            (
-                Mark(u64::from_le_bytes(eight(&copy[8..16]))),
-                u64::from_le_bytes(eight(&copy[16..24])),
-                i64::from_le_bytes(eight(&copy[24..32])),
-            )
-        })
+    copies(bytes).find(|copy| whole(copy)).map(|copy| {
+        (
+            Mark(u64::from_le_bytes(eight(&copy[8..16]))),
+            u64::from_le_bytes(eight(&copy[16..24])),
+            i64::from_le_bytes(eight(&copy[24..32])),
+        )
     })
+}
+
+/// Which copies of a header, 0 or 1, are broken.
+pub(crate) fn broken_copies(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    (0..).zip(copies(bytes)).filter(|(_, copy)| !whole(copy)).map(|(place, _)| place)
+}
+
+fn copies(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.chunks_exact(COPY).take(2)
+}
+
+fn whole(copy: &[u8]) -> bool {
+    copy[..4] == FORMAT && crc32fast::hash(&copy[8..]) == u32::from_le_bytes(four(&copy[4..8]))
 }
 
 /// The version after `own` that a file says it has, by its first four bytes. Something else there is damage.
