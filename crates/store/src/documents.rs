@@ -105,16 +105,14 @@ impl Documents {
         }
         let mut known = self.lock();
         let unfinished = format!("{UNFINISHED}{file}");
-        let written = self.write(&unfinished, content).and_then(|()| {
-            self.disk.rename(&unfinished, &file)?;
-            self.disk.sync_folder()
-        });
-        written.map_err(|e| {
+        let renamed = self.write(&unfinished, content).and_then(|()| self.disk.rename(&unfinished, &file));
+        renamed.map_err(|e| {
             let _ = self.disk.remove(&unfinished);
             failed("keep", name, e)
         })?;
+        // From here on it is read, even if a crash may still bring back the old one.
         known.insert(name.to_owned(), bytes);
-        Ok(())
+        self.disk.sync_folder().map_err(|e| failed("keep", name, e))
     }
 
     fn write(&self, file: &str, content: &[u8]) -> io::Result<()> {
@@ -265,5 +263,16 @@ mod tests {
         assert_eq!(documents.get("gone").unwrap(), None);
         disk.flip_bit("doc-a%20b", 70);
         assert!(documents.get("a b").unwrap_err().to_string().contains("doc-a%20b"));
+    }
+    #[test]
+    fn a_document_whose_name_could_not_be_synced_is_read_as_it_is() {
+        let disk = MemoryDisk::new(1);
+        let documents = Documents::open(Arc::new(disk.clone()), 100).unwrap();
+        documents.put("a", b"one").unwrap();
+        // Made, written, synced and renamed; then the folder is not synced.
+        disk.power_off_after(4);
+        assert!(documents.put("a", b"another").is_err());
+        disk.end_process();
+        assert_eq!(documents.get("a").unwrap().unwrap(), b"another");
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! **Next door:** nobody below; `engine` writes accepted requests and replays them after a restart.
 
+mod campaign;
 mod committer;
 mod disk;
 mod documents;
@@ -23,6 +24,7 @@ mod store;
 #[cfg(test)]
 mod simulation;
 
+pub use campaign::{Tally, campaign};
 pub use committer::{AppendError, CommitError, Ticket};
 pub use disk::{Disk, DiskFile, FolderDisk, FolderError, Holder};
 pub use documents::DocumentError;

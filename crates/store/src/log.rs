@@ -65,35 +65,44 @@ pub(crate) struct Listing {
     pub(crate) next_seq: u64,
 }
 
+impl Listing {
+    /// Whether the first segment holds nothing to keep. The newest always stays.
+    fn is_first_old(&self, keep: Keep) -> bool {
+        self.segments.get(1).is_some_and(|next| match keep {
+            Keep::FromSeq(seq) => next.first_seq <= seq,
+            Keep::SinceNs(ns) => next.begun_ns <= ns,
+        })
+    }
+
+    fn remove_first(&mut self, disk: &dyn Disk, keep: Keep) -> io::Result<bool> {
+        match self.segments.front() {
+            Some(first) if self.is_first_old(keep) => disk.remove(&first.name)?,
+            _ => return Ok(false),
+        }
+        self.segments.pop_front();
+        Ok(true)
+    }
+}
+
 impl Catalogue {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Listing> {
         // A panic elsewhere leaves the listing whole: every change to it is a single assignment or push.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes whole segments that hold nothing to keep; returns how many.
+    /// Removes whole segments that hold nothing to keep; returns how many. Each is gone for good before the next goes: if a
+    /// crash brought back an older one alone, what was between would look lost.
     pub(crate) fn retain(&self, disk: &dyn Disk, keep: Keep) -> io::Result<usize> {
-        let mut gone = Vec::new();
-        {
-            let mut listing = self.lock();
-            while let Some(next) = listing.segments.get(1) {
-                let all_old = match keep {
-                    Keep::FromSeq(seq) => next.first_seq <= seq,
-                    Keep::SinceNs(ns) => next.begun_ns <= ns,
-                };
-                if !all_old {
-                    break;
-                }
-                gone.extend(listing.segments.pop_front());
-            }
+        let mut removed = 0;
+        while self.lock().is_first_old(keep) {
+            // Also for what an earlier call removed and could not sync.
+            disk.sync_folder()?;
+            removed += usize::from(self.lock().remove_first(disk, keep)?);
         }
-        for segment in &gone {
-            disk.remove(&segment.name)?;
-        }
-        if !gone.is_empty() {
+        if removed > 0 {
             disk.sync_folder()?;
         }
-        Ok(gone.len())
+        Ok(removed)
     }
 
     /// Reads what is committed now, from a seq on.

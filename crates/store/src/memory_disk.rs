@@ -1,4 +1,5 @@
-//! A disk in memory that fails on purpose, repeatably: torn writes, lost unsynced data, failing syncs, no space, flipped bits.
+//! A disk in memory that fails on purpose, repeatably: torn, short and reordered writes, lost unsynced data, syncs that fail
+//! and later claim success, no space, flipped bits.
 
 use crate::disk::{Disk, DiskFile};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,8 @@ pub struct Faults {
     pub fail_write: f64,
     /// A sync fails. As on Linux, what it did not write is then thought to be clean and is lost in a crash.
     pub fail_sync: f64,
+    /// Of failed syncs: the pages that were not written are let go at once, so that reading gives what the disk holds.
+    pub drop_cache: f64,
     /// A file cannot be created, cut, renamed or removed.
     pub fail_change: f64,
     /// Writing beyond this many bytes on the whole disk fails as full.
@@ -20,7 +23,8 @@ pub struct Faults {
 
 impl Faults {
     /// A disk that works.
-    pub const NONE: Faults = Faults { fail_write: 0.0, fail_sync: 0.0, fail_change: 0.0, space: u64::MAX };
+    pub const NONE: Faults =
+        Faults { fail_write: 0.0, fail_sync: 0.0, drop_cache: 0.0, fail_change: 0.0, space: u64::MAX };
 }
 
 const SECTOR: usize = 512;
@@ -69,7 +73,7 @@ impl State {
     /// Counts one call; fails when the power is gone.
     fn call(&mut self) -> io::Result<()> {
         match &mut self.calls_left {
-            Some(0) => Err(io::Error::other("the power is gone")),
+            Some(0) => Err(no_power()),
             Some(left) => {
                 *left -= 1;
                 Ok(())
@@ -123,6 +127,10 @@ impl State {
     }
 }
 
+fn no_power() -> io::Error {
+    io::Error::other("the power is gone")
+}
+
 fn apply(names: &mut BTreeMap<String, u64>, change: Change) {
     match change {
         Change::Link(name, id) => {
@@ -164,7 +172,12 @@ impl MemoryDisk {
         self.lock().calls_left = Some(calls);
     }
 
-    /// The power goes and comes back: what was not synced survives in part, sector by sector; name changes survive up to a random one.
+    /// The process ends and the machine goes on: everything is there as it was seen.
+    pub fn end_process(&self) {
+        self.lock().calls_left = None;
+    }
+
+    /// The power goes and comes back: of what was not synced, any sectors and any changes of names survive, in no order.
     pub fn crash(&self) {
         let mut state = self.lock();
         state.calls_left = None;
@@ -176,9 +189,11 @@ impl MemoryDisk {
             }
         }
         let changes = std::mem::take(&mut state.unsynced);
-        let survive = state.below(changes.len());
-        for change in changes.into_iter().take(survive) {
-            apply(&mut state.durable_names, change);
+        let survive = [0.0, 0.5, 0.9, 1.0][state.below(3)];
+        for change in changes {
+            if state.happens(survive) {
+                apply(&mut state.durable_names, change);
+            }
         }
         state.names = state.durable_names.clone();
         let named: BTreeSet<u64> = state.names.values().copied().collect();
@@ -274,12 +289,19 @@ struct MemoryFile {
 impl DiskFile for MemoryFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.lock();
+        let powered = state.calls_left;
+        // The power goes in the middle of this write, or went before.
+        if powered == Some(0) {
+            return Err(no_power());
+        }
         state.call()?;
         let left = usize::try_from(state.faults.space.saturating_sub(state.used())).unwrap_or(usize::MAX);
         let share = state.faults.fail_write;
         let (mut write, mut outcome) = (bytes.len(), Ok(()));
         if left < write {
             (write, outcome) = (left, Err(ErrorKind::StorageFull.into()));
+        } else if powered == Some(1) {
+            (write, outcome) = (state.below(bytes.len()), Err(no_power()));
         } else if state.happens(share) {
             (write, outcome) = (state.below(bytes.len()), Err(io::Error::other("a planned failure")));
         }
@@ -298,6 +320,12 @@ impl DiskFile for MemoryFile {
         let share = state.faults.fail_sync;
         if state.happens(share) {
             state.write_back(self.id, 0.5);
+            let share = state.faults.drop_cache;
+            if state.happens(share)
+                && let Some(content) = state.files.get_mut(&self.id)
+            {
+                content.seen = content.durable.clone();
+            }
             return Err(io::Error::other("a planned failure"));
         }
         state.write_back(self.id, 1.0);

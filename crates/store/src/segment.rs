@@ -127,6 +127,8 @@ impl std::fmt::Display for Lost<'_> {
 struct Window {
     disk: Arc<dyn Disk>,
     name: String,
+    /// The length of the file: a window is not made larger than what can be in it.
+    end: u64,
     start: u64,
     bytes: Vec<u8>,
 }
@@ -138,7 +140,8 @@ impl Window {
     fn get(&mut self, at: u64, len: u64) -> io::Result<&[u8]> {
         let have = self.start..self.start + self.bytes.len() as u64;
         if at < have.start || at + len > have.end {
-            self.bytes.resize(usize::try_from(len.max(WINDOW)).map_err(io::Error::other)?, 0);
+            let want = len.max(WINDOW.min(self.end.saturating_sub(at)));
+            self.bytes.resize(usize::try_from(want).map_err(io::Error::other)?, 0);
             let filled = self.disk.read_at(&self.name, at, &mut self.bytes);
             self.bytes.truncate(*filled.as_ref().unwrap_or(&0));
             self.start = at;
@@ -174,7 +177,8 @@ pub(crate) struct SegmentReader {
 
 impl SegmentReader {
     pub(crate) fn new(disk: Arc<dyn Disk>, segment: Segment, stop_seq: Option<u64>) -> SegmentReader {
-        let window = Window { disk, name: segment.name.clone(), start: 0, bytes: Vec::new() };
+        let (name, end) = (segment.name.clone(), segment.len);
+        let window = Window { disk, name, end, start: 0, bytes: Vec::new() };
         let expected = segment.first_seq;
         SegmentReader { window, segment, stop_seq, at: SEGMENT_HEADER, expected, over: false }
     }

@@ -206,6 +206,7 @@ fn a_disk_on_which_everything_fails_loses_and_doubles_nothing_acknowledged() {
         let world = run(seed, 300, |random| Faults {
             fail_write: 0.2,
             fail_sync: 0.3,
+            drop_cache: 0.5,
             fail_change: 0.2,
             space: if random.below(3) == 0 { random.below(30_000) } else { u64::MAX },
         });
@@ -297,4 +298,22 @@ fn a_body_that_looks_like_a_record_is_not_taken_for_one() {
     assert_eq!(read.len(), 2);
     assert_eq!(read[0].as_ref().unwrap_err().lost, 1..2);
     assert_eq!(read[1], Ok((2, Bytes::from_static(b"b"))));
+}
+
+#[test]
+fn a_crash_amid_retention_brings_back_no_segment_alone() {
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        for _ in 0..60 {
+            world.commit();
+        }
+        world.disk.power_off_after(2 + seed % 8);
+        assert!(world.catalogue.retain(&world.disk, Keep::FromSeq(u64::MAX)).is_err());
+        world.disk.crash();
+        (world.log, world.catalogue, world.recovery) =
+            Log::recover(Arc::new(world.disk.clone()), SEGMENT).unwrap();
+        let first = world.catalogue.lock().segments.front().map_or(1, |s| s.first_seq);
+        world.twin = world.twin.split_off(&first);
+        world.check();
+    }
 }
