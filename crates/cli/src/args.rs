@@ -171,7 +171,7 @@ Examples:
     /// Measure the methods on labelled failures.
     #[command(after_help = "Example:\n  e2egraph eval robustspot datasets/robustspot --json")]
     Eval(Eval),
-    /// Measure speed.
+    /// Measure speed, and what crashes lose.
     #[command(
         after_help = "Examples:\n  e2egraph bench fold --json\n  e2egraph bench normalise requests/ --json"
     )]

@@ -161,15 +161,16 @@ impl Documents {
     pub(crate) fn remove(&self, name: &str) -> Result<bool, DocumentError> {
         let file = file_of(name)?;
         let mut known = self.lock();
-        if !known.contains_key(name) {
-            return Ok(false);
+        let was_there = known.contains_key(name);
+        if was_there {
+            match self.disk.remove(&file) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed("remove", name, e)),
+                _ => known.remove(name),
+            };
         }
-        match self.disk.remove(&file) {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed("remove", name, e)),
-            _ => known.remove(name),
-        };
+        // Also where there is none: an earlier call may have removed it and failed here.
         self.disk.sync_folder().map_err(|e| failed("remove", name, e))?;
-        Ok(true)
+        Ok(was_there)
     }
 }
 
@@ -274,5 +275,21 @@ mod tests {
         assert!(documents.put("a", b"another").is_err());
         disk.end_process();
         assert_eq!(documents.get("a").unwrap().unwrap(), b"another");
+    }
+
+    #[test]
+    fn a_document_that_is_said_to_be_gone_does_not_come_back() {
+        for seed in 0..20 {
+            let disk = MemoryDisk::new(seed);
+            let documents = Documents::open(Arc::new(disk.clone()), 100).unwrap();
+            documents.put("a", b"one").unwrap();
+            disk.power_off_after(1);
+            assert!(documents.remove("a").is_err());
+            disk.end_process();
+            assert!(!documents.remove("a").unwrap());
+            disk.crash();
+            let documents = Documents::open(Arc::new(disk.clone()), 100).unwrap();
+            assert_eq!(documents.get("a").unwrap(), None, "seed {seed}");
+        }
     }
 }

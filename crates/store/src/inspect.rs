@@ -120,6 +120,10 @@ impl Inspection {
         self.found.segments.iter().map(|s| (s.name.as_str(), s.len))
     }
 
+    pub(crate) fn found(&self) -> &[Segment] {
+        &self.found.segments
+    }
+
     /// Files of an unfinished write, which the next start of a server removes: name and bytes.
     pub fn left_over(&self) -> &[(String, u64)] {
         &self.found.left_over

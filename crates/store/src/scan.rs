@@ -39,7 +39,8 @@ pub(crate) fn scan(disk: &dyn Disk) -> io::Result<Found> {
             found.left_over.push((name, len));
             continue;
         }
-        if decoded.is_some() {
+        // A crash while a segment is begun may leave half its header, and nothing else in it.
+        if decoded.is_some() && len > SEGMENT_HEADER {
             found.headers.extend(broken_copies(&header).map(|place| broken_header(&name, place, first_seq)));
         }
         let (mark, first_seq, begun_ns) = match decoded {
@@ -55,6 +56,13 @@ pub(crate) fn scan(disk: &dyn Disk) -> io::Result<Found> {
     let empty = found.segments.extract_if(.., |s| s.len == SEGMENT_HEADER && Some(s.generation) != newest);
     found.left_over.extend(empty.map(|s| (s.name, s.len)));
     Ok(found)
+}
+
+/// Whether a segment was begun by halves: building on one copy of its header would be building on sand.
+pub(crate) fn is_half_begun(disk: &dyn Disk, segment: &Segment) -> io::Result<bool> {
+    let mut header = [0; SEGMENT_HEADER as usize];
+    disk.read_at(&segment.name, 0, &mut header)?;
+    Ok(segment.len == SEGMENT_HEADER && broken_copies(&header).next().is_some())
 }
 
 fn broken_header(file: &str, place: u64, first_seq: u64) -> Damage {

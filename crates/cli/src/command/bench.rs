@@ -1,5 +1,7 @@
-//! `e2egraph bench`: speed, each figure beside a floor measured in the same run; processor time, because machines are shared.
+//! `e2egraph bench`: speed, each figure beside a floor measured in the same run; processor time, because machines are shared. And
+//! what crashes lose.
 
+mod crash;
 mod graph;
 
 use crate::args::Bench;
@@ -43,6 +45,11 @@ pub const BENCHES: &[(&str, &str, Run)] = &[
     ("graph-append", "ten million calls between 100,000 things into the graph", graph::append),
     ("graph-asof", "what is around a thing at a moment, at that size", graph::as_of),
     ("graph-snapshot", "keeping the graph as it is at that size", graph::snapshot),
+    (
+        "crash",
+        "what a million simulated steps on a failing disk and 500 kills of a real server lose",
+        crash::campaigns,
+    ),
     ("answer", "a question to its answer on a simulated world", answer),
 ];
 

@@ -2,7 +2,7 @@
 
 use super::world::World;
 use crate::inspect::{Finding, Inspection};
-use crate::segment::Damage;
+use crate::segment::{Damage, SEGMENT_HEADER};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -87,11 +87,8 @@ impl World {
 
     /// Damage has a cause: a flipped bit, or a record that nobody acknowledged and a failed sync let go.
     fn check_damage(&mut self, read: &Read) {
-        let caused = |damage: &Damage| {
-            damage.lost.clone().any(|seq| {
-                self.hit.contains(&seq) || self.twin.get(&seq).is_some_and(|kept| !kept.acknowledged)
-            })
-        };
+        let caused =
+            |d: &Damage| d.lost.clone().any(|seq| self.hit.contains(&seq) || self.doubtful.contains(&seq));
         if let Some(damage) = read.damage.iter().find(|d| !caused(d)) {
             let why = format!("damage without a cause: {damage}");
             self.wrong(|t| &mut t.silent, why);
@@ -134,10 +131,12 @@ impl World {
             let why = format!("an inspection sees {:?}, a replay {:?}", inspected.damage, read.damage);
             self.wrong(|t| &mut t.silent, why);
         }
-        let names: Vec<&str> = inspection.segments().map(|(name, _)| name).collect();
-        let due = self.headers.iter().filter(|(name, _)| names.contains(&name.as_str()));
-        if !due.eq(headers.iter()) {
-            self.wrong(|t| &mut t.silent, format!("broken headers are {headers:?}"));
+        let filled = inspection.found().iter().filter(|s| s.len > SEGMENT_HEADER);
+        let marked = filled.filter_map(|s| Some((s.name.clone(), s.mark?.0)));
+        let due: BTreeMap<String, u64> =
+            marked.filter_map(|(name, mark)| Some((name, *self.headers.get(&mark)?))).collect();
+        if due != headers {
+            self.wrong(|t| &mut t.silent, format!("broken headers are {due:?}, told {headers:?}"));
         }
     }
 }

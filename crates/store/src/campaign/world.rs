@@ -5,7 +5,7 @@ use crate::disk::Disk;
 use crate::documents::Documents;
 use crate::log::{Catalogue, Entry, Keep, Log};
 use crate::memory_disk::{Faults, MemoryDisk};
-use crate::record::HEADER;
+use crate::record::{HEADER, Mark};
 use crate::segment::{COPY, Met, SEGMENT_HEADER, Segment, SegmentReader};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,9 +53,12 @@ pub(super) struct World {
     pending: Vec<Bytes>,
     /// Records that flipped bits hit.
     pub(super) hit: BTreeSet<u64>,
-    flipped: BTreeSet<(String, u64)>,
-    /// Copies of headers that flipped bits hit.
-    pub(super) headers: BTreeMap<String, u64>,
+    /// Seqs that are damaged or may be without loss to anybody: their records were never acknowledged.
+    pub(super) doubtful: BTreeSet<u64>,
+    /// Bits that are flipped, by the mark of their segment: a name may be given again.
+    flipped: BTreeSet<(u64, u64)>,
+    /// Copies of headers that flipped bits hit, by the same.
+    pub(super) headers: BTreeMap<u64, u64>,
     /// What each document may hold: after a failure the old or the new.
     pub(super) papers: BTreeMap<String, Vec<Option<Vec<u8>>>>,
     pub(super) tally: Tally,
@@ -73,6 +76,7 @@ impl World {
             retired: BTreeMap::new(),
             pending: Vec::new(),
             hit: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
             flipped: BTreeSet::new(),
             headers: BTreeMap::new(),
             papers: BTreeMap::new(),
@@ -189,15 +193,16 @@ impl World {
     /// Flips a bit somewhere in a closed segment.
     fn flip(&mut self) {
         let Some((segment, stop)) = self.closed_segment() else { return };
+        let Some(Mark(mark)) = segment.mark else { return };
         let bit = self.random.below(segment.len * 8);
-        let (at, place) = (bit / 8, (segment.name.clone(), bit));
+        let (at, place) = (bit / 8, (mark, bit));
         if self.flipped.contains(&place) {
             return;
         }
         if at < SEGMENT_HEADER {
             let copy = at / COPY as u64;
             // Both copies gone is the loss of a segment; `simulation` has a test of that.
-            if *self.headers.entry(segment.name.clone()).or_insert(copy) != copy {
+            if *self.headers.entry(mark).or_insert(copy) != copy {
                 return;
             }
         } else {
@@ -281,11 +286,18 @@ impl World {
         let last = self.twin.iter().rev().find(|(_, k)| k.acknowledged).map_or(0, |(seq, _)| *seq);
         let unsure = self.twin.split_off(&(last + 1));
         self.pending.extend(unsure.into_values().map(|k| k.body));
-        for record in open.catalogue.replay(self.shared_disk(), last + 1).filter_map(Result::ok) {
-            // What is not among them is found by `check`.
-            if self.pending.contains(&record.body) {
-                self.tally.came_back += 1;
-                self.twin.insert(record.seq, Kept { body: record.body, acknowledged: false });
+        self.hit.split_off(&(last + 1));
+        self.doubtful.split_off(&(last + 1));
+        for item in open.catalogue.replay(self.shared_disk(), last + 1) {
+            match item {
+                // What is not among them is found by `check`.
+                Ok(record) if self.pending.contains(&record.body) => {
+                    self.tally.came_back += 1;
+                    self.doubtful.insert(record.seq);
+                    self.twin.insert(record.seq, Kept { body: record.body, acknowledged: false });
+                }
+                Ok(_) => {}
+                Err(damage) => self.doubtful.extend(damage.lost.start.max(last + 1)..damage.lost.end),
             }
         }
         self.pending.clear();
