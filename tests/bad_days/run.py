@@ -376,6 +376,80 @@ def folder_checks(checks, server, segment):
     checks.check("a folder that others may read: said at the start", "chmod 700" in server.output(), server.output())
 
 
+def store_checks(checks):
+    """`store check` and `store stats`: whole, damaged, torn, in use, not there, not ours, not readable; nothing is changed."""
+    def contents():
+        return {name: open(os.path.join(server.data, name), "rb").read() for name in sorted(os.listdir(server.data))}
+
+    def checked(*args):
+        before = contents()
+        done = run("store", "check", server.data, *args)
+        checks.check("store check changes nothing", contents() == before)
+        return done
+
+    server = Server().start()
+    try:
+        for _ in range(20):
+            server.post(server.otlp_url + TRACES, spans({}))
+        for command in ("check", "stats"):
+            odd = run("store", command, server.data)
+            says = f"in use by a running server (process {server.process.pid})"
+            checks.check(f"store {command} of a folder in use: 1, and by whom", odd.returncode == 1 and says in odd.stderr and not odd.stdout, odd)
+        server.stop()
+        whole = checked()
+        checks.check("a whole folder: 0", whole.returncode == 0 and whole.stdout.endswith("sound\n") and "20 records" in whole.stdout, whole)
+        stats = json.loads(run("store", "stats", server.data, "--json").stdout)
+        form = stats["by_form"][0]
+        checks.check("stats: bytes by form and source, times, documents",
+                     (form["source"], form["form"], form["records"], form["bytes"]) == ("otlp", "TracesJson", 20, stats["body_bytes"])
+                     and stats["first_arrival"] < stats["last_arrival"] and "hash-key" in [d["name"] for d in stats["documents"]], stats)
+        segment = sorted(glob.glob(os.path.join(server.data, "log-*.seg")))[0]
+        size = os.path.getsize(segment)
+        with open(segment, "r+b") as file:
+            file.seek(size // 2)
+            flipped = file.read(1)[0] ^ 1
+            file.seek(size // 2)
+            file.write(bytes([flipped]))
+            file.seek(0, os.SEEK_END)
+            file.write(b"half a record")
+        damaged = checked("--json")
+        told = json.loads(damaged.stdout)
+        at = told["damage"][0]
+        checks.check("a flipped bit: 1, by file and offset", damaged.returncode == 1 and not told["sound"] and len(told["damage"]) == 1
+                     and at["file"] == os.path.basename(segment) and at["offset"] <= size // 2 < at["offset"] + at["bytes"]
+                     and at["records_lost"] == 1 and told["records"] == 19, told)
+        checks.check("a torn tail: where and how long", (told["torn"]["offset"], told["torn"]["bytes"]) == (size, 13), told["torn"])
+        text = checked()
+        checks.check("the same as text", f"byte {at['offset']} of {at['file']}" in text.stdout and "torn tail: 13 bytes" in text.stdout and text.returncode == 1, text)
+        unfit_checks(checks, server.data)
+    finally:
+        server.stop()
+        shutil.rmtree(server.data, ignore_errors=True)
+
+
+def unfit_checks(checks, data):
+    with tempfile.TemporaryDirectory() as other:
+        odd = run("store", "check", os.path.join(other, "nowhere"))
+        checks.check("store check of no folder: 3", odd.returncode == 3 and "there is no folder" in odd.stderr, odd)
+        odd = run("store", "stats", other)
+        checks.check("of somebody's folder: 1, and nothing is left in it", odd.returncode == 1 and "not a data folder" in odd.stderr and not os.listdir(other), odd)
+        # Rights do not hold back root, so another user asks then.
+        os.chmod(other, 0o755)
+        binary = shutil.copy(BINARY, other)
+        nobody = {"user": 65534} if os.geteuid() == 0 else {}
+        os.chmod(data, 0o700 if nobody else 0o000)
+        odd = subprocess.run([binary, "store", "check", data], capture_output=True, text=True, timeout=60, cwd=other, **nobody)
+        os.chmod(data, 0o700)
+        checks.check("without rights: 1, and what to do", odd.returncode == 1 and "may not read" in odd.stderr and data in odd.stderr, odd)
+    segment = sorted(glob.glob(os.path.join(data, "log-*.seg")))[0]
+    with open(segment, "r+b") as file:
+        for at in (3, 35):
+            file.seek(at)
+            file.write(b"2")
+    odd = run("store", "check", data)
+    checks.check("of a newer format: 1, by file and version", odd.returncode == 1 and os.path.basename(segment) in odd.stderr and "newer format version 2" in odd.stderr, odd)
+
+
 def interrupted(server):
     server.process.send_signal(signal.SIGINT)
     return server.process.wait(20)
@@ -386,6 +460,7 @@ def main():
     command_line_checks(checks)
     protection_checks(checks)
     damage_checks(checks)
+    store_checks(checks)
     mapped_checks(checks)
     with Server() as server:
         input_checks(checks, server)

@@ -3,7 +3,7 @@
 use crate::committer::CommitError;
 use crate::disk::{Disk, DiskFile};
 use crate::record::{self, Header, Mark, Record};
-use crate::scan::{Found, is_half_begun, scan};
+use crate::scan::{Found, scan};
 use crate::segment::{Damage, Met, SEGMENT_HEADER, Segment, SegmentReader, encode_header, name_of};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -204,8 +204,9 @@ impl Log {
             recovery.next_seq = reader.expected();
             match last.mark {
                 None => recovery.next_seq = guessed_seq.unwrap_or(recovery.next_seq),
-                // It stays, because it may void the tail before it, until the next one is there.
-                Some(_) if is_half_begun(&*disk, last)? => {}
+                // Beginning it may have failed, and then its header is not on the disk, whatever is read now. It stays until
+                // the next one is there, because it may void the tail before it.
+                Some(_) if last.len == SEGMENT_HEADER => {}
                 Some(mark) => {
                     let mut file = disk.reopen(&last.name)?;
                     if torn {

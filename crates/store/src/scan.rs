@@ -58,13 +58,6 @@ pub(crate) fn scan(disk: &dyn Disk) -> io::Result<Found> {
     Ok(found)
 }
 
-/// Whether a segment was begun by halves: building on one copy of its header would be building on sand.
-pub(crate) fn is_half_begun(disk: &dyn Disk, segment: &Segment) -> io::Result<bool> {
-    let mut header = [0; SEGMENT_HEADER as usize];
-    disk.read_at(&segment.name, 0, &mut header)?;
-    Ok(segment.len == SEGMENT_HEADER && broken_copies(&header).next().is_some())
-}
-
 fn broken_header(file: &str, place: u64, first_seq: u64) -> Damage {
     Damage {
         file: file.to_owned(),

@@ -118,7 +118,7 @@ impl World {
                 Finding::Record(record) => {
                     inspected.records.insert(record.seq, record.body);
                 }
-                Finding::Damage(d) if d.reason.contains("header") => {
+                Finding::Damage(d) if d.reason.starts_with("one of") => {
                     headers.insert(d.file, d.offset / 32);
                 }
                 Finding::Damage(damage) => inspected.damage.push(damage),
