@@ -181,9 +181,8 @@ impl Log {
         for (name, _) in &left_over {
             disk.remove(name)?;
         }
-        if !left_over.is_empty() {
-            disk.sync_folder()?;
-        }
+        // Also for names that an earlier process gave or took and could not sync: what is seen now is built upon.
+        disk.sync_folder()?;
 
         let mut recovery = Recovery { segments: segments.len(), next_seq: 1, ..Recovery::default() };
         let mut active = None;
@@ -218,7 +217,6 @@ impl Log {
                     }
                     // Records that a crash left unflushed were read just now and will be built upon.
                     file.sync()?;
-                    disk.sync_folder()?;
                     active = Some(Active { file, name: last.name.clone(), mark, len: last.len });
                 }
             }
