@@ -300,7 +300,6 @@ impl World {
                 Err(damage) => self.doubtful.extend(damage.lost.start.max(last + 1)..damage.lost.end),
             }
         }
-        self.pending.clear();
     }
 
     pub(super) fn shared_disk(&self) -> Arc<dyn Disk> {
