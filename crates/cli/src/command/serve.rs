@@ -106,7 +106,7 @@ async fn prepare(
         }
         if let Some(torn) = &started.recovery.torn {
             out::note(&format!(
-                "cut {} bytes at offset {} of {}: a write that a crash had interrupted; nothing acknowledged was in it",
+                "cut {} bytes at offset {} of {}: a write that a crash had interrupted, or damage to the last write, which looks the same",
                 torn.bytes, torn.offset, torn.file
             ));
         }
