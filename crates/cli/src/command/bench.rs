@@ -1,5 +1,6 @@
 //! `e2egraph bench`: speed, each figure beside a floor measured in the same run; processor time, because machines are shared.
 
+mod cypher;
 mod graph;
 
 use crate::args::Bench;
@@ -43,6 +44,7 @@ pub const BENCHES: &[(&str, &str, Run)] = &[
     ("graph-append", "ten million calls between 100,000 things into the graph", graph::append),
     ("graph-asof", "what is around a thing at a moment, at that size", graph::as_of),
     ("graph-snapshot", "keeping the graph as it is at that size", graph::snapshot),
+    ("cypher", "openCypher at that size, as people on call ask", cypher::cypher),
     ("answer", "a question to its answer on a simulated world", answer),
 ];
 
