@@ -14,7 +14,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Notes beyond the nodes of a class by so many are more than beginning anew costs.
+/// Notes beyond four for each node of a class by so many are more than beginning anew costs.
 const NOTES: usize = 4096;
 
 /// What names are made of.
@@ -113,13 +113,12 @@ impl Names {
 
     fn note(&mut self, class: ClassId, node: NodeId, of_class: usize) {
         let notes = self.notes.entry(class).or_default();
-        if notes.len() > 2 * of_class + NOTES {
+        if notes.len() > 4 * of_class + NOTES {
             self.begin_anew();
             return;
         }
-        if notes.last() != Some(&node) {
-            notes.push_back(node);
-        }
+        // Even when it was noted last: readers may have named it in between.
+        notes.push_back(node);
     }
 
     /// Whether an attribute is part of the names of a class.
