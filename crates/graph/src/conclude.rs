@@ -128,6 +128,7 @@ impl Fold {
             }
             near.extend(more.into_iter().filter(|f| !near.contains(f)).collect::<Vec<_>>());
         }
+        let near_by = near.clone();
         // Mostly it is as new as the node itself, and nothing is known of it yet.
         near.retain(|n| {
             self.drawing.at.contains_key(n)
@@ -141,6 +142,7 @@ impl Fold {
         }
         self.with_node(stand_in, |s| s.owners.push(owner));
         self.with_node(owner, |n| n.followers.push(stand_in));
+        self.joined_anew(&near_by, before.is_some());
         let Some(before) = before else { return };
         near.retain(|n| before.resolve(*n) != self.graph.resolve(*n));
         let edges = edges_at(&before, &near);

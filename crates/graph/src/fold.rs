@@ -561,10 +561,18 @@ impl Fold {
                 })
         });
         if !known {
+            let new = self.graph.raw(node).is_some_and(|n| n.sources == Sources::default());
+            let in_doubt = !new && self.is_named_otherwise(node, &draft.attrs);
+            let name = in_doubt.then(|| self.graph.name(node));
             self.with_node(node, |n| {
                 n.sources = n.sources.with(source);
                 draft.attrs.iter().for_each(|(attr, value)| n.say(*attr, value, rank, at));
             });
+            if new && !self.graph.has_mark(node, Marks::SHARED) {
+                self.note_name(node);
+            } else if new || name.is_some_and(|n| n != self.graph.name(node)) {
+                self.named_anew(node);
+            }
         }
         Some(node)
     }
@@ -600,6 +608,7 @@ impl Fold {
             marks.set(Marks::SHARED);
         }
         self.graph.marks.push(marks);
+        self.graph.order.push(key_id(key.hash));
         self.graph.by_key.insert(key_id(key.hash), id);
         if primary {
             self.keys.insert(key.hash, id);
@@ -608,6 +617,7 @@ impl Fold {
             self.weaker.insert(key.hash, id);
         }
         self.graph.by_class.entry(class).or_default().push_back(id);
+        self.note_name(id);
         if sampled {
             self.sampled.push_back(id);
         } else {
@@ -639,6 +649,7 @@ impl Fold {
                 .is_some_and(|e| e.seen.at(minute, 0).is_some() && sets.get(e.sources).has(sources));
             if !known {
                 self.with_edge(id, |e| e.seen.add(minute, gap));
+                self.led_again(from, relation);
                 self.told_by(id, sources);
                 // When kept conclusions hold is read off their premises; of sampled ones it is noted as they come.
                 let watched = !self.graph.rules.triggers(relation).is_empty();
@@ -667,6 +678,12 @@ impl Fold {
         if !self.is_sampled(from) || self.is_sampled(to) {
             self.graph.links.add(to, End::Into, relation, id);
         }
+        if let Some(count) = self.graph.edge_counts.get_mut(relation.index()) {
+            *count += 1;
+        }
+        if self.graph.names.leads(relation) {
+            self.named_anew(from);
+        }
         id
     }
 
@@ -682,6 +699,12 @@ impl Fold {
         self.edge_index.remove(ends, |id| graph.joins(id, ends));
         self.with_edge(id, |e| *e = Edge::default());
         self.graph.edges.give_back(id.0 as usize, Edge::is_none);
+        if let Some(count) = self.graph.edge_counts.get_mut(ends.0.index()) {
+            *count = count.saturating_sub(1);
+        }
+        if self.graph.names.leads(ends.0) {
+            self.named_anew(ends.1);
+        }
     }
 
     pub(crate) fn with_edge(&mut self, id: EdgeId, change: impl FnOnce(&mut Edge)) {

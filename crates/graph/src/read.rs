@@ -128,7 +128,7 @@ impl Graph {
 
     /// Whether a node is a thing of its own: it counts as no other, and somebody told of it. A weaker key that several things
     /// were told with is none of them, and no further one.
-    fn stands(&self, node: NodeId) -> bool {
+    pub(crate) fn stands(&self, node: NodeId) -> bool {
         self.raw(node).is_some_and(|n| n.owners.is_empty() || !n.sources.is_empty())
             && self.resolve(node) == node
     }

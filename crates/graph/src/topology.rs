@@ -4,6 +4,7 @@ use crate::flows::Flows;
 use crate::index::Ends;
 use crate::join::{Support, Witness};
 use crate::links::Links;
+use crate::names::Names;
 use crate::pages::Pages;
 use crate::rules::Kept;
 use crate::runs::Runs;
@@ -139,6 +140,11 @@ pub struct Graph {
     pub(crate) flows: Flows,
     /// What reading asks of nodes most often, a byte each.
     pub(crate) marks: Pages<Marks>,
+    /// The part of each node's key that ids show: what is told in order is sorted by it.
+    pub(crate) order: Pages<u64>,
+    /// How many edges of each relation there are.
+    pub(crate) edge_counts: Vec<usize>,
+    pub(crate) names: Names,
     /// By the part of the key that ids show.
     pub(crate) by_key: Map<u64, NodeId>,
     pub(crate) by_class: imbl::OrdMap<ClassId, imbl::Vector<NodeId>>,
@@ -158,9 +164,12 @@ impl Graph {
     pub fn new(ontology: Arc<Ontology>) -> Graph {
         Graph {
             rules: Arc::new(Kept::new(&ontology)),
+            names: Names::new(&ontology),
+            edge_counts: vec![0; ontology.relations.len()],
             ontology,
             nodes: Pages::default(),
             marks: Pages::default(),
+            order: Pages::default(),
             edges: Pages::default(),
             links: Links::default(),
             ends: imbl::Vector::new(),

@@ -2,6 +2,7 @@
 //! what crashes lose.
 
 mod crash;
+mod cypher;
 mod graph;
 
 use crate::args::Bench;
@@ -50,6 +51,7 @@ pub const BENCHES: &[(&str, &str, Run)] = &[
         "what a million simulated steps on a failing disk and 500 kills of a real server lose",
         crash::campaigns,
     ),
+    ("cypher", "openCypher at that size, as people on call ask", cypher::cypher),
     ("answer", "a question to its answer on a simulated world", answer),
 ];
 

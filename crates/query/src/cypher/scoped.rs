@@ -8,12 +8,12 @@ use super::data::{Data, EdgeType, Hop, Label, Procedure, PropertyKey, Unknown, W
 use super::scoped_properties::Properties;
 use super::value::{EdgeRef, Map, NodeRef, Value};
 use crate::moment::SAMPLED_MINUTES;
-use graph::{Direction, EdgeId, Graph, NodeId, Runs};
+use graph::{Direction, Edge, EdgeId, Graph, NodeId, Runs, Stat};
 use ontology::model::Grain;
 use ontology::{ClassId, RelationId, Stretch, Time};
 use rustc_hash::FxHashMap;
 use std::cell::{OnceCell, RefCell};
-use std::rc::Rc;
+use std::ops::ControlFlow;
 
 /// Which time is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +40,11 @@ impl Scope {
     }
 }
 
-type ByName = FxHashMap<String, Vec<NodeRef>>;
 /// Edges of sampled nodes by the node they lead to: the graph does not index them.
 type FromSampled = FxHashMap<NodeId, Vec<(RelationId, NodeId, EdgeId)>>;
+
+/// An edge at a node, in the order in which edges are told: relation, direction and stable id of the far end come first.
+type Met = (RelationId, Direction, u64, NodeId, EdgeId);
 
 /// A graph under a scope.
 pub struct Scoped<'a> {
@@ -52,10 +54,11 @@ pub struct Scoped<'a> {
     procedures: Vec<Procedure>,
     /// Whether nodes were there, as far as it was asked.
     there: RefCell<Vec<Option<bool>>>,
-    by_label: RefCell<FxHashMap<Option<Label>, Rc<Vec<NodeRef>>>>,
-    by_name: RefCell<FxHashMap<Label, Rc<ByName>>>,
     from_sampled: OnceCell<FromSampled>,
-    edge_shares: OnceCell<FxHashMap<RelationId, usize>>,
+    /// Room for the edges of one node.
+    met: RefCell<Vec<Met>>,
+    /// What went along the edge that was last asked about: most queries ask several figures of it.
+    pub(super) last_traffic: RefCell<Option<(EdgeRef, Stat)>>,
 }
 
 impl<'a> Scoped<'a> {
@@ -76,10 +79,9 @@ impl<'a> Scoped<'a> {
                 procedure("db.propertyKeys", "propertyKey"),
             ],
             there: RefCell::default(),
-            by_label: RefCell::default(),
-            by_name: RefCell::default(),
             from_sampled: OnceCell::new(),
-            edge_shares: OnceCell::new(),
+            met: RefCell::default(),
+            last_traffic: RefCell::default(),
         }
     }
 
@@ -101,54 +103,73 @@ impl<'a> Scoped<'a> {
 
     /// Whether a node was there.
     fn is_there(&self, node: NodeId) -> bool {
-        let known = self.there.borrow().get(node.0 as usize).copied().flatten();
-        known.unwrap_or_else(|| {
-            let there = self.was_there(node);
-            let mut all = self.there.borrow_mut();
-            if all.len() <= node.0 as usize {
-                all.resize(node.0 as usize + 1, None);
-            }
-            if let Some(known) = all.get_mut(node.0 as usize) {
-                *known = Some(there);
-            }
-            there
+        self.known_there(node).unwrap_or_else(|| self.note_there(node, self.was_there(node, false)))
+    }
+
+    fn known_there(&self, node: NodeId) -> Option<bool> {
+        self.there.borrow().get(node.0 as usize).copied().flatten()
+    }
+
+    fn note_there(&self, node: NodeId, there: bool) -> bool {
+        let mut all = self.there.borrow_mut();
+        if all.len() <= node.0 as usize {
+            all.resize(node.0 as usize + 1, None);
+        }
+        if let Some(known) = all.get_mut(node.0 as usize) {
+            *known = Some(there);
+        }
+        there
+    }
+
+    /// The same of the far end of an edge that held.
+    fn is_there_along(&self, far: NodeId, edge: &Edge) -> bool {
+        self.known_there(far).unwrap_or_else(|| {
+            let only_from_there = self.graph.is_sampled(edge.from) && !self.graph.is_sampled(edge.to);
+            let related = !edge.seen.is_empty() && !only_from_there;
+            self.note_there(far, self.was_there(far, related))
         })
     }
 
-    /// Sampled nodes are there as long as they were seen lately, others since they were first seen.
-    fn was_there(&self, node: NodeId) -> bool {
+    /// Sampled nodes are there as long as they were seen lately, others since they were first seen. What nobody saw itself was
+    /// there while something was said to relate to it.
+    fn was_there(&self, node: NodeId, related: bool) -> bool {
+        if self.graph.may_have_members(node) {
+            let members = self.graph.members(node);
+            let seen = || members.iter().filter_map(|m| self.graph.member(*m)).map(|n| &n.seen);
+            if seen().all(Runs::is_empty) {
+                return related || self.is_related(node);
+            }
+            return seen().any(|s| self.was_seen(node, s));
+        }
+        let Some(found) = self.graph.member(node) else { return false };
+        if found.seen.is_empty() {
+            related || self.is_related(node)
+        } else {
+            self.was_seen(node, &found.seen)
+        }
+    }
+
+    fn was_seen(&self, node: NodeId, seen: &Runs) -> bool {
         let sampled = self.class(node).is_some_and(|c| self.is_sampled(c));
-        let members = self.graph.members(node);
-        let seen = || members.iter().filter_map(|m| self.graph.member(*m)).map(|n| &n.seen);
-        if seen().all(Runs::is_empty) {
-            // Nobody saw the thing itself: it was there while something was said to relate to it.
-            return self.graph.hops(node).iter().any(|h| self.held(h.edge));
-        }
-        seen().any(|s| match self.scope {
-            Scope::At(at) if sampled => s.at(at.minute(), SAMPLED_MINUTES).is_some(),
-            Scope::At(at) => s.first().is_some_and(|f| f <= at.minute()),
+        match self.scope {
+            Scope::At(at) if sampled => seen.at(at.minute(), SAMPLED_MINUTES).is_some(),
+            Scope::At(at) => seen.first().is_some_and(|f| f <= at.minute()),
             Scope::Between(during) if sampled => {
-                s.touches(during.from.minute(), during.to.minute().plus(1), SAMPLED_MINUTES)
+                seen.touches(during.from.minute(), during.to.minute().plus(1), SAMPLED_MINUTES)
             }
-            Scope::Between(during) => s.first().is_some_and(|f| f.start() < during.to),
-        })
+            Scope::Between(during) => seen.first().is_some_and(|f| f.start() < during.to),
+        }
     }
 
-    /// Nodes with a label, by class and stable id: the same order however facts came.
-    fn listed(&self, label: Option<Label>) -> Rc<Vec<NodeRef>> {
-        if let Some(found) = self.by_label.borrow().get(&label) {
-            return Rc::clone(found);
-        }
-        let mut found: Vec<(ClassId, u128, NodeId)> = Vec::new();
-        for class in self.classes(label) {
-            for node in self.graph.of_exactly(class).filter(|n| self.is_there(*n)) {
-                found.push((class, self.graph.node(node).map_or(0, |n| n.key.hash), node));
-            }
-        }
-        found.sort_unstable();
-        let found = Rc::new(found.into_iter().map(|f| NodeRef(f.2.0)).collect::<Vec<_>>());
-        self.by_label.borrow_mut().insert(label, Rc::clone(&found));
-        found
+    /// Whether a source told of an edge at a node that held.
+    fn is_related(&self, node: NodeId) -> bool {
+        [Direction::Out, Direction::In].into_iter().any(|way| {
+            let found = self.graph.each_hop(node, way, &[], |hop, edge| {
+                let related = !edge.seen.is_empty() && self.held(hop.edge);
+                if related { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            found.is_break()
+        })
     }
 
     fn classes(&self, label: Option<Label>) -> Vec<ClassId> {
@@ -157,23 +178,10 @@ impl<'a> Scoped<'a> {
         (0..).map(ClassId).take(o.classes.len()).filter(fits).collect()
     }
 
-    fn names(&self, label: Label) -> Rc<ByName> {
-        if let Some(found) = self.by_name.borrow().get(&label) {
-            return Rc::clone(found);
-        }
-        let mut names = ByName::default();
-        for node in self.listed(Some(label)).iter() {
-            names.entry(self.graph.name(NodeId(node.0))).or_default().push(*node);
-        }
-        let names = Rc::new(names);
-        self.by_name.borrow_mut().insert(label, Rc::clone(&names));
-        names
-    }
-
     fn sampled_edges(&self) -> &FromSampled {
         self.from_sampled.get_or_init(|| {
             let mut found = FromSampled::default();
-            for (id, edge) in self.graph.edges() {
+            for (id, edge) in self.graph.from_sampled() {
                 let sampled = |n: NodeId| self.graph.member(n).is_some_and(|n| self.is_sampled(n.class));
                 if sampled(edge.from) && !sampled(edge.to) {
                     let (from, to) = (self.graph.resolve(edge.from), self.graph.resolve(edge.to));
@@ -202,16 +210,52 @@ impl<'a> Scoped<'a> {
     pub(super) fn alike(&self, edge: EdgeRef) -> Vec<EdgeId> {
         let id = EdgeId(edge.0);
         let Some(found) = self.graph.edge(id) else { return Vec::new() };
+        // Between two nodes that are known by one key each there is one edge of a relation.
+        if !self.graph.may_have_members(found.from) && !self.graph.may_have_members(found.to) {
+            return if self.held(id) { vec![id] } else { Vec::new() };
+        }
         let to = self.graph.resolve(found.to);
-        let same =
-            |h: &graph::Hop| h.relation == found.relation && h.direction == Direction::Out && h.node == to;
-        self.graph
-            .all_hops(found.from)
-            .into_iter()
-            .filter(same)
-            .map(|h| h.edge)
-            .filter(|e| self.held(*e))
-            .collect()
+        let mut alike = Vec::new();
+        let _ = self.graph.each_hop(found.from, Direction::Out, &[found.relation], |hop, _| {
+            if hop.node == to && self.held(hop.edge) {
+                alike.push(hop.edge);
+            }
+            ControlFlow::Continue(())
+        });
+        alike.sort_unstable();
+        alike
+    }
+
+    /// The edges at a node that held and lead to what was there, in no order.
+    fn meet(&self, node: NodeId, way: Way, types: &[EdgeType], met: &mut Vec<Met>) {
+        let relations: Vec<RelationId> = types.iter().map(|t| relation_of(*t)).collect();
+        let directions: &[Direction] = match way {
+            Way::Out => &[Direction::Out],
+            Way::In => &[Direction::In],
+            Way::Both => &[Direction::Out, Direction::In],
+        };
+        let mut meet = |relation, direction, far, id, edge: &Edge| {
+            // A loop is told once, on the way out.
+            let again = way == Way::Both && direction == Direction::In && far == node;
+            if !again && self.held(id) && self.is_there_along(far, edge) {
+                met.push((relation, direction, self.graph.order(far), far, id));
+            }
+        };
+        for direction in directions {
+            let _ = self.graph.each_hop(node, *direction, &relations, |hop, edge| {
+                meet(hop.relation, hop.direction, hop.node, hop.edge, edge);
+                ControlFlow::Continue(())
+            });
+        }
+        let unsampled = self.class(node).is_some_and(|c| !self.is_sampled(c));
+        if way != Way::Out && unsampled && self.may_be_sampled(types) {
+            for (relation, from, id) in self.sampled_edges().get(&node).into_iter().flatten() {
+                let fits = relations.is_empty() || relations.contains(relation);
+                if let Some(edge) = self.graph.edge(*id).filter(|_| fits) {
+                    meet(*relation, Direction::In, *from, *id, edge);
+                }
+            }
+        }
     }
 }
 
@@ -267,28 +311,16 @@ impl Data for Scoped<'_> {
     }
 
     fn edge_count(&self, types: &[EdgeType]) -> usize {
-        // So many edges tell the shares of relations well enough to choose by.
-        const LOOKED_AT: usize = 100_000;
-        let shares = self.edge_shares.get_or_init(|| {
-            let mut shares = FxHashMap::default();
-            for (_, edge) in self.graph.edges().take(LOOKED_AT) {
-                *shares.entry(edge.relation).or_insert(0) += 1;
-            }
-            shares
-        });
-        let looked: usize = shares.values().sum();
-        let all = self.graph.edge_slots();
-        let found: usize = if types.is_empty() {
-            looked
-        } else {
-            types.iter().filter_map(|t| shares.get(&relation_of(*t))).sum()
-        };
-        found.saturating_mul(all).checked_div(looked).unwrap_or(0)
+        if types.is_empty() {
+            let all = (0..).map(RelationId).take(self.graph.ontology().relations.len());
+            return all.map(|r| self.graph.edge_count(r)).sum();
+        }
+        types.iter().map(|t| self.graph.edge_count(relation_of(*t))).sum()
     }
 
     fn nodes(&self, label: Option<Label>) -> Box<dyn Iterator<Item = NodeRef> + '_> {
-        let listed = self.listed(label);
-        Box::new((0..listed.len()).filter_map(move |i| listed.get(i).copied()))
+        let nodes = self.classes(label).into_iter().flat_map(|c| self.graph.in_order(c));
+        Box::new(nodes.filter(|n| self.is_there(*n)).map(|n| NodeRef(n.0)))
     }
 
     fn is_indexed(&self, label: Option<Label>, key: PropertyKey) -> bool {
@@ -301,7 +333,8 @@ impl Data for Scoped<'_> {
             let node = self.graph.node_with_id(text).filter(|n| self.is_there(*n));
             return node.map(|n| NodeRef(n.0)).into_iter().collect();
         }
-        label.and_then(|l| self.names(l).get(&**text).cloned()).unwrap_or_default()
+        let found = label.map_or_else(Vec::new, |l| self.graph.all_named(class_of(l), text));
+        found.into_iter().filter(|n| self.is_there(*n)).map(|n| NodeRef(n.0)).collect()
     }
 
     fn has_label(&self, node: NodeRef, label: Label) -> bool {
@@ -321,33 +354,13 @@ impl Data for Scoped<'_> {
     }
 
     fn expand(&self, node: NodeRef, way: Way, types: &[EdgeType], into: &mut Vec<Hop>) {
-        let node = NodeId(node.0);
-        let mut hops: Vec<(RelationId, Direction, NodeId, EdgeId)> = Vec::new();
-        let fits = |r: RelationId| types.is_empty() || types.binary_search(&EdgeType(u32::from(r.0))).is_ok();
-        for h in self.graph.all_hops(node) {
-            if fits(h.relation) {
-                hops.push((h.relation, h.direction, h.node, h.edge));
-            }
-        }
-        let unsampled = self.class(node).is_some_and(|c| !self.is_sampled(c));
-        if way != Way::Out && unsampled && self.may_be_sampled(types) {
-            let from = self.sampled_edges().get(&node).into_iter().flatten();
-            hops.extend(from.filter(|e| fits(e.0)).map(|(r, from, e)| (*r, Direction::In, *from, *e)));
-        }
-        let mut last = None;
-        for (relation, direction, far, edge) in hops {
-            let wanted = match way {
-                Way::Out => direction == Direction::Out,
-                Way::In => direction == Direction::In,
-                // A loop is told once, on the way out.
-                Way::Both => direction == Direction::Out || far != node,
-            };
-            let again = last == Some((relation, direction, far));
-            if wanted && !again && self.held(edge) && self.is_there(far) {
-                last = Some((relation, direction, far));
-                into.push(Hop { edge: EdgeRef(edge.0), node: NodeRef(far.0) });
-            }
-        }
+        let mut met = self.met.take();
+        met.clear();
+        self.meet(NodeId(node.0), way, types, &mut met);
+        met.sort_unstable();
+        met.dedup_by_key(|m| (m.0, m.1, m.3));
+        into.extend(met.iter().map(|m| Hop { edge: EdgeRef(m.4.0), node: NodeRef(m.3.0) }));
+        self.met.replace(met);
     }
 
     fn ends(&self, edge: EdgeRef) -> (NodeRef, NodeRef) {

@@ -121,7 +121,16 @@ impl Properties {
                 found.dedup();
                 texts(found)
             }
-            _ if OF_FLOW.contains(&name) && is_flow(s, edge) => of_flow(&traffic(s, &alike()), name),
+            _ if OF_FLOW.contains(&name) && is_flow(s, edge) => {
+                let mut last = s.last_traffic.borrow_mut();
+                let stat = match last.take() {
+                    Some((of, stat)) if of == edge => stat,
+                    _ => traffic(s, &alike()),
+                };
+                let value = of_flow(&stat, name);
+                *last = Some((edge, stat));
+                value
+            }
             _ => Value::Null,
         }
     }

@@ -12,17 +12,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Things that call each other.
-const ENTITIES: u64 = 100_000;
+pub(super) const ENTITIES: u64 = 100_000;
 /// Calls of the whole benchmark, over an hour.
-const CALLS: u64 = 10_000_000;
+pub(super) const CALLS: u64 = 10_000_000;
 /// Calls of one request.
 const REQUEST: u64 = 4_000;
 /// Requests made before they are folded, so that making them is not measured.
 const TOGETHER: u64 = 50;
-const START_NS: u64 = 1_790_000_000_000_000_000;
+pub(super) const START_NS: u64 = 1_790_000_000_000_000_000;
 
 /// Processor time of this thread so far, in seconds.
-fn thread_seconds() -> anyhow::Result<f64> {
+pub(super) fn thread_seconds() -> anyhow::Result<f64> {
     let said = std::fs::read_to_string("/proc/thread-self/schedstat")
         .context("reading /proc/thread-self/schedstat")?;
     let ns = said.split_whitespace().next().and_then(|n| n.parse::<f64>().ok());
@@ -36,7 +36,7 @@ fn rss() -> u64 {
 }
 
 /// Made calls: who calls whom follows Zipf's law with exponent one at both ends, durations are log-normal, one in a hundred fails.
-struct Made {
+pub(super) struct Made {
     class: ClassId,
     relation: RelationId,
     name: AttrId,
@@ -45,7 +45,7 @@ struct Made {
 }
 
 impl Made {
-    fn new(ontology: &Ontology, calls: u64) -> anyhow::Result<Made> {
+    pub(super) fn new(ontology: &Ontology, calls: u64) -> anyhow::Result<Made> {
         let class = ontology.class("Service").context("no class Service")?;
         Ok(Made {
             class,
@@ -77,7 +77,7 @@ impl Made {
         (ENTITIES as f64).powf(self.share()) as u64 - 1
     }
 
-    fn draft(&self, thing: u64) -> Draft {
+    pub(super) fn draft(&self, thing: u64) -> Draft {
         let key = Key { slot: 0, hash: u128::from(mixed(thing)) << 64 | u128::from(thing) };
         Draft {
             class: self.class,
@@ -120,14 +120,14 @@ impl Made {
     }
 }
 
-fn mixed(mut z: u64) -> u64 {
+pub(super) fn mixed(mut z: u64) -> u64 {
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ z >> 31
 }
 
 /// A graph of made calls, and the processor time that folding them took.
-fn folded(calls: u64) -> anyhow::Result<(Fold, f64)> {
+pub(super) fn folded(calls: u64) -> anyhow::Result<(Fold, f64)> {
     let ontology = Arc::new(Ontology::builtin());
     let mut made = Made::new(&ontology, calls)?;
     let mut fold = Fold::new(ontology, Vec::new(), Limits::default());

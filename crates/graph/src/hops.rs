@@ -1,0 +1,70 @@
+//! Edges at a node for who asks of many nodes: nothing is sorted, named or copied.
+
+use crate::links::End;
+use crate::read::{Direction, Hop};
+use crate::topology::{Edge, EdgeId, Graph, Marks, NodeId};
+use ontology::model::Grain;
+use ontology::{ClassId, RelationId};
+use std::ops::ControlFlow;
+
+impl Graph {
+    /// Gives every edge at a node that leads one way, by some relations (all when empty), concluded ones too, at whatever
+    /// time, in no order that means anything, until `found` says that it has enough.
+    ///
+    /// Edges from sampled nodes into unsampled ones are not met at the latter; [`Graph::from_sampled`] gives them.
+    pub fn each_hop(
+        &self,
+        node: NodeId,
+        direction: Direction,
+        relations: &[RelationId],
+        mut found: impl FnMut(Hop, &Edge) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        if !self.has_mark(node, Marks::SHARED) {
+            return self.each_hop_of(node, direction, relations, &mut found);
+        }
+        self.members(node).into_iter().try_for_each(|m| self.each_hop_of(m, direction, relations, &mut found))
+    }
+
+    fn each_hop_of(
+        &self,
+        member: NodeId,
+        direction: Direction,
+        relations: &[RelationId],
+        found: &mut impl FnMut(Hop, &Edge) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let end = if direction == Direction::Out { End::Out } else { End::Into };
+        let mut give = |id: EdgeId| {
+            let Some(edge) = self.edge(id) else { return ControlFlow::Continue(()) };
+            let node = self.resolve(if direction == Direction::Out { edge.to } else { edge.from });
+            found(Hop { edge: id, relation: edge.relation, direction, node }, edge)
+        };
+        if relations.is_empty() {
+            self.links.of(member, end).try_for_each(&mut give)
+        } else {
+            self.links.of_relations(member, end, relations).try_for_each(&mut give)
+        }
+    }
+
+    /// Every edge from a sampled node.
+    pub fn from_sampled(&self) -> impl Iterator<Item = (EdgeId, &Edge)> + '_ {
+        let sampled =
+            |c: &ClassId| self.ontology.classes.get(c.index()).is_some_and(|c| c.grain == Grain::Sampled);
+        let nodes = self.by_class.iter().filter(move |(c, _)| sampled(c)).flat_map(|(_, nodes)| nodes);
+        nodes.flat_map(|n| self.links.of(*n, End::Out)).filter_map(|id| Some((id, self.edge(id)?)))
+    }
+
+    /// How many edges of a relation there are.
+    pub fn edge_count(&self, relation: RelationId) -> usize {
+        self.edge_counts.get(relation.index()).copied().unwrap_or(0)
+    }
+
+    /// What things are put in order by that mean the same in every graph: the part of the key that ids show.
+    pub fn order(&self, node: NodeId) -> u64 {
+        self.order.get(node.0 as usize).copied().unwrap_or(0)
+    }
+
+    /// Whether a node may be known by several keys.
+    pub fn may_have_members(&self, node: NodeId) -> bool {
+        self.has_mark(node, Marks::SHARED)
+    }
+}
