@@ -4,13 +4,14 @@
 #[allow(dead_code, reason = "shared with tests that use other parts")]
 mod written;
 
-use graph::{Graph, Limits};
+use graph::{Fold, Graph, Limits};
+use ontology::fact::{Fact, ItemId};
 use ontology::{Ontology, Stretch};
 use query::cypher::memory::Memory;
 use query::cypher::{Call, Data, Kind, NodeRef, Scope, Scoped, Way, ask, shown};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use written::{folded, lines, minute};
+use written::{fact, folded, lines, minute};
 
 fn world(text: &str) -> Graph {
     folded(&Arc::new(Ontology::builtin()), &lines(text), Limits::default())
@@ -184,4 +185,22 @@ fn the_same_data_in_memory_gives_the_same_answers() {
             assert_eq!(found[0], found[1], "{query}");
         }
     }
+}
+
+/// A relation that is no traffic by itself has some where one record tells of a call along it.
+#[test]
+fn calls_that_a_mesh_tells_of_are_traffic_of_their_edge() {
+    let o = Arc::new(Ontology::builtin());
+    let mut fold = Fold::new(Arc::clone(&o), Vec::new(), Limits::default());
+    let mut told = fact(&o, "0: Service web -depends_on-> Service cart");
+    for fact in &mut told.facts {
+        if let Fact::Related { relation, from, to, at, .. } = *fact {
+            let (cohort, id): (Arc<[_]>, _) = (Arc::new([]), ItemId(1));
+            *fact = Fact::Call { id, relation, from, to, cohort, at, lasted_ns: 5_000_000, failed: true };
+        }
+    }
+    fold.fold(&told, minute(10_000));
+    fold.fold(&fact(&o, "1: Service web -depends_on-> Service user"), minute(10_000));
+    let query = "MATCH ()-[d:depends_on]->(s) RETURN s.name, d.count, d.errors, d.mean_ms ORDER BY s.name";
+    assert_eq!(between(&fold.graph(), 0, 9, query), ["'cart' 1 1 5.0", "'user' null null null"]);
 }

@@ -121,13 +121,15 @@ impl Properties {
                 found.dedup();
                 texts(found)
             }
-            _ if OF_FLOW.contains(&name) && is_flow(s, edge) => {
+            _ if OF_FLOW.contains(&name) => {
                 let mut last = s.last_traffic.borrow_mut();
                 let stat = match last.take() {
                     Some((of, stat)) if of == edge => stat,
                     _ => traffic(s, &alike()),
                 };
-                let value = of_flow(&stat, name);
+                // Of an edge that is no traffic by itself there may be some all the same, where a mesh tells of calls along it.
+                let has = stat.count > 0 || is_flow(s, edge);
+                let value = if has { of_flow(&stat, name) } else { Value::Null };
                 *last = Some((edge, stat));
                 value
             }
@@ -150,9 +152,7 @@ impl Properties {
     pub(super) fn all_of_edge(&self, s: &Scoped<'_>, edge: EdgeRef) -> Map {
         let mut map = Map::new();
         self.put(&mut map, &OF_ALL, |key| self.of_edge(s, edge, key));
-        if is_flow(s, edge) {
-            self.put(&mut map, &OF_FLOW, |key| self.of_edge(s, edge, key));
-        }
+        self.put(&mut map, &OF_FLOW, |key| self.of_edge(s, edge, key));
         map
     }
 
