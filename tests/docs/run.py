@@ -37,7 +37,8 @@ def commands(block):
             if line.strip() != until:
                 continue
             until = None
-        if not line.endswith("\\"):
+        # A quoted text may go on over lines.
+        if not line.endswith("\\") and command.count("'") % 2 == 0:
             yield command
             command = ""
 
