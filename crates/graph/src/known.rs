@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 pub(crate) struct Known {
     epochs: VecDeque<(Minute, Graph)>,
     rows: usize,
-    /// The first minute after the epochs that were let go: of earlier ones nothing can be said.
+    /// The first minute in which something arrived, later the first after the epochs that were let go: of earlier ones nothing can be
+    /// said.
     since: Option<Minute>,
     /// The latest minute in which something arrived.
     arrived: Option<Minute>,
@@ -26,6 +27,7 @@ impl Known {
     /// Whether something arriving now is the first of its minute, so that what was known before should be kept.
     pub(crate) fn is_due(&mut self, recorded: Time) -> bool {
         let minute = recorded.minute();
+        self.since.get_or_insert(minute);
         // A clock that went back does not make what is known already less.
         self.arrived.replace(self.arrived.map_or(minute, |a| a.max(minute))).is_some_and(|last| last < minute)
     }

@@ -330,6 +330,10 @@ fn what_was_known_at_a_moment_is_what_had_arrived_by_then_whatever_it_tells_of()
         b.drafts = vec![draft(&o, "Host", Some(u128::from(n)), None, &format!("h{n}"))];
         b.facts = vec![Fact::Seen { entity: Ref(0), at: minute(1) }];
         writer.fold(&b, minute(100 + 2 * i64::from(n)));
+        // Before the first arrival nothing was known, however much is held.
+        if n < 2 {
+            assert_eq!(writer.known_at(minute(99)).map(|graph| hosts(&graph)), Err(minute(100)));
+        }
     }
     let mut known = |m: i64| writer.known_at(minute(m)).map(|graph| hosts(&graph));
     assert_eq!([known(110), known(109), known(108), known(105)], [Ok(6), Ok(5), Ok(5), Ok(3)]);

@@ -209,9 +209,7 @@ pub(crate) fn moment(name: &str, text: Option<&str>) -> Result<Option<Time>, Tro
 pub(crate) fn epoch(engine: &Engine, known: Option<Time>) -> Result<graph::Graph, Trouble> {
     let Some(at) = known else { return Ok(engine.graph()) };
     engine.graph_known(at).map_err(|since| {
-        Trouble::Unclear(format!(
-            "as_known: what was known at {at} cannot be said any more, only from {since} on"
-        ))
+        Trouble::Unclear(format!("as_known: what was known at {at} cannot be said, only from {since} on"))
     })
 }
 
