@@ -23,6 +23,16 @@ pub(crate) struct Drawing {
     pub(crate) held: usize,
 }
 
+impl Drawing {
+    /// Finds a witness again.
+    pub(crate) fn put_witness(&mut self, witness: &Witness, id: u32) {
+        self.witnesses.insert((witness.group, Arc::clone(&witness.ends)), id);
+        for end in witness.ends.iter().collect::<BTreeSet<_>>() {
+            self.at.entry(*end).or_default().push(id);
+        }
+    }
+}
+
 impl Fold {
     /// Looks at an edge that is new, or that leads from or to a sampled node and was seen at another minute.
     pub(crate) fn draw(&mut self, edge: EdgeId) {

@@ -9,6 +9,7 @@ use crate::series::CohortId;
 use crate::stat::{Stat, read_number, write_number};
 use crate::topology::EdgeId;
 use ontology::Minute;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::{Arc, OnceLock};
@@ -114,6 +115,88 @@ impl Run {
 
     fn heap(&self) -> usize {
         self.keys.capacity() * 8 + self.minutes.capacity() + self.ends.capacity() * 4 + self.bytes.capacity()
+    }
+}
+
+/// Rows of one run as they are written down.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct FlowRows {
+    window: i32,
+    /// Which of the runs of its window.
+    run: u32,
+    /// Each less the one before.
+    keys: Vec<u64>,
+    minutes: Vec<u8>,
+    lengths: Vec<u32>,
+    bytes: Vec<u8>,
+}
+
+impl Run {
+    fn rows(&self, (window, run): (i32, u32), from: usize, to: usize) -> FlowRows {
+        let cells = || (from..to).filter_map(|at| self.cell(at));
+        let mut before = 0;
+        FlowRows {
+            window,
+            run,
+            keys: cells().map(|c| c.key - std::mem::replace(&mut before, c.key)).collect(),
+            minutes: cells().map(|c| c.minute).collect(),
+            lengths: cells().map(|c| u32::try_from(c.bytes.len()).unwrap_or(0)).collect(),
+            bytes: cells().flat_map(|c| c.bytes.iter().copied()).collect(),
+        }
+    }
+
+    /// Adds rows behind those that are here. False when they are not what [`Run::rows`] gave.
+    fn put_rows(&mut self, rows: &FlowRows) -> bool {
+        let (mut key, mut from) = (0u64, 0usize);
+        let whole = rows.keys.len() == rows.minutes.len() && rows.keys.len() == rows.lengths.len();
+        whole
+            && rows.keys.iter().zip(&rows.minutes).zip(&rows.lengths).all(|((more, minute), length)| {
+                key = key.wrapping_add(*more);
+                let to = from + *length as usize;
+                let Some(bytes) = rows.bytes.get(from..to) else { return false };
+                from = to;
+                self.bytes.extend_from_slice(bytes);
+                self.close(key, *minute)
+            })
+    }
+}
+
+impl Flows {
+    /// Everything that is in its place, so many rows at a time: by window, and run by run.
+    pub(crate) fn rows(&self, many: usize) -> impl Iterator<Item = FlowRows> + '_ {
+        let runs =
+            self.windows.iter().flat_map(|(w, runs)| (0u32..).zip(runs).map(move |(i, r)| ((*w, i), r)));
+        runs.flat_map(move |(place, run)| {
+            (0..run.len()).step_by(many).map(move |from| run.rows(place, from, (from + many).min(run.len())))
+        })
+    }
+
+    /// Gives back room that nothing is in.
+    pub(crate) fn shrink(&mut self) {
+        let windows: Vec<i32> = self.windows.keys().copied().collect();
+        for window in windows {
+            for run in self.windows.get_mut(&window).into_iter().flatten() {
+                if let Some(run) = Arc::get_mut(run) {
+                    *run = std::mem::take(run).shrink();
+                }
+            }
+        }
+    }
+
+    /// Takes them back, in the same order.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn put_rows(&mut self, rows: FlowRows) -> Result<(), &'static str> {
+        let runs = self.windows.entry(rows.window).or_default();
+        if runs.len() == rows.run as usize {
+            runs.push(Arc::default());
+        }
+        let run = runs.get_mut(rows.run as usize).and_then(Arc::get_mut);
+        match run.is_some_and(|run| run.put_rows(&rows)) {
+            true => Ok(()),
+            false => Err("rows of what went along edges that do not fit together"),
+        }
     }
 }
 

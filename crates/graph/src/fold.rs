@@ -28,28 +28,28 @@ pub struct Fold {
     pub(crate) graph: Graph,
     pub(crate) limits: Limits,
     pub(crate) drawing: Drawing,
-    trust: Vec<String>,
-    edge_index: EdgeIndex,
+    pub(crate) trust: Vec<String>,
+    pub(crate) edge_index: EdgeIndex,
     pub(crate) sets: SetIndex,
     tail: Tail,
-    known: Known,
-    cohort_index: FxHashMap<Arc<[NodeId]>, CohortId>,
-    series_index: FxHashMap<(Of, CohortId), SeriesId>,
+    pub(crate) known: Known,
+    pub(crate) cohort_index: FxHashMap<Arc<[NodeId]>, CohortId>,
+    pub(crate) series_index: FxHashMap<(Of, CohortId), SeriesId>,
     /// Stand-ins and nodes, by the ids of their keys, that somebody said are not the same.
     apart: BTreeSet<(u64, u64)>,
     /// Nodes by primary key, as readers find them, nearer.
-    keys: FxHashMap<u128, NodeId>,
+    pub(crate) keys: FxHashMap<u128, NodeId>,
     /// Stand-ins by weaker key.
-    weaker: FxHashMap<u128, NodeId>,
-    source_index: BTreeMap<String, usize>,
+    pub(crate) weaker: FxHashMap<u128, NodeId>,
+    pub(crate) source_index: BTreeMap<String, usize>,
     /// By minute: what comes now is looked up in a small table.
-    remembered: BTreeMap<Minute, FxHashSet<u64>>,
-    remembered_items: usize,
-    traces: Traces,
-    sampled: VecDeque<NodeId>,
-    kept_nodes: usize,
+    pub(crate) remembered: BTreeMap<Minute, Arc<FxHashSet<u64>>>,
+    pub(crate) remembered_items: usize,
+    pub(crate) traces: Traces,
+    pub(crate) sampled: VecDeque<NodeId>,
+    pub(crate) kept_nodes: usize,
     pub(crate) totals: Totals,
-    forgotten_before: Option<Minute>,
+    pub(crate) forgotten_before: Option<Minute>,
 }
 
 /// What is the same for all facts of a batch.
@@ -374,7 +374,7 @@ impl Fold {
     }
 
     /// Puts calls where they are read from, within the bound.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.graph.flows.settle(&mut self.tail);
         let gone = self.graph.flows.keep_within(self.limits.flow_bytes);
         self.totals.flows_let_go += u64::try_from(gone).unwrap_or(u64::MAX);
@@ -662,7 +662,7 @@ impl Fold {
 
     /// Whether an item was not counted before; remembers it.
     fn is_new(&mut self, id: ItemId, at: Time) -> bool {
-        if !self.remembered.entry(at.minute()).or_default().insert(id.0) {
+        if !Arc::make_mut(self.remembered.entry(at.minute()).or_default()).insert(id.0) {
             self.totals.repeated += 1;
             return false;
         }

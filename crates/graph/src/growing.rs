@@ -6,6 +6,7 @@
 
 use crate::stat::{Stat, tries_micro};
 use ontology::{Minute, StreamId, Time};
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ const RUNS: usize = 4096;
 pub(crate) const MICRO: f64 = 1e6;
 
 /// What was read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Reading {
     /// A counter of happenings.
     Counter(f64),
@@ -36,7 +37,7 @@ pub(crate) enum Reading {
 }
 
 /// Representative values with their counts, ascending, and the exact sum when the source knows it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Values {
     pub values: Vec<(f64, u64)>,
     pub sum: Option<f64>,
@@ -59,7 +60,7 @@ pub(crate) struct Change {
 }
 
 /// The readings of one process, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Run {
     readings: Vec<(Time, Reading)>,
     /// Older ones were let go: the first that is left has been counted against one of them.
@@ -67,7 +68,7 @@ struct Run {
 }
 
 /// The readings of one series, by what they are readings of and the start of the process that made them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Growing {
     runs: BTreeMap<(StreamId, Time), Run>,
     /// The earliest reading of any process: one that started after it was watched from its beginning.

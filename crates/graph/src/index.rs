@@ -75,6 +75,14 @@ impl EdgeIndex {
         }
     }
 
+    /// Makes room for so many edges at once.
+    pub(crate) fn reserve(&mut self, edges: usize) {
+        let places = edges * 8 / FULL + 1024;
+        if self.held == 0 && places > self.places.len() {
+            self.places = vec![0; places];
+        }
+    }
+
     /// Adds an edge that is not there.
     pub(crate) fn insert(&mut self, ends: Ends, edge: EdgeId) {
         if (self.held + 1) * 8 > self.places.len() * FULL {

@@ -6,11 +6,12 @@ use crate::runs::Runs;
 use crate::topology::{EdgeId, Graph, NodeId};
 use ontology::{ClassId, RelationId};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What one part of a plan is satisfied by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) enum Ground {
     /// An edge; `true` when followed backwards.
     Edge(EdgeId, bool),
@@ -21,7 +22,7 @@ pub(crate) enum Ground {
 }
 
 /// One way in which a conclusion follows.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Support {
     pub plan: u16,
     /// In the order of the plan's parts.
@@ -29,7 +30,7 @@ pub(crate) struct Support {
 }
 
 /// What is remembered of a group: which kept nodes it joined, and when it held.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Witness {
     pub group: u16,
     pub ends: Arc<[NodeId]>,

@@ -24,6 +24,16 @@ fn rows(graph: &Graph) -> usize {
 }
 
 impl Known {
+    /// Nothing is told of what was known before some minute, after which everything is.
+    pub(crate) fn since(minute: Option<Minute>) -> Known {
+        Known { since: minute, arrived: minute, ..Known::default() }
+    }
+
+    /// The latest minute in which something arrived.
+    pub(crate) fn arrived(&self) -> Option<Minute> {
+        self.arrived
+    }
+
     /// Whether something arriving now is the first of its minute, so that what was known before should be kept.
     pub(crate) fn is_due(&mut self, recorded: Time) -> bool {
         let minute = recorded.minute();

@@ -9,6 +9,7 @@
 //! **Next door:** `ontology` and `stats` below; `query` above reads graphs, `engine` folds facts into them.
 
 mod census;
+mod checkpoint;
 mod compare;
 mod conclude;
 mod flows;
@@ -34,6 +35,7 @@ mod trace;
 mod why;
 
 pub use census::{Census, Count, ENDS_PER_CLASS, End};
+pub use checkpoint::{Checkpoint, NotReadable, Restore};
 pub use compare::{Change, Difference, EdgeChange, Half, Keep, Kind, MeasureChange, NodeChange, diff};
 pub use flows::Side;
 pub use fold::Fold;

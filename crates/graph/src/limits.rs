@@ -1,6 +1,6 @@
 //! Every bound of the graph, and what has been folded and left out.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How much is held, each with what happens beyond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -52,7 +52,7 @@ impl Default for Limits {
 }
 
 /// What has been folded so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Facts folded.
     pub facts: u64,

@@ -92,6 +92,16 @@ impl<T: Clone + Default> Pages<T> {
         }
     }
 
+    /// Adds rows as by default, without room for whole pages of them.
+    pub(crate) fn skip(&mut self, many: usize) {
+        for row in self.len..self.len + many {
+            self.push(T::default());
+            if (row + 1).is_multiple_of(PAGE) {
+                self.give_back(row, |_| true);
+            }
+        }
+    }
+
     /// Every row, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> + '_ {
         self.folders.iter().flat_map(|f| f.iter()).flat_map(|p| p.iter()).take(self.len)

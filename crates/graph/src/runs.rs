@@ -3,11 +3,12 @@
 //! Single-linkage in one dimension does not depend on order, so runs built from the same minutes are the same runs.
 
 use ontology::Minute;
+use serde::{Deserialize, Serialize};
 
 /// Runs of minutes, ascending, none closer to the next than the gap they were built with.
 ///
 /// Sixteen bytes, and no more for what was seen in one run, as nearly everything is.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Runs {
     first: i32,
     last: i32,

@@ -4,9 +4,10 @@ use crate::growing::{Growing, MICRO, Reading};
 use crate::stat::Stat;
 use crate::topology::NodeId;
 use ontology::{MeasureId, Minute, StreamId, Time};
+use serde::{Deserialize, Serialize};
 
 /// A distinct set of components named together by records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CohortId(pub u32);
 
 /// A series: an index into the graph's table of series.
@@ -17,7 +18,7 @@ pub struct SeriesId(pub u32);
 pub(crate) type Of = (MeasureId, NodeId);
 
 /// One series of one cohort.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Series {
     /// What is measured.
     pub measure: MeasureId,

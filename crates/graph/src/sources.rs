@@ -1,6 +1,7 @@
 //! Who told of something: sets of sources, each distinct set kept once.
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 const WORDS: usize = 4;
@@ -8,7 +9,7 @@ const WORDS: usize = 4;
 const MOST: usize = WORDS * 64;
 
 /// A set of sources, by their place in [`crate::Graph`]'s list of names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Sources([u64; WORDS]);
 
 impl Sources {
@@ -55,7 +56,7 @@ impl Sources {
 }
 
 /// A set of sources as edges keep it: its place among all distinct sets; 0 is the empty one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct SetId(u16);
 
 /// Every distinct set there is.
@@ -69,6 +70,15 @@ impl Default for Sets {
 }
 
 impl Sets {
+    /// Every set, the empty one first.
+    pub(crate) fn all(&self) -> &[Sources] {
+        &self.0
+    }
+
+    pub(crate) fn of(all: Vec<Sources>) -> Sets {
+        Sets(Arc::new(all))
+    }
+
     pub(crate) fn get(&self, id: SetId) -> Sources {
         self.0.get(usize::from(id.0)).copied().unwrap_or_default()
     }
@@ -79,6 +89,11 @@ impl Sets {
 pub(crate) struct SetIndex(FxHashMap<Sources, SetId>);
 
 impl SetIndex {
+    pub(crate) fn of(sets: &Sets) -> SetIndex {
+        let places = (0u16..).map(SetId).zip(sets.all());
+        SetIndex(places.skip(1).map(|(id, set)| (*set, id)).collect())
+    }
+
     /// The place of a set. There are 65,536; beyond, a new set counts as the one it grew from.
     pub(crate) fn id(&mut self, sets: &mut Sets, set: Sources, was: SetId) -> SetId {
         if set.is_empty() {

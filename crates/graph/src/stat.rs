@@ -1,6 +1,8 @@
 //! What one minute of one series amounted to: counts, sums and a sketch, all whole numbers, so that adding them in any order
 //! gives the same bytes.
 
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::ser::{Serialize, Serializer};
 use stats::sketch::Sketch;
 
 /// Sums of values are kept in millionths, sums of logarithms in 2⁻²⁴ths: both finer than any source measures.
@@ -192,6 +194,32 @@ impl Stat {
     /// A quantile of the values.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         self.sketch.quantile(q)
+    }
+}
+
+impl Serialize for Stat {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::with_capacity(64);
+        self.write(&mut bytes);
+        to.serialize_bytes(&bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stat {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Stat, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Stat;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the bytes of a summary")
+            }
+
+            fn visit_bytes<E>(self, mut bytes: &[u8]) -> Result<Stat, E> {
+                Ok(Stat::read(&mut bytes))
+            }
+        }
+        from.deserialize_bytes(Bytes)
     }
 }
 

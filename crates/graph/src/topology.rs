@@ -14,21 +14,23 @@ use imbl::GenericHashMap;
 use imbl::shared_ptr::DefaultSharedPtr;
 use ontology::{AttrId, ClassId, Key, Ontology, RelationId, Time, Value};
 use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 pub(crate) type Map<K, V> = GenericHashMap<K, V, FxBuildHasher, DefaultSharedPtr>;
 
 /// A node: its place in this graph's table. Not stable between graphs; [`Graph::id`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub u32);
 
 /// An edge: its place in this graph's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EdgeId(pub u32);
 
 /// What is known of an attribute: the value, who said so, and when.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Said {
+    #[serde(with = "crate::checkpoint::Told")]
     pub value: Value,
     /// Position in the ontology's `trust` list; smaller wins.
     pub rank: u16,
@@ -36,7 +38,7 @@ pub(crate) struct Said {
 }
 
 /// One node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
     /// What it is.
     pub class: ClassId,
@@ -73,7 +75,7 @@ impl Node {
 }
 
 /// What is known of a node without looking at it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Marks(u8);
 
 impl Marks {
@@ -92,7 +94,7 @@ impl Marks {
 }
 
 /// One edge: a relation between two nodes over time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Edge {
     /// Which relation.
     pub relation: RelationId,

@@ -9,9 +9,11 @@ use crate::topology::NodeId;
 use ontology::fact::Side;
 use ontology::{ClassId, RelationId, Time};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     pub span: u64,
     pub parent: Option<u64>,
@@ -44,17 +46,17 @@ pub(crate) struct Joined {
     pub sources: Sources,
 }
 
-#[derive(Debug, Default)]
-struct Trace {
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Trace {
     steps: Vec<Waiting>,
     latest: Time,
 }
 
 /// The traces still open to newcomers. Bounded: the longest untouched are let go, and steps that come for them later are
 /// counted but not joined.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Traces {
-    open: FxHashMap<u128, Trace>,
+    open: FxHashMap<u128, Arc<Trace>>,
     by_age: BTreeSet<(Time, u128)>,
     pub let_go: u64,
 }
@@ -62,6 +64,17 @@ pub(crate) struct Traces {
 impl Traces {
     pub(crate) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// Those that are open, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u128, &Arc<Trace>)> {
+        self.open.iter().map(|(id, trace)| (*id, trace))
+    }
+
+    /// Opens one as it was.
+    pub(crate) fn put(&mut self, id: u128, trace: Arc<Trace>) {
+        self.by_age.insert((trace.latest, id));
+        self.open.insert(id, trace);
     }
 
     /// Adds a step and returns every call that can be joined now.
@@ -72,7 +85,7 @@ impl Traces {
         limit: usize,
         is_a: impl Fn(ClassId, ClassId) -> bool,
     ) -> Vec<Joined> {
-        let found = self.open.entry(trace).or_default();
+        let found = Arc::make_mut(self.open.entry(trace).or_default());
         let latest = found.latest.max(step.from);
         if !found.steps.is_empty() {
             self.by_age.remove(&(found.latest, trace));

@@ -1,6 +1,6 @@
 //! Laws of folding: order, repetition and batching of facts change nothing; a thing compared with itself does not differ.
 
-use graph::{Fold, Graph, Half, Limits, NodeId, diff};
+use graph::{Fold, Graph, Half, Limits, NodeId, Restore, diff};
 use ontology::fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, Side, Step, StreamId, Upward};
 use ontology::{ClassId, Ontology, Stretch, Time, Value};
 use proptest::prelude::*;
@@ -179,6 +179,55 @@ fn together(a: &Batch, b: &Batch) -> Option<Batch> {
     Some(all)
 }
 
+fn trust() -> Vec<String> {
+    vec!["catalog".to_owned(), "otlp".to_owned()]
+}
+
+fn parts(fold: &mut Fold) -> Vec<Vec<u8>> {
+    fold.checkpoint().parts().collect::<Result<_, _>>().unwrap()
+}
+
+fn restored(o: &Arc<Ontology>, limits: Limits, parts: &[Vec<u8>]) -> Result<Fold, graph::NotReadable> {
+    let mut restore = Restore::new(Arc::clone(o), trust(), limits);
+    parts.iter().try_for_each(|part| restore.part(part))?;
+    restore.finish()
+}
+
+/// If this fails, what is written has another form than before: raise `Checkpoint::FORM`, then put the new numbers here. (After a change
+/// of the core ontology, whose ids are in it, the new numbers alone.)
+#[test]
+fn the_form_of_a_checkpoint_is_this_one() {
+    let o = ontology();
+    let mut fold = Fold::new(Arc::clone(&o), trust(), Limits::default());
+    for kind in 0..6 {
+        fold.fold(&statement(&o, kind, 1, 2, 3, 4.5), minute(5));
+    }
+    let bytes = parts(&mut fold).concat();
+    let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    assert_eq!((graph::Checkpoint::FORM, bytes.len(), sum), (1, 619, 13_394_420_984_866_902_455));
+}
+
+#[test]
+fn parts_of_a_checkpoint_that_are_missing_changed_or_foreign_are_refused() {
+    let o = ontology();
+    let mut fold = Fold::new(Arc::clone(&o), trust(), Limits::default());
+    fold.fold(&statement(&o, 1, 1, 2, 3, 4.5), minute(5));
+    let parts = parts(&mut fold);
+    assert!(restored(&o, Limits::default(), &parts).is_ok());
+    for i in 0..parts.len() {
+        let mut fewer = parts.clone();
+        let gone = fewer.remove(i);
+        // The head says nothing that is counted.
+        assert!(i == 0 || restored(&o, Limits::default(), &fewer).is_err(), "without part {i}");
+        fewer.insert(i, gone[..gone.len() / 2].to_vec());
+        assert!(restored(&o, Limits::default(), &fewer).is_err(), "with half of part {i}");
+    }
+    assert!(restored(&o, Limits::default(), &[b"something else".to_vec()]).is_err());
+    assert!(restored(&o, Limits::default(), &[]).unwrap_err().to_string().contains("end is missing"));
+}
+
 proptest! {
     #[test]
     fn order_repetition_and_batching_change_nothing(
@@ -204,6 +253,33 @@ proptest! {
             }
         }
         prop_assert_eq!(straight, fold(&o, &merged).canonical());
+    }
+
+    #[test]
+    fn a_writer_made_from_a_checkpoint_goes_on_as_the_one_it_was_made_of(
+        picks in proptest::collection::vec((0u8..6, 0u8..24, 0u8..12, 0i64..90, 0.1f64..250.0), 2..60),
+        at in 0.0f64..1.0, few in any::<bool>(),
+    ) {
+        let o = ontology();
+        let limits = if few {
+            Limits { sampled_nodes: 2, open_traces: 2, remembered_items: 5, ..Limits::default() }
+        } else {
+            Limits::default()
+        };
+        let batches: Vec<Batch> = picks.iter().map(|(k, a, b, m, v)| statement(&o, *k, *a, *b, *m, *v)).collect();
+        let (before, after) = batches.split_at((batches.len() as f64 * at) as usize);
+        let mut fold = Fold::new(Arc::clone(&o), trust(), limits);
+        before.iter().for_each(|b| { fold.fold(b, minute(200)); });
+        let mut again = restored(&o, limits, &parts(&mut fold)).unwrap();
+        prop_assert_eq!(fold.graph().canonical(), again.graph().canonical());
+        // What came before comes again with what is new: it is known.
+        for b in after.iter().chain(before) {
+            prop_assert_eq!(fold.fold(b, minute(201)), again.fold(b, minute(201)));
+        }
+        prop_assert_eq!(fold.totals(), again.totals());
+        prop_assert_eq!(fold.usage().map(|u| u.1)[..7].to_vec(), again.usage().map(|u| u.1)[..7].to_vec());
+        prop_assert_eq!(fold.graph().canonical(), again.graph().canonical());
+        prop_assert_eq!(fold.graph().size(), again.graph().size());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use crate::model::{AttrId, ClassId, MeasureId, RelationId};
 use crate::time::Time;
 use crate::value::Value;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// An entity of the same batch: an index into [`Batch::drafts`].
@@ -20,11 +21,11 @@ pub struct ItemId(pub u64);
 
 /// Identifies what successive readings of one growing number are readings of: a hash of everything that names it (resource,
 /// metric, attributes). Several of them may land on one subject; each grows, and starts again, by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamId(pub u64);
 
 /// One complete key of an entity: which key of its class, and a hash of class, key number and canonical values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// 0 is the class's `key`; 1.. are its `also` keys, strongest first.
     pub slot: u8,
@@ -100,7 +101,7 @@ pub enum Observation {
 }
 
 /// Which side of a call a step tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Side {
     /// The one that asked (OTLP CLIENT, PRODUCER).
     Asking,

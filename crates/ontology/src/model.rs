@@ -7,12 +7,13 @@ use crate::lexicon::Lexicon;
 use crate::mapping::Mapping;
 use crate::problems::Problem;
 use crate::rules::{Question, Rules};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(pub u16);
         impl $name {
             /// Its place in the table it indexes.
