@@ -274,12 +274,32 @@ pub struct Serve {
     /// What telemetry calls the cluster that is watched (`k8s.cluster.name`).
     #[arg(long, value_name = "NAME", requires = "kubernetes", value_parser = NonEmptyStringValueParser::new())]
     pub kubernetes_cluster: Option<String>,
+    /// How much of the log is kept.
+    #[command(flatten)]
+    pub keep_log: KeepLog,
     /// Addresses.
     #[command(flatten)]
     pub listen: Listen,
     /// Ontology.
     #[command(flatten)]
     pub ontology: OntologyFrom,
+}
+
+/// How much of the log is kept, besides what no checkpoint has yet.
+#[derive(Debug, Args, Clone, Copy)]
+pub struct KeepLog {
+    /// Hours of the log that are kept; it is what the graph is made of again after a change of the ontology.
+    #[arg(long = "keep-log-hours", default_value_t = 336, value_name = "HOURS", value_parser = clap::value_parser!(i64).range(0..=876_000))]
+    pub hours: i64,
+    /// Beyond so many gibibytes the oldest of it is let go.
+    #[arg(long = "keep-log-gib", default_value_t = 64, value_name = "GIB", value_parser = clap::value_parser!(u64).range(0..=1_048_576))]
+    pub gib: u64,
+}
+
+impl From<KeepLog> for engine::KeepLog {
+    fn from(keep: KeepLog) -> engine::KeepLog {
+        engine::KeepLog { hours: keep.hours, bytes: keep.gib << 30 }
+    }
 }
 
 /// Options of `demo`.
@@ -333,6 +353,52 @@ when something is damaged or the folder cannot be read, with 3 when there is no 
     /// What a data folder holds: files, records, bytes by form and source, from when to when, documents.
     #[command(after_help = "Example:\n  e2egraph store stats /var/lib/e2egraph --json")]
     Stats(DataFolder),
+    /// Write a checkpoint of the graph and let go of what the log need not hold any longer.
+    #[command(after_help = "\
+Example:
+  e2egraph store compact /var/lib/e2egraph --keep-log-hours 24
+
+A running server does the same by itself. The ontology must be that of the server: a checkpoint made under another is of no use to
+it.")]
+    Compact(Compact),
+    /// Make a data folder of a copy: checks every file before and after it is copied.
+    #[command(after_help = "\
+Example:
+  e2egraph store restore /backup/e2egraph /var/lib/e2egraph
+
+Ends with 1 when the copy is damaged or cannot be read, or the new folder is not empty; nothing is left in it then.")]
+    Restore(Restore),
+}
+
+/// Options of `store compact`.
+#[derive(Debug, Args, Clone)]
+pub struct Compact {
+    /// Folder.
+    #[command(flatten)]
+    pub folder: DataFolder,
+    /// How much of the log is kept.
+    #[command(flatten)]
+    pub keep_log: KeepLog,
+    /// Ontology.
+    #[command(flatten)]
+    pub ontology: OntologyFrom,
+}
+
+/// Options of `store restore`.
+#[derive(Debug, Args, Clone)]
+pub struct Restore {
+    /// The copy of a data folder.
+    #[arg(value_name = "COPY")]
+    pub copy: PathBuf,
+    /// The new data folder: empty, or not there.
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Restore a copy that is damaged: what is whole in it is read by the server, and what is not is named.
+    #[arg(long)]
+    pub damaged: bool,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A data folder.

@@ -25,6 +25,7 @@ mod command {
 }
 mod exit;
 mod join;
+mod opening;
 mod out;
 mod play;
 mod print;

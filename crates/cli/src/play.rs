@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use sim::{Payload, Plan, Scale, Wire, World};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
@@ -33,9 +33,7 @@ pub struct Sent {
 
 /// The beginning of a world that ends now.
 pub fn ending_now(scale: Scale) -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX));
+    let now = crate::rim::now().nanos();
     // Whole minutes, so that the world's minutes are the clock's.
     (now / 60_000_000_000 - i64::from(scale.minutes)) * 60_000_000_000
 }

@@ -1,4 +1,4 @@
-//! Where the program touches the machine: files of the ontology, chance, signals.
+//! Where the program touches the machine: files of the ontology, the clock, chance, signals.
 
 use crate::args::{Listen, OntologyFrom, Ports};
 use crate::exit::Wrong;
@@ -7,11 +7,19 @@ use anyhow::Context as _;
 use engine::Engine;
 use ontology::Ontology;
 use ontology::SourceFile;
+use ontology::Time;
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
+
+/// Now, by the clock of this machine.
+pub fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::EPOCH.plus_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
 
 /// The built-in ontology with a site's folders.
 pub fn ontology(from: &OntologyFrom) -> anyhow::Result<Ontology> {

@@ -1,6 +1,7 @@
 //! From a request to the graph: read, log, fold, answer; and the same from the log after a restart.
 
 use crate::apart::{self, Apart};
+use crate::checkpoint::{Begun, Flight, InFlight, KeepLog};
 use crate::sources::{Sources, Used};
 use crate::watch::Watch;
 use graph::{Fold, Graph, Limits, Totals};
@@ -8,6 +9,7 @@ use ingest::{Normaliser, Scrub, Wire};
 use ontology::{Batch, Ontology, Time};
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use store::{AppendError, CommitError, Damage, OpenError, Recovery, Store};
 
@@ -18,6 +20,8 @@ pub struct Options {
     pub data: PathBuf,
     /// Bounds of the graph.
     pub limits: Limits,
+    /// How much of the log is kept.
+    pub keep_log: KeepLog,
     /// The key that personal data is hashed with, if the folder has none yet. Kept in the folder from then on.
     pub new_hash_key: [u8; 32],
     /// What to do when the folder holds telemetry and its key is gone.
@@ -39,7 +43,9 @@ pub enum LostHashKey {
 pub struct Started {
     /// What the store had to mend.
     pub recovery: Recovery,
-    /// Requests replayed.
+    /// What it began with, before the log.
+    pub begun: Begun,
+    /// Requests replayed from the log.
     pub replayed: u64,
     /// Damage met while replaying; everything around it was read.
     pub damage: Vec<Damage>,
@@ -47,6 +53,15 @@ pub struct Started {
     pub unreadable: Option<(u64, String)>,
     /// Investigations that cannot be read. They stay on disk as they are; the rest was read.
     pub unread: Vec<Unread>,
+}
+
+/// How far opening is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// So many bytes of a checkpoint are read, of so many.
+    Checkpoint(u64, u64),
+    /// So many requests have been replayed from the log.
+    Replayed(u64),
 }
 
 /// A document that was left aside at the start.
@@ -139,6 +154,8 @@ pub struct Understood {
     recorded: Time,
     /// What it was read under.
     ontology: Arc<Ontology>,
+    /// From when it is logged until it is folded.
+    flight: Mutex<Option<Flight>>,
 }
 
 /// What reads requests: both have caches of their own, none influences what is said.
@@ -146,7 +163,7 @@ pub(crate) struct Reader {
     ontology: Arc<Ontology>,
     hash_key: [u8; 32],
     scrub: Scrub,
-    normaliser: Normaliser,
+    pub(crate) normaliser: Normaliser,
 }
 
 impl Understood {
@@ -171,6 +188,15 @@ pub struct Engine {
     pub(crate) apart: Mutex<Vec<Apart>>,
     /// One change of the ontology at a time.
     pub(crate) reloading: Mutex<()>,
+    pub(crate) keep_log: KeepLog,
+    pub(crate) in_flight: InFlight,
+    /// One checkpoint at a time.
+    pub(crate) checkpointing: Mutex<()>,
+    /// The graph was made of the log alone, or under another ontology: no checkpoint is of use to it.
+    pub(crate) made_anew: AtomicBool,
+    /// Bytes of requests that were replayed, and those logged since, of which the latest checkpoint knows nothing.
+    replayed_bytes: AtomicU64,
+    checkpointed_bytes: AtomicU64,
 }
 
 const HASH_KEY: &str = "hash-key";
@@ -183,7 +209,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Engine {
-    /// Opens a data folder and folds its log; `progress` is told how many records have been replayed.
+    /// Opens a data folder: takes the graph from its latest checkpoint and folds what came into the log since.
     ///
     /// # Errors
     /// When the folder cannot be had: held by another server, read-only, of a later version, without the key of its hashes, or
@@ -191,7 +217,7 @@ impl Engine {
     pub fn open(
         options: &Options,
         ontology: Arc<Ontology>,
-        mut progress: impl FnMut(u64),
+        mut progress: impl FnMut(Opening),
     ) -> Result<(Engine, Started), EngineError> {
         let (store, recovery) = Store::open(store::Options::in_dir(&options.data))?;
         let hash_key = hash_key(&store, options)?;
@@ -211,14 +237,30 @@ impl Engine {
             store,
             hash_key: Mutex::new(hash_key),
             reloading: Mutex::default(),
+            keep_log: options.keep_log,
+            in_flight: InFlight::default(),
+            checkpointing: Mutex::default(),
+            made_anew: AtomicBool::new(false),
+            replayed_bytes: AtomicU64::new(0),
+            checkpointed_bytes: AtomicU64::new(0),
         };
-        let mut started = Started { recovery, replayed: 0, damage: Vec::new(), unreadable: None, unread };
+        let (restored, begun) = engine.restore(&mut |(read, of)| progress(Opening::Checkpoint(read, of)));
+        let mut from = 0;
+        if let Some((fold, sources, seq)) = restored {
+            *lock(&engine.fold) = fold;
+            *lock(&engine.sources) = sources;
+            from = seq;
+        }
+        let mut started =
+            Started { recovery, begun, replayed: 0, damage: Vec::new(), unreadable: None, unread };
         let mut first = engine.reader();
         let mut fold = lock(&engine.fold);
         let mut sources = lock(&engine.sources);
         let into = (&mut *fold, &mut *sources);
-        let replayed = engine.replay(0, &mut first.normaliser, into, &mut progress);
+        let replayed =
+            engine.replay(from, &mut first.normaliser, into, &mut |n| progress(Opening::Replayed(n)));
         drop((fold, sources));
+        engine.replayed_bytes.store(replayed.bytes, Ordering::Relaxed);
         engine.put_back(first);
         started.replayed = replayed.requests;
         started.damage = replayed.damage;
@@ -242,7 +284,7 @@ impl Engine {
         let ontology = Arc::clone(&reader.ontology);
         self.put_back(reader);
         match read {
-            Ok(batch) => Ok(Understood { batch, wire, body, recorded, ontology }),
+            Ok(batch) => Ok(Understood { batch, wire, body, recorded, ontology, flight: Mutex::default() }),
             Err(why) => {
                 lock(&self.sources).malformed(&wire, &why, recorded);
                 Err(Refusal::Malformed(why))
@@ -263,11 +305,21 @@ impl Engine {
             Cow::Borrowed(_) => body.clone(),
             Cow::Owned(whole) => whole.into(),
         };
-        let ticket = self.store.append(wire.code(), recorded.nanos(), logged).map_err(|e| match e {
-            AppendError::TooLarge { bytes, limit } => Refusal::TooLarge { bytes, limit },
-            AppendError::Busy { .. } | AppendError::Closing => Refusal::Busy(e.to_string()),
-        })?;
-        ticket.await.map(|_| ()).map_err(|e: CommitError| Refusal::Unwritten(e.to_string()))
+        // From here on it may be in the log, also when nobody waits for it any more.
+        let flight = self.in_flight.begin(&self.store);
+        let kept = match self.store.append(wire.code(), recorded.nanos(), logged) {
+            Ok(ticket) => ticket.await.map_err(|e: CommitError| Refusal::Unwritten(e.to_string())),
+            Err(AppendError::TooLarge { bytes, limit }) => Err(Refusal::TooLarge { bytes, limit }),
+            Err(e @ (AppendError::Busy { .. } | AppendError::Closing)) => Err(Refusal::Busy(e.to_string())),
+        };
+        match kept {
+            Ok(_) => *lock(&understood.flight) = Some(flight),
+            Err(refusal) => {
+                flight.end();
+                return Err(refusal);
+            }
+        }
+        Ok(())
     }
 
     /// Third step: folds a request that is safe. Takes as long as the request is large, and waits for others that fold.
@@ -293,7 +345,7 @@ impl Engine {
 
     /// Folds a request, read again if the ontology has changed since it was read.
     fn fold_into(&self, mut fold: MutexGuard<'_, Fold>, understood: &Understood) -> Receipt {
-        let Understood { batch, wire, body, recorded, ontology } = understood;
+        let Understood { batch, wire, body, recorded, ontology, flight } = understood;
         let mut batch = Cow::Borrowed(batch);
         // Whoever replaces the ontology holds `fold`.
         if !Arc::ptr_eq(ontology, &lock(&self.ontology)) {
@@ -306,11 +358,25 @@ impl Engine {
         let folded = fold.fold(&batch, *recorded);
         drop(fold);
         lock(&self.sources).took(&batch, folded, *recorded);
+        if let Some(flight) = lock(flight).take() {
+            flight.end();
+        }
         receipt(&batch)
     }
 
+    /// Bytes of requests in the log that the latest checkpoint knows nothing of: what a start now would have to read.
+    pub fn tail_bytes(&self) -> u64 {
+        let logged = self.store.stats().body_bytes + self.replayed_bytes.load(Ordering::Relaxed);
+        logged.saturating_sub(self.checkpointed_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Notes that a checkpoint has so much of that.
+    pub(crate) fn mark_tail(&self, tail: u64) {
+        self.checkpointed_bytes.fetch_add(tail, Ordering::Relaxed);
+    }
+
     /// A reader for the ontology of now.
-    fn reader(&self) -> Reader {
+    pub(crate) fn reader(&self) -> Reader {
         let ontology = self.ontology();
         let (hash_key, limits) = (*lock(&self.hash_key), ingest::Limits::default());
         let idle = lock(&self.readers).pop();
@@ -324,7 +390,7 @@ impl Engine {
         })
     }
 
-    fn put_back(&self, reader: Reader) {
+    pub(crate) fn put_back(&self, reader: Reader) {
         let mut idle = lock(&self.readers);
         if idle.len() < IDLE_READERS {
             idle.push(reader);
@@ -429,6 +495,22 @@ impl Engine {
             measured: l.name == "store_max_pending_bytes",
             doc: l.effect.to_owned(),
         }));
+        all.push(Used {
+            name: "log_hours".to_owned(),
+            value: u64::try_from(self.keep_log.hours).unwrap_or(0),
+            used: 0,
+            measured: false,
+            doc: "older segments of the log are let go, once two checkpoints have what is in them".to_owned(),
+        });
+        all.push(Used {
+            name: "log_bytes".to_owned(),
+            value: self.keep_log.bytes,
+            used: self.store.stats().log_bytes,
+            measured: true,
+            doc:
+                "beyond: the oldest segments of the log are let go, once two checkpoints have what is in them"
+                    .to_owned(),
+        });
         all.extend(lock(&self.sources).usage());
         all.extend(self.watch.usage());
         let idle = lock(&self.readers).len();
@@ -545,7 +627,8 @@ mod tests {
         let wire = Wire::LogsJson;
         let ontology = engine.ontology();
         let body = bytes::Bytes::new();
-        let understood = Understood { batch, wire, body, recorded: Time::EPOCH, ontology };
+        let understood =
+            Understood { batch, wire, body, recorded: Time::EPOCH, ontology, flight: Mutex::default() };
         let held = lock(&engine.fold);
         assert_eq!(engine.try_fold(&understood), None);
         drop(held);

@@ -5,6 +5,7 @@
 //! **Next door:** every inner room below; `server` and `cli` above.
 
 mod apart;
+mod checkpoint;
 mod intake;
 mod propose;
 mod reload;
@@ -18,8 +19,10 @@ mod gate;
 mod testing;
 
 pub use apart::{Apart, ApartError};
+pub use checkpoint::{Begun, Checkpointed, KeepLog};
 pub use intake::{
-    Engine, EngineError, LostHashKey, Options, Receipt, Refusal, SetAside, Started, Understood, Unread,
+    Engine, EngineError, LostHashKey, Opening, Options, Receipt, Refusal, SetAside, Started, Understood,
+    Unread,
 };
 pub use propose::{LOOK_AT, LOOK_AT_MOST};
 pub use reload::{Reloaded, StillAside};

@@ -11,6 +11,7 @@ use ingest::{Limits, Normaliser, Options, Wire};
 use ontology::{Ontology, Time};
 use serde::Serialize;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use store::Damage;
 
 /// Rounds in which what came meanwhile is read before requests have to wait for the last of it.
@@ -20,6 +21,8 @@ const ROUNDS: usize = 4;
 #[derive(Debug, Default)]
 pub(crate) struct Replayed {
     pub(crate) requests: u64,
+    /// Bytes of these.
+    pub(crate) bytes: u64,
     /// Where to read on.
     pub(crate) next: u64,
     pub(crate) damage: Vec<Damage>,
@@ -74,6 +77,7 @@ impl Engine {
                 }
             };
             replayed.next = record.seq + 1;
+            replayed.bytes += record.body.len() as u64;
             let recorded = Time::EPOCH.plus_nanos(record.recorded_ns);
             let read = match Wire::from_log(record.kind, &record.body) {
                 Some((wire, body)) => normaliser.normalise(&wire, body, recorded).map_err(|m| m.to_string()),
@@ -127,6 +131,7 @@ impl Engine {
             let set_aside = compare(&old_sources, &sources);
             *old_sources = sources;
             *fold = new;
+            self.made_anew.store(true, Ordering::Relaxed);
             self.watch.let_go_of_epochs();
             let before = std::mem::replace(&mut *lock(&self.ontology), Arc::clone(&ontology));
             lock(&self.readers).clear();

@@ -2,7 +2,7 @@
 
 use ingest::Wire;
 use ontology::{Batch, Fact, Time};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Distinct reasons remembered per source. Beyond: further reasons are counted under `other reasons`.
@@ -14,7 +14,7 @@ pub(crate) const EXAMPLES: usize = 5;
 
 const UNREADABLE: &str = "request that cannot be read";
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Tally {
     requests: u64,
     malformed: u64,
@@ -28,7 +28,7 @@ struct Tally {
 }
 
 /// What was set aside for one reason.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Refusals {
     items: u64,
     last: Time,
@@ -36,7 +36,7 @@ struct Refusals {
     examples: Vec<Met>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Met {
     detail: String,
     items: u64,
@@ -69,7 +69,7 @@ impl Tally {
 }
 
 /// Tallies by source.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Sources(BTreeMap<String, Tally>);
 
 /// One reason for setting things aside.

@@ -9,6 +9,7 @@ pub(crate) fn options(folder: &Path) -> Options {
     Options {
         data: folder.to_owned(),
         limits: graph::Limits::default(),
+        keep_log: crate::KeepLog::default(),
         new_hash_key: [7; 32],
         lost_hash_key: LostHashKey::Refuse,
     }

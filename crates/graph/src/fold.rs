@@ -106,6 +106,16 @@ impl Fold {
         self.apart.extend(apart);
     }
 
+    /// The ontology that facts are folded under.
+    pub fn ontology(&self) -> &Arc<Ontology> {
+        &self.graph.ontology
+    }
+
+    /// What is kept apart, in order.
+    pub fn kept_apart(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.apart.iter().copied()
+    }
+
     /// The graph as it is now. Cheap at any size: shares everything with the writer until the writer changes it.
     pub fn graph(&mut self) -> Graph {
         self.graph.flows.take(&mut self.tail);

@@ -10,6 +10,7 @@ mod answer;
 mod api;
 pub mod assets;
 pub mod atlas;
+mod checkpoint;
 pub mod elastic;
 pub mod feeds;
 mod hosts;

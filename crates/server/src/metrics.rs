@@ -102,6 +102,20 @@ fn text(f: &Figures) -> String {
         "Bytes handed over and not yet on disk.",
         vec![(String::new(), store.pending_bytes as f64)],
     );
+    let one = |n: f64| vec![(String::new(), n)];
+    family("store_log_bytes", "gauge", "Bytes of the log on disk.", one(store.log_bytes as f64));
+    family(
+        "store_checkpoint_bytes",
+        "gauge",
+        "Bytes of the checkpoints on disk.",
+        one(store.checkpoint_bytes as f64),
+    );
+    family(
+        "store_tail_bytes",
+        "gauge",
+        "Bytes of requests that no checkpoint has: what a start would have to read from the log.",
+        one(f.engine.tail_bytes() as f64),
+    );
     let limits = f.engine.limits();
     let receiving = f.receiver.limits();
     let mut values: Vec<(String, f64)> =

@@ -12,7 +12,8 @@ use crate::signature::Secrets;
 use crate::statsd::Lines;
 use crate::syslog::Syslog;
 use crate::{
-    Receiver, api, assets, atlas, elastic, feeds, loki, metrics, otlp_grpc, otlp_http, remote_write, zipkin,
+    Receiver, api, assets, atlas, checkpoint, elastic, feeds, loki, metrics, otlp_grpc, otlp_http,
+    remote_write, zipkin,
 };
 use axum::body::Body;
 use axum::extract::State;
@@ -94,6 +95,7 @@ impl Running {
         for task in self.tasks {
             let _ = task.await;
         }
+        checkpoint::last(&self.engine).await;
     }
 }
 
@@ -160,7 +162,8 @@ pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, L
     ];
     tasks.extend(syslog);
     tasks.extend(kubernetes.map(|k| tokio::spawn(k.watch(receiver.clone(), stopped.clone()))));
-    tasks.push(tokio::spawn(look(Arc::clone(&engine), stopped)));
+    tasks.push(tokio::spawn(look(Arc::clone(&engine), stopped.clone())));
+    tasks.push(tokio::spawn(checkpoint::keep(Arc::clone(&engine), stopped)));
     Ok(Running { engine, receiver, addresses, stop, tasks })
 }
 
@@ -283,6 +286,7 @@ mod tests {
         let options = Options {
             data: folder.path().to_owned(),
             limits: graph::Limits::default(),
+            keep_log: engine::KeepLog::default(),
             new_hash_key: [7; 32],
             lost_hash_key: LostHashKey::Refuse,
         };
@@ -347,6 +351,7 @@ mod tests {
         let options = Options {
             data: folder.path().to_owned(),
             limits: graph::Limits::default(),
+            keep_log: engine::KeepLog::default(),
             new_hash_key: [7; 32],
             lost_hash_key: LostHashKey::Refuse,
         };

@@ -153,6 +153,12 @@ impl Documents {
         self.lock().iter().map(|(name, bytes)| (name.clone(), *bytes)).collect()
     }
 
+    /// Files and their lengths.
+    pub(crate) fn files(&self) -> Vec<(String, u64)> {
+        let file = |(name, bytes): (&String, &u64)| Some((file_of(name).ok()?, bytes + HEADER as u64));
+        self.lock().iter().filter_map(file).collect()
+    }
+
     pub(crate) fn count_and_bytes(&self) -> (u64, u64) {
         let known = self.lock();
         (known.len() as u64, known.values().sum())

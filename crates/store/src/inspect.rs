@@ -1,9 +1,11 @@
 //! Reads a whole data folder without changing anything: every record and document, and what is wrong where.
 
+use crate::checkpoints::{self, Checkpoint, CheckpointDamage, Checkpoints};
 use crate::disk::{self, Disk, DiskFile, Holder, LOCK};
 use crate::documents::{DocumentError, Documents, PREFIX, file_of};
 use crate::log::Torn;
 use crate::record::Record;
+use crate::restore::RestoreError;
 use crate::scan::{Found, scan};
 use crate::segment::{Damage, Met, Segment, SegmentReader, first_newer, parse_name};
 use std::fs::{File, TryLockError};
@@ -79,6 +81,7 @@ pub struct Inspection {
     disk: Arc<dyn Disk>,
     found: Found,
     documents: Documents,
+    checkpoints: Checkpoints,
 }
 
 impl Inspection {
@@ -89,7 +92,12 @@ impl Inspection {
     pub fn open(dir: &Path) -> Result<Inspection, InspectError> {
         let failed = |source| InspectError::from_io(dir, source);
         let files = disk::list(dir).map_err(failed)?;
-        let ours = |name: &str| name == LOCK || parse_name(name).is_some() || name.starts_with(PREFIX);
+        let ours = |name: &str| {
+            name == LOCK
+                || parse_name(name).is_some()
+                || name.starts_with(PREFIX)
+                || checkpoints::parse_name(name).is_some()
+        };
         if !files.iter().any(|(name, _)| ours(name)) {
             return Err(InspectError::NotData(dir.to_owned()));
         }
@@ -112,7 +120,8 @@ impl Inspection {
     pub fn open_on(disk: Arc<dyn Disk>) -> io::Result<Inspection> {
         let found = scan(&*disk)?;
         let documents = Documents::open(disk.clone(), u64::MAX)?;
-        Ok(Inspection { disk, found, documents })
+        let checkpoints = Checkpoints::open(disk.clone())?;
+        Ok(Inspection { disk, found, documents, checkpoints })
     }
 
     /// The files of the log in order: name and bytes.
@@ -129,6 +138,48 @@ impl Inspection {
         &self.found.left_over
     }
 
+    /// The files that a server needs, without what is left over and the lock: name and bytes.
+    pub(crate) fn files(&self) -> Vec<(String, u64)> {
+        let segments = self.found.segments.iter().map(|s| (s.name.clone(), s.len));
+        let checkpoints = self.checkpoints.all().into_iter().map(|c| (c.file, c.bytes));
+        let documents = self.documents.files();
+        segments.chain(checkpoints).chain(documents).collect()
+    }
+
+    /// Copies a file to another disk and reads it there again.
+    pub(crate) fn copy(
+        &self,
+        file: &str,
+        to: &dyn Disk,
+        step: usize,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(), RestoreError> {
+        let failed = |source| RestoreError::Io { file: file.to_owned(), source };
+        let mut out = to.create(file).map_err(failed)?;
+        let (mut here, mut there) = (vec![0; step], vec![0; step]);
+        let mut at = 0;
+        loop {
+            let read = self.disk.read_at(file, at, &mut here).map_err(failed)?;
+            if read == 0 {
+                break;
+            }
+            out.append(&here[..read]).map_err(failed)?;
+            at += read as u64;
+            progress(at);
+        }
+        out.sync().map_err(failed)?;
+        let mut checked = 0;
+        while checked < at {
+            let read = self.disk.read_at(file, checked, &mut here).map_err(failed)?;
+            let same = to.read_at(file, checked, &mut there).map_err(failed)? == read;
+            if !same || here[..read] != there[..read] || read == 0 {
+                return Err(RestoreError::Unlike(file.to_owned()));
+            }
+            checked += read as u64;
+        }
+        Ok(())
+    }
+
     /// Reads the log.
     pub fn read(&self) -> Reading<'_> {
         Reading {
@@ -140,6 +191,14 @@ impl Inspection {
         }
     }
 
+    /// Reads every checkpoint, the latest first.
+    pub fn checkpoints(&self) -> impl Iterator<Item = FoundCheckpoint> {
+        self.checkpoints.all().into_iter().map(|checkpoint| {
+            let wrong = self.checkpoints.read(&checkpoint).find_map(Result::err);
+            FoundCheckpoint { checkpoint, wrong }
+        })
+    }
+
     /// Reads every document.
     pub fn documents(&self) -> impl Iterator<Item = FoundDocument> {
         self.documents.lengths().into_iter().map(|(name, bytes)| {
@@ -148,6 +207,15 @@ impl Inspection {
             FoundDocument { name, file, bytes, wrong }
         })
     }
+}
+
+/// A checkpoint and how it is.
+#[derive(Debug)]
+pub struct FoundCheckpoint {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// Why it cannot be read.
+    pub wrong: Option<CheckpointDamage>,
 }
 
 /// A document and how it is.

@@ -46,13 +46,28 @@ impl std::fmt::Display for Torn {
     }
 }
 
-/// Which records retention must keep.
+/// Which records retention must keep: a segment goes when all that it holds comes before `from_seq` and is either older than
+/// `since_ns` or beyond the latest `bytes` of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
+pub struct Keep {
     /// This seq and all after it.
-    FromSeq(u64),
-    /// What was recorded at this moment (nanoseconds since the epoch) or later.
-    SinceNs(i64),
+    pub from_seq: u64,
+    /// What was recorded at this moment (nanoseconds since the epoch) or later, as long as there is room for it.
+    pub since_ns: i64,
+    /// Bytes of the log that there is room for.
+    pub bytes: u64,
+}
+
+impl Keep {
+    /// A seq and all after it.
+    pub fn from_seq(seq: u64) -> Keep {
+        Keep { from_seq: seq, since_ns: i64::MAX, bytes: u64::MAX }
+    }
+
+    /// What was recorded at a moment (nanoseconds since the epoch) or later.
+    pub fn since_ns(ns: i64) -> Keep {
+        Keep { from_seq: u64::MAX, since_ns: ns, bytes: u64::MAX }
+    }
 }
 
 /// The segments in order, shared between the committer, replays and retention.
@@ -68,10 +83,13 @@ pub(crate) struct Listing {
 impl Listing {
     /// Whether the first segment holds nothing to keep. The newest always stays.
     fn is_first_old(&self, keep: Keep) -> bool {
-        self.segments.get(1).is_some_and(|next| match keep {
-            Keep::FromSeq(seq) => next.first_seq <= seq,
-            Keep::SinceNs(ns) => next.begun_ns <= ns,
+        self.segments.get(1).is_some_and(|next| {
+            next.first_seq <= keep.from_seq && (next.begun_ns <= keep.since_ns || self.bytes() > keep.bytes)
         })
+    }
+
+    fn bytes(&self) -> u64 {
+        self.segments.iter().map(|s| s.len).sum()
     }
 
     fn remove_first(&mut self, disk: &dyn Disk, keep: Keep) -> io::Result<bool> {

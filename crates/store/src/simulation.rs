@@ -159,7 +159,7 @@ fn run(seed: u64, steps: u64, faults: impl Fn(&mut Random) -> Faults) -> World {
             5 if world.random.below(4) == 0 => {
                 let seq = 1 + world.random.below(world.made + 1);
                 world.disk.set_faults(Faults::NONE);
-                world.catalogue.retain(&world.disk, Keep::FromSeq(seq)).unwrap();
+                world.catalogue.retain(&world.disk, Keep::from_seq(seq)).unwrap();
                 let first = world.catalogue.lock().segments.front().map_or(1, |s| s.first_seq);
                 assert!(
                     world.twin.range(seq..).next().is_none_or(|(kept, _)| *kept >= first),
@@ -308,7 +308,7 @@ fn a_crash_amid_retention_brings_back_no_segment_alone() {
             world.commit();
         }
         world.disk.power_off_after(2 + seed % 8);
-        assert!(world.catalogue.retain(&world.disk, Keep::FromSeq(u64::MAX)).is_err());
+        assert!(world.catalogue.retain(&world.disk, Keep::from_seq(u64::MAX)).is_err());
         world.disk.crash();
         (world.log, world.catalogue, world.recovery) =
             Log::recover(Arc::new(world.disk.clone()), SEGMENT).unwrap();

@@ -1,5 +1,6 @@
 //! The store as others use it: one folder, its log, its documents, its figures.
 
+use crate::checkpoints::{self, Checkpoint, CheckpointError, Checkpoints, Parts};
 use crate::committer::{AppendError, CommitError, Committer, Ticket};
 use crate::disk::{Disk, FolderDisk, FolderError};
 use crate::documents::{DocumentError, Documents, PREFIX};
@@ -49,6 +50,7 @@ pub struct Store {
     catalogue: Catalogue,
     committer: Committer,
     documents: Documents,
+    checkpoints: Checkpoints,
     counters: Arc<Mutex<Counters>>,
     options: Options,
 }
@@ -63,7 +65,10 @@ impl Store {
         let disk = FolderDisk::open(&options.dir)?;
         let open_to_others = disk.open_to_others();
         // Files of earlier starts have the rights that a umask gave. What cannot be changed is told by the folder's rights.
-        let _ = disk.close_to_others(|name| parse_name(name).is_some() || name.starts_with(PREFIX));
+        let ours = |name: &str| {
+            parse_name(name).is_some() || name.starts_with(PREFIX) || checkpoints::parse_name(name).is_some()
+        };
+        let _ = disk.close_to_others(ours);
         let (store, recovery) = Store::open_on(Arc::new(disk), options)?;
         Ok((store, Recovery { open_to_others, ..recovery }))
     }
@@ -83,9 +88,10 @@ impl Store {
         }
         let (log, catalogue, recovery) = Log::recover(disk.clone(), options.segment_bytes).map_err(failed)?;
         let documents = Documents::open(disk.clone(), options.max_document_bytes).map_err(failed)?;
+        let checkpoints = Checkpoints::open(disk.clone()).map_err(failed)?;
         let counters = Arc::new(Mutex::new(Counters::default()));
         let committer = Committer::start(log, &options, counters.clone()).map_err(failed)?;
-        Ok((Store { disk, catalogue, committer, documents, counters, options }, recovery))
+        Ok((Store { disk, catalogue, committer, documents, checkpoints, counters, options }, recovery))
     }
 
     /// Takes a record. Never waits for the disk: the ticket tells when it is flushed, and its seq.
@@ -138,12 +144,57 @@ impl Store {
         self.documents.remove(name)
     }
 
+    /// Keeps what was made of all records before `from_seq`, in parts that are made as they are written. Waits for the disk; whole or
+    /// not at all. The two latest are kept.
+    ///
+    /// # Errors
+    /// When a part cannot be made, or the disk is full or fails. Earlier checkpoints are still there then.
+    pub fn put_checkpoint<E: std::fmt::Display>(
+        &self,
+        from_seq: u64,
+        parts: impl Iterator<Item = Result<Vec<u8>, E>>,
+    ) -> Result<Checkpoint, CheckpointError> {
+        self.checkpoints.put(from_seq, parts)
+    }
+
+    /// The checkpoints that are there, the latest first.
+    pub fn checkpoints(&self) -> Vec<Checkpoint> {
+        self.checkpoints.all()
+    }
+
+    /// Reads the parts of a checkpoint in the order in which they were written.
+    pub fn read_checkpoint(&self, checkpoint: &Checkpoint) -> Parts {
+        self.checkpoints.read(checkpoint)
+    }
+
+    /// Removes a checkpoint that is of no use any more.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn remove_checkpoint(&self, checkpoint: &Checkpoint) -> io::Result<()> {
+        self.checkpoints.remove(checkpoint)
+    }
+
+    /// The seq that the next record to be committed will get.
+    pub fn next_seq(&self) -> u64 {
+        self.catalogue.lock().next_seq
+    }
+
+    /// The first record that the log still holds, if it holds any.
+    pub fn first_seq(&self) -> Option<u64> {
+        self.catalogue.lock().segments.front().map(|s| s.first_seq)
+    }
+
     /// The figures for `/metrics`.
     pub fn stats(&self) -> Stats {
         let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (documents, document_bytes) = self.documents.count_and_bytes();
+        let checkpoints = self.checkpoints.all();
         let listing = self.catalogue.lock();
         Stats {
+            checkpoints: checkpoints.len() as u64,
+            checkpoint_bytes: checkpoints.iter().map(|c| c.bytes).sum(),
+            checkpoint_seq: checkpoints.first().map_or(0, |c| c.from_seq),
             segments: listing.segments.len() as u64,
             log_bytes: listing.segments.iter().map(|s| s.len).sum(),
             next_seq: listing.next_seq,
@@ -185,6 +236,12 @@ pub struct Stats {
     pub documents: u64,
     /// Bytes of all documents.
     pub document_bytes: u64,
+    /// Checkpoints.
+    pub checkpoints: u64,
+    /// Bytes of all checkpoints.
+    pub checkpoint_bytes: u64,
+    /// The first record that is not in the latest checkpoint; 0 when there is none.
+    pub checkpoint_seq: u64,
     /// Groups flushed.
     pub commits: u64,
     /// Records flushed.

@@ -167,6 +167,27 @@ fn options_that_contradict_themselves_are_refused() {
 }
 
 #[test]
+fn retention_keeps_what_no_checkpoint_has_and_what_there_is_room_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(small(dir.path())).unwrap();
+    for i in 0..50 {
+        store.append(0, i, vec![b'x'; 1_000]).unwrap().wait().unwrap();
+    }
+    let first = || store.replay(1).next().unwrap().unwrap().seq;
+    let all = store.stats().log_bytes;
+    let keep = |from_seq, since_ns, bytes| store.retain(Keep { from_seq, since_ns, bytes }).unwrap();
+    assert_eq!(keep(51, 0, all), 0, "nothing is old and there is room for all");
+    assert_eq!(keep(1, 50, 0), 0, "no checkpoint has any of it");
+    keep(20, i64::MAX, 0);
+    let kept = first();
+    assert!(kept <= 20 && kept > 10, "{kept}");
+    let half = store.stats().log_bytes / 2;
+    assert!(keep(51, 0, half) > 0);
+    assert!(store.stats().log_bytes <= half && first() < 50);
+    assert_eq!((store.first_seq(), store.next_seq()), (Some(first()), 51));
+}
+
+#[test]
 fn retention_removes_whole_old_segments_and_keeps_the_rest() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(small(dir.path())).unwrap();
@@ -175,7 +196,7 @@ fn retention_removes_whole_old_segments_and_keeps_the_rest() {
     }
     let before = store.stats();
     assert!(before.segments > 3);
-    let removed = store.retain(Keep::SinceNs(30)).unwrap();
+    let removed = store.retain(Keep::since_ns(30)).unwrap();
     assert!(removed > 0);
     let after = store.stats();
     assert_eq!(after.segments + removed as u64, before.segments);
@@ -183,7 +204,7 @@ fn retention_removes_whole_old_segments_and_keeps_the_rest() {
     let first = store.replay(1).next().unwrap().unwrap();
     assert!(first.recorded_ns <= 30 && first.recorded_ns > 15, "{}", first.recorded_ns);
     assert_eq!(store.replay(1).last().unwrap().unwrap().seq, 50);
-    store.retain(Keep::FromSeq(u64::MAX)).unwrap();
+    store.retain(Keep::from_seq(u64::MAX)).unwrap();
     assert_eq!(store.stats().segments, 1, "the newest segment stays: it says which seq comes next");
     store.close();
     let (store, recovery) = Store::open(small(dir.path())).unwrap();

@@ -2,16 +2,15 @@
 
 use crate::args::{Listen, OntologyFrom, Serve};
 use crate::exit::Exit;
-use crate::progress::Progress;
-use crate::{out, rim};
+use crate::{opening, out, rim};
 use anyhow::{Context as _, bail};
-use engine::{Engine, LostHashKey, Options};
+use engine::{Engine, KeepLog, LostHashKey, Options};
 use ontology::Ontology;
 use server::otlp_http::Origins;
 use server::{Addresses, Hosts, Kubernetes, Operator, Running, Secret, Secrets, Settings, scrape};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Runs a server until Ctrl-C or SIGTERM.
 pub async fn run(args: Serve) -> anyhow::Result<Exit> {
@@ -24,7 +23,9 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     let kubernetes =
         kubernetes.map(|file| Kubernetes::find(file.as_deref(), args.kubernetes_cluster.clone()));
     let kubernetes = kubernetes.transpose().context("--kubernetes")?;
-    let ready = prepare(&args.data, &args.listen, &args.ontology, lost_hash_key, kubernetes).await?;
+    let ready =
+        prepare(&args.data, &args.listen, &args.ontology, (lost_hash_key, args.keep_log.into()), kubernetes)
+            .await?;
     // Before anybody can reach it. While the log is replayed, a signal ends the process at once, which the log survives.
     let stop = rim::Stop::listen()?;
     let mut running = ready.open().await?;
@@ -48,7 +49,7 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
 
 /// Opens a data folder and the ports.
 pub async fn start(data: &Path, listen: &Listen, ontology: &OntologyFrom) -> anyhow::Result<Running> {
-    prepare(data, listen, ontology, LostHashKey::Refuse, None).await?.open().await
+    prepare(data, listen, ontology, (LostHashKey::Refuse, KeepLog::default()), None).await?.open().await
 }
 
 /// A data folder that was read, and what its server is to be started with.
@@ -69,7 +70,7 @@ async fn prepare(
     data: &Path,
     listen: &Listen,
     ontology: &OntologyFrom,
-    lost_hash_key: LostHashKey,
+    (lost_hash_key, keep_log): (LostHashKey, KeepLog),
     kubernetes: Option<Kubernetes>,
 ) -> anyhow::Result<Ready> {
     rim::guard(listen)?;
@@ -79,50 +80,13 @@ async fn prepare(
     let data = data.to_owned();
     let engine = tokio::task::spawn_blocking(move || -> anyhow::Result<Engine> {
         let options = Options {
-            data: data.clone(),
+            data,
             limits: graph::Limits::default(),
+            keep_log,
             new_hash_key: rim::random_key()?,
             lost_hash_key,
         };
-        let begin = Instant::now();
-        let bar = Progress::new(0, "requests replayed");
-        let opened = Engine::open(&options, ontology, |n| bar.at(n, ""));
-        bar.end();
-        let (engine, started) = opened?;
-        if let Some(mode) = started.recovery.open_to_others {
-            out::note(&format!(
-                "other users of this machine have rights to the data folder {0} (mode {mode:03o}), and it holds telemetry as it came; \
-                 take them away with `chmod 700 {0}`",
-                data.display()
-            ));
-        }
-        if started.replayed > 0 {
-            out::note(&format!(
-                "{} requests replayed from {} in {:.1} s",
-                started.replayed,
-                data.display(),
-                begin.elapsed().as_secs_f64()
-            ));
-        }
-        if let Some(torn) = &started.recovery.torn {
-            out::note(&format!(
-                "cut {} bytes at offset {} of {}: a write that a crash had interrupted, or damage to the last write, which looks the same",
-                torn.bytes, torn.offset, torn.file
-            ));
-        }
-        for damage in &started.damage {
-            out::note(&format!(
-                "{} bytes at offset {} of {} cannot be read ({}); everything around them was",
-                damage.bytes, damage.offset, damage.file, damage.reason
-            ));
-        }
-        if let Some((count, why)) = &started.unreadable {
-            out::note(&format!("{count} requests in the log cannot be read by this version: {why}"));
-        }
-        for unread in &started.unread {
-            out::note(&format!("left aside in {}: {} ({})", data.display(), unread.document, unread.why));
-        }
-        Ok(engine)
+        opening::open(&options, ontology)
     })
     .await??;
     let ports = &listen.ports;

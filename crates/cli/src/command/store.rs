@@ -1,15 +1,18 @@
-//! `e2egraph store`: what a data folder holds and whether it is whole, without a server and without changing it.
+//! `e2egraph store`: what a data folder holds and whether it is whole, without a server and without changing it; and making it
+//! smaller, or again of a copy.
 
-use crate::args::{DataFolder, Store};
+use crate::args::{Compact, DataFolder, Restore, Store};
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::{out, print};
+use crate::{opening, out, print, rim};
+use engine::{LostHashKey, Options};
 use ingest::Wire;
 use ontology::Time;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use store::{Finding, Inspection, Record};
 
 /// What reading a whole folder gives.
@@ -25,6 +28,8 @@ struct Report {
     by_form: Vec<Form>,
     documents: Vec<Document>,
     document_bytes: u64,
+    checkpoints: Vec<File>,
+    checkpoint_bytes: u64,
     damage: Vec<Stretch>,
     torn: Option<Stretch>,
     left_over: Vec<File>,
@@ -84,9 +89,13 @@ impl Sums {
     }
 }
 
-/// Reads a folder and tells.
+/// Does what is asked of a folder.
 pub async fn run(command: Store) -> anyhow::Result<Exit> {
-    let (Store::Check(folder) | Store::Stats(folder)) = &command;
+    let folder = match &command {
+        Store::Check(folder) | Store::Stats(folder) => folder,
+        Store::Compact(args) => return compact(args.clone()).await,
+        Store::Restore(args) => return restore(args.clone()).await,
+    };
     let DataFolder { dir, json } = folder.clone();
     let report = tokio::task::spawn_blocking(move || read(&dir)).await??;
     let checking = matches!(command, Store::Check(_));
@@ -98,6 +107,63 @@ pub async fn run(command: Store) -> anyhow::Result<Exit> {
     Ok(if checking && !report.sound { Exit::Failed } else { Exit::Done })
 }
 
+async fn compact(args: Compact) -> anyhow::Result<Exit> {
+    let DataFolder { dir, json } = args.folder;
+    // Opening makes a folder that is not there.
+    Inspection::open(&dir)?;
+    let ontology = Arc::new(rim::ontology(&args.ontology)?);
+    let keep_log = args.keep_log.into();
+    let compacted = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
+        let options = Options {
+            data: dir,
+            limits: graph::Limits::default(),
+            keep_log,
+            new_hash_key: rim::random_key()?,
+            lost_hash_key: LostHashKey::Refuse,
+        };
+        let engine = opening::open(&options, ontology)?;
+        let before = engine.store().stats().log_bytes;
+        let segments = engine.compact(rim::now())?;
+        Ok((segments, before, engine.store().stats()))
+    });
+    let (segments, before, store::Stats { log_bytes, checkpoint_bytes, .. }) = compacted.await??;
+    if json {
+        out::json(&serde_json::json!({
+            "log_bytes_before": before, "log_bytes": log_bytes, "segments_let_go": segments,
+            "checkpoint_bytes": checkpoint_bytes,
+        }))?;
+    } else {
+        out::print(&format!(
+            "{segments} files of the log were let go ({before} bytes before, {log_bytes} now); the checkpoint has \
+             {checkpoint_bytes} bytes\n"
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn restore(args: Restore) -> anyhow::Result<Exit> {
+    let Restore { copy, dir, damaged, json } = args;
+    let restored = tokio::task::spawn_blocking(move || {
+        let mut bar = None;
+        let steps = |n: u64| usize::try_from(n).unwrap_or(0);
+        let restored = store::restore(&copy, &dir, damaged, |done, of| {
+            bar.get_or_insert_with(|| Progress::new(steps(of), "bytes checked and copied")).at(done, "");
+        });
+        if let Some(bar) = bar {
+            bar.end();
+        }
+        restored
+    });
+    let store::Restored { files, bytes, damaged } = restored.await??;
+    if json {
+        out::json(&serde_json::json!({ "files": files, "bytes": bytes, "damaged": damaged }))?;
+    } else {
+        let wrong = if damaged > 0 { format!(", {damaged} places of them damaged") } else { String::new() };
+        out::print(&format!("{files} files of {bytes} bytes were restored{wrong}\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
 fn read(dir: &Path) -> anyhow::Result<Report> {
     let inspection = Inspection::open(dir)?;
     let file = |(file, bytes): (&str, u64)| File { file: file.to_owned(), bytes };
@@ -107,6 +173,7 @@ fn read(dir: &Path) -> anyhow::Result<Report> {
     let mut report = Report { segments, left_over, log_bytes, ..Report::default() };
     read_log(&inspection, &mut report);
     read_documents(&inspection, &mut report);
+    read_checkpoints(&inspection, &mut report);
     report.sound = report.damage.is_empty();
     Ok(report)
 }
@@ -167,15 +234,34 @@ fn read_documents(inspection: &Inspection, report: &mut Report) {
     }
 }
 
+fn read_checkpoints(inspection: &Inspection, report: &mut Report) {
+    for found in inspection.checkpoints() {
+        let file = File { file: found.checkpoint.file, bytes: found.checkpoint.bytes };
+        if let Some(wrong) = found.wrong {
+            report.damage.push(Stretch {
+                file: file.file.clone(),
+                offset: 0,
+                bytes: file.bytes,
+                records_lost: 0,
+                reason: wrong.to_string(),
+            });
+        }
+        report.checkpoint_bytes += file.bytes;
+        report.checkpoints.push(file);
+    }
+}
+
 fn summary(report: &Report) -> String {
     let mut text = format!(
-        "{} records of {} bytes in {} files of the log ({} bytes), {} documents of {} bytes\n",
+        "{} records of {} bytes in {} files of the log ({} bytes), {} documents of {} bytes, {} checkpoints of {} bytes\n",
         report.records,
         report.body_bytes,
         report.segments.len(),
         report.log_bytes,
         report.documents.len(),
-        report.document_bytes
+        report.document_bytes,
+        report.checkpoints.len(),
+        report.checkpoint_bytes
     );
     if let (Some(first), Some(last)) = (&report.first_arrival, &report.last_arrival) {
         let _ = writeln!(text, "arrived from {first} to {last}");
@@ -231,6 +317,8 @@ fn counted(report: &Report) -> String {
     );
     let files = report.segments.iter();
     table(&["file", "bytes"], files.map(|f| vec![f.file.clone(), f.bytes.to_string()]).collect());
+    let checkpoints = report.checkpoints.iter();
+    table(&["checkpoint", "bytes"], checkpoints.map(|c| vec![c.file.clone(), c.bytes.to_string()]).collect());
     let documents = report.documents.iter();
     table(&["document", "bytes"], documents.map(|d| vec![d.name.clone(), d.bytes.to_string()]).collect());
     if !report.sound {

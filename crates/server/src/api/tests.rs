@@ -21,6 +21,7 @@ fn api_with(
     let options = Options {
         data: folder.path().to_owned(),
         limits: graph::Limits::default(),
+        keep_log: engine::KeepLog::default(),
         new_hash_key: [7; 32],
         lost_hash_key: LostHashKey::Refuse,
     };

@@ -178,7 +178,7 @@ impl World {
             let old = listing.segments.len().saturating_sub(10 + self.random.below(10) as usize);
             listing.segments.get(old).map_or(1, |s| s.first_seq)
         };
-        let done = open.catalogue.retain(&self.disk, Keep::FromSeq(from));
+        let done = open.catalogue.retain(&self.disk, Keep::from_seq(from));
         let first = open.catalogue.lock().segments.front().map_or(1, |s| s.first_seq);
         let kept = self.twin.split_off(&first);
         self.retired.append(&mut std::mem::replace(&mut self.twin, kept));
