@@ -4,6 +4,7 @@
 mod crash;
 mod cypher;
 mod graph;
+mod restart;
 
 use crate::args::Bench;
 use crate::command::received;
@@ -52,6 +53,7 @@ pub const BENCHES: &[(&str, &str, Run)] = &[
         crash::campaigns,
     ),
     ("cypher", "openCypher at that size, as people on call ask", cypher::cypher),
+    ("restart", "a start on an hour of log and ten million edges", restart::restart),
     ("answer", "a question to its answer on a simulated world", answer),
 ];
 
