@@ -34,6 +34,10 @@ mod rim;
 mod vocabulary;
 mod world;
 
+/// The graph is made of very many small things: glibc's allocator takes half of the processor time that folding them needs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use args::{Cli, Command};
 use clap::{CommandFactory as _, Parser as _};
 use exit::Exit;

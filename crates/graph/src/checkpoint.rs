@@ -15,6 +15,7 @@ use crate::limits::{Limits, Totals};
 use crate::links::End;
 use crate::series::Series;
 use crate::sources::{SetIndex, Sets, Sources};
+use crate::supports::Supports;
 use crate::topology::{Edge, EdgeId, Graph, Marks, Node, NodeId};
 use crate::trace::{Trace, Traces};
 use ontology::model::Grain;
@@ -178,9 +179,8 @@ impl Checkpoint {
         let witnesses = chunks(self.graph.witnesses.iter(), ROWS);
         let witnesses = witnesses.map(|rows| Part::Witnesses(rows.into_iter().cloned().collect()));
         let concluded = chunks(self.graph.concluded.iter(), FEW).map(|rows| {
-            let one = |(id, supports): (&EdgeId, &imbl::OrdSet<Support>)| {
-                (*id, supports.iter().cloned().collect::<Vec<_>>())
-            };
+            let one =
+                |(id, supports): (&EdgeId, &Supports)| (*id, supports.iter().cloned().collect::<Vec<_>>());
             Part::Concluded(rows.into_iter().map(one).collect())
         });
         witnesses.chain(concluded)
@@ -257,7 +257,7 @@ impl Restore {
             Part::Series(rows) => rows.into_iter().try_for_each(|series| self.series(series))?,
             Part::Witnesses(rows) => rows.into_iter().try_for_each(|witness| self.witness(witness))?,
             Part::Concluded(rows) => {
-                let sets = rows.into_iter().map(|(id, s)| (id, s.into_iter().collect::<imbl::OrdSet<_>>()));
+                let sets = rows.into_iter().map(|(id, s)| (id, s.into_iter().collect::<Supports>()));
                 g.concluded.extend(sets);
             }
             Part::Flows(rows) => g.flows.put_rows(rows).map_err(|e| NotReadable(e.to_owned()))?,

@@ -114,7 +114,7 @@ impl Fold {
             let known = self.known_edge((relation, from, to));
             let id = known.unwrap_or_else(|| self.make_edge(Edge::new(relation, from, to)));
             self.told_by(id, concluded);
-            if self.graph.concluded.entry(id).or_default().insert(support).is_none() {
+            if self.graph.concluded.entry(id).or_default().insert(support) {
                 self.drawing.held += 1;
             }
             if known.is_none() {
@@ -240,7 +240,7 @@ impl Fold {
 
     fn unsupport(&mut self, id: EdgeId, support: &Support) {
         let Some(supports) = self.graph.concluded.get_mut(&id) else { return };
-        if supports.remove(support).is_none() {
+        if !supports.remove(support) {
             return;
         }
         self.drawing.held -= 1;

@@ -30,6 +30,7 @@ mod runs;
 mod series;
 mod sources;
 mod stat;
+mod supports;
 mod topology;
 mod trace;
 mod why;

@@ -6,6 +6,7 @@ use crate::runs::Runs;
 use crate::series::{CohortId, Series};
 use crate::sources::Sources;
 use crate::stat::Stat;
+use crate::supports::Supports;
 use crate::topology::{Edge, EdgeId, Graph, Marks, Node, NodeId};
 use ontology::model::{Grain, Holds};
 use ontology::{AttrId, ClassId, MeasureId, Minute, RelationId, Stretch, Time, Value};
@@ -498,7 +499,7 @@ impl Graph {
         }
         for (id, e) in self.edges() {
             let relation = self.ontology.relations.get(e.relation.index()).map_or("?", |r| &r.name);
-            let supports = self.concluded.get(&id).into_iter().flatten();
+            let supports = self.concluded.get(&id).into_iter().flat_map(Supports::iter);
             let mut because: Vec<String> = supports.map(|s| self.support_text(s)).collect();
             because.sort_unstable();
             lines.push(format!(

@@ -2,7 +2,7 @@
 
 use crate::flows::Flows;
 use crate::index::Ends;
-use crate::join::{Support, Witness};
+use crate::join::Witness;
 use crate::links::Links;
 use crate::names::Names;
 use crate::pages::Pages;
@@ -10,6 +10,7 @@ use crate::rules::Kept;
 use crate::runs::Runs;
 use crate::series::{CohortId, Of, Series, SeriesId};
 use crate::sources::{SetId, Sets, Sources};
+use crate::supports::Supports;
 use imbl::GenericHashMap;
 use imbl::shared_ptr::DefaultSharedPtr;
 use ontology::{AttrId, ClassId, Key, Ontology, RelationId, Time, Value};
@@ -156,7 +157,7 @@ pub struct Graph {
     pub(crate) sources: imbl::Vector<Arc<str>>,
     pub(crate) sets: Sets,
     /// How concluded edges follow; never an empty set.
-    pub(crate) concluded: Map<EdgeId, imbl::OrdSet<Support>>,
+    pub(crate) concluded: Map<EdgeId, Supports>,
     pub(crate) witnesses: imbl::Vector<Witness>,
     pub(crate) latest: Option<Time>,
 }

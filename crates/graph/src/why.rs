@@ -3,6 +3,7 @@
 use crate::join::{Ground, Support};
 use crate::rules::{Kind, Step};
 use crate::runs::Runs;
+use crate::supports::Supports;
 use crate::topology::{EdgeId, Graph, NodeId};
 use ontology::rules::Rule;
 use ontology::{Minute, RelationId, Time};
@@ -44,7 +45,7 @@ impl Graph {
     /// Every way in which a conclusion follows; only those that hold at a moment when one is given. None for an edge that was
     /// told only.
     pub fn why(&self, edge: EdgeId, at: Option<Time>) -> Vec<Because<'_>> {
-        let supports = self.concluded.get(&edge).into_iter().flatten();
+        let supports = self.concluded.get(&edge).into_iter().flat_map(Supports::iter);
         let mut ways: Vec<(String, Because<'_>)> = supports
             .filter(|s| at.is_none_or(|t| self.support_holds(s, t)))
             .filter_map(|s| Some((self.support_text(s), self.because(s, at)?)))
@@ -84,7 +85,7 @@ impl Graph {
     /// The first minute in a stretch at which a conclusion follows: where it begins, or where one of its premises does.
     pub(crate) fn follows_first(&self, edge: EdgeId, from: Minute, to: Minute) -> Option<Minute> {
         let mut moments = BTreeSet::from([from]);
-        for support in self.concluded.get(&edge)? {
+        for support in self.concluded.get(&edge)?.iter() {
             self.begins(support, &mut moments);
         }
         moments.range(from..to).find(|m| self.follows_at(edge, m.start())).copied()
@@ -140,7 +141,7 @@ impl Graph {
 
     fn edge_begins(&self, id: EdgeId, moments: &mut BTreeSet<Minute>) {
         moments.extend(self.edge(id).into_iter().flat_map(|e| e.seen.iter()).map(|r| r.0));
-        for support in self.concluded.get(&id).into_iter().flatten() {
+        for support in self.concluded.get(&id).into_iter().flat_map(Supports::iter) {
             self.begins(support, moments);
         }
     }

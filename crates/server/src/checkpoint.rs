@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// How often the log is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Bytes of requests that a checkpoint is written after: some seconds of reading at a start.
-const GROWN: u64 = 64 << 20;
+const GROWN: u64 = 16 << 20;
 /// A checkpoint is written after so long when less has come.
 const AT_LATEST: Duration = Duration::from_secs(600);
 /// Less than this is read at a start sooner than a checkpoint is.

@@ -47,6 +47,7 @@ pub const BENCHES: &[(&str, &str, Run)] = &[
     ("graph-append", "ten million calls between 100,000 things into the graph", graph::append),
     ("graph-asof", "what is around a thing at a moment, at that size", graph::as_of),
     ("graph-snapshot", "keeping the graph as it is at that size", graph::snapshot),
+    ("graph-known", "keeping what was known at each minute, at that size", graph::known),
     (
         "crash",
         "what a million simulated steps on a failing disk and 500 kills of a real server lose",

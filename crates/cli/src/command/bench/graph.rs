@@ -126,19 +126,30 @@ pub(super) fn mixed(mut z: u64) -> u64 {
     z ^ z >> 31
 }
 
+/// When a request arrives: a million calls a second, of an hour that is over. What was known is kept by minute of arrival, whatever
+/// came in it; [`known`] measures what that costs.
+fn arrival(first: u64) -> Time {
+    Time::from_nanos(START_NS + 3_600_000_000_000 + first * 1_000).unwrap_or(Time::EPOCH)
+}
+
 /// A graph of made calls, and the processor time that folding them took.
 pub(super) fn folded(calls: u64) -> anyhow::Result<(Fold, f64)> {
+    folded_within(calls, Limits::default())
+}
+
+fn folded_within(calls: u64, limits: Limits) -> anyhow::Result<(Fold, f64)> {
     let ontology = Arc::new(Ontology::builtin());
     let mut made = Made::new(&ontology, calls)?;
-    let mut fold = Fold::new(ontology, Vec::new(), Limits::default());
+    let mut fold = Fold::new(ontology, Vec::new(), limits);
     let mut seconds = 0.0;
     let mut next = 0;
     while next < calls {
         let requests: Vec<(Batch, Time)> = (0..TOGETHER).map(|i| made.request(next + i * REQUEST)).collect();
+        let arrival = arrival(next);
         next += TOGETHER * REQUEST;
         let begin = thread_seconds()?;
-        for (batch, at) in &requests {
-            fold.fold(batch, *at);
+        for (batch, _) in &requests {
+            fold.fold(batch, arrival);
         }
         seconds += thread_seconds()? - begin;
     }
@@ -217,6 +228,45 @@ pub(super) fn snapshot(_: Option<&Path>) -> anyhow::Result<Vec<Figure>> {
         peak_rss_bytes: peak_rss(),
         n: kept.len() as u64,
     }])
+}
+
+/// What it costs to keep what was known at each minute: twenty minutes of so many calls each, with and without.
+pub(super) fn known(_: Option<&Path>) -> anyhow::Result<Vec<Figure>> {
+    const MINUTES: u64 = 20;
+    const A_MINUTE: u64 = 100_000;
+    let run = |known_minutes: usize| -> anyhow::Result<(f64, u64)> {
+        let (mut fold, _) =
+            folded_within(CALLS, Limits { known_minutes, known_rows: usize::MAX, ..Limits::default() })?;
+        let mut made = Made::new(fold.ontology(), CALLS + MINUTES * A_MINUTE)?;
+        let (begun_with, mut seconds) = (rss(), 0.0);
+        for minute in 0..MINUTES {
+            let at = arrival(CALLS).plus_secs(60 * i64::try_from(minute + 1)?);
+            for first in (0..A_MINUTE).step_by(usize::try_from(REQUEST)?) {
+                let (batch, _) = made.request(CALLS + minute * A_MINUTE + first);
+                let begin = thread_seconds()?;
+                fold.fold(&batch, at);
+                seconds += thread_seconds()? - begin;
+            }
+        }
+        Ok((seconds / MINUTES as f64, rss().saturating_sub(begun_with) / MINUTES))
+    };
+    let ((without, less), (with, more)) = (run(0)?, run(usize::try_from(MINUTES)?)?);
+    let figure = |name: &str, value: f64, unit, peer, peer_value: f64| Figure {
+        name: name.to_owned(),
+        value,
+        unit,
+        cpu_seconds: with * MINUTES as f64,
+        peer,
+        peer_value,
+        ratio: value / peer_value,
+        peak_rss_bytes: peak_rss(),
+        n: MINUTES,
+    };
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    Ok(vec![
+        figure("graph-known", with * 1e3, "CPU-ms/min", "without", without * 1e3),
+        figure("graph-known-bytes", mib(more), "MiB/min", "without", mib(less)),
+    ])
 }
 
 /// Nodes that a walk of three steps stops at: what a page or an expert can use.

@@ -12,8 +12,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Calls, nearly all of them between others.
-const CALLS: u64 = 10_000_000;
+/// Calls, nearly all of them between others. Each makes two edges: between services, and between their operations.
+const CALLS: u64 = 5_000_000;
 const SERVICES: u64 = 100_000;
 /// Calls of one trace, which begins in one service, and of one request.
 const TRACE: u64 = 100;
@@ -21,7 +21,7 @@ const REQUEST: u64 = 4_000;
 /// Requests that are logged together, as by so many senders.
 const TOGETHER: u64 = 64;
 /// What a running server lets come before it writes a checkpoint, at most, unless it comes faster than one a minute can be written.
-const TAIL: u64 = 64 << 20;
+const TAIL: u64 = 16 << 20;
 
 /// A protobuf message as it is written.
 #[derive(Default)]
