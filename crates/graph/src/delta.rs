@@ -11,6 +11,8 @@
 mod laws;
 mod strangers;
 
+pub(crate) use strangers::Terms;
+
 use crate::compare::Kind;
 use crate::series::{Series, SeriesId};
 use crate::topology::{Edge, EdgeId, Graph, Node, NodeId};
@@ -71,6 +73,18 @@ impl Graph {
         self.names.same_writer(&other.names)
     }
 
+    /// Whether the same went along an edge as along one of another graph, minute by minute and side by side.
+    pub fn had_the_same_traffic(&self, edge: EdgeId, other: &Graph, twin: EdgeId) -> bool {
+        let by_minute = |graph: &Graph, edge: EdgeId| {
+            let mut all: BTreeMap<_, crate::Stat> = BTreeMap::new();
+            for ((side, _, minute), stat) in graph.flows.of_edge(edge) {
+                all.entry((side, minute)).or_default().merge(&stat);
+            }
+            all
+        };
+        by_minute(self, edge) == by_minute(other, twin)
+    }
+
     /// A series.
     pub fn series_with(&self, id: SeriesId) -> Option<&Series> {
         self.series_at(id).map(Arc::as_ref)
@@ -78,7 +92,7 @@ impl Graph {
 }
 
 fn epochs(before: &Graph, after: &Graph) -> Delta {
-    let mut found = Delta { nodes: nodes(before, after), ..Delta::default() };
+    let mut found = Delta { nodes: changed_nodes(before, after), ..Delta::default() };
     let mut edges = edges(before, after);
     let traffic = before.flows.unlike(&after.flows);
     found.edges = with_traffic(before, after, &mut edges, &traffic);
@@ -86,7 +100,8 @@ fn epochs(before: &Graph, after: &Graph) -> Delta {
     found
 }
 
-fn nodes(before: &Graph, after: &Graph) -> Vec<Pair<NodeId>> {
+/// Nodes of which something else is known in another epoch.
+pub(crate) fn changed_nodes(before: &Graph, after: &Graph) -> Vec<Pair<NodeId>> {
     let mut found = Vec::new();
     for (at, a, b) in before.nodes.unlike(&after.nodes) {
         for i in 0..a.len().max(b.len()) {

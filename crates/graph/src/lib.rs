@@ -31,20 +31,24 @@ mod runs;
 mod series;
 mod sources;
 mod stat;
+mod subgraph;
 mod topology;
 mod trace;
 mod why;
 
 pub use census::{Census, Count, ENDS_PER_CLASS, End};
 pub use checkpoint::{Checkpoint, NotReadable, Restore};
-pub use compare::{Change, Difference, EdgeChange, Half, Keep, Kind, MeasureChange, NodeChange, diff};
+pub use compare::{
+    Change, Difference, EdgeChange, Half, Kind, MeasureChange, NodeChange, Told, diff, learned,
+};
 pub use delta::{Delta, Pair, delta, delta_by_keys};
-pub use flows::Side;
+pub use flows::{Side, Went};
 pub use fold::Fold;
 pub use limits::{Folded, Limits, Totals};
 pub use read::{Agg, Cohort, Direction, Hop};
 pub use runs::Runs;
 pub use series::{CohortId, Series, SeriesId};
-pub use stat::Stat;
+pub use stat::{Stat, Sums};
+pub use subgraph::{Names, Subgraph};
 pub use topology::{Edge, EdgeId, Graph, Node, NodeId};
 pub use why::{Because, Evidence};

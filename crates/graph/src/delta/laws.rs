@@ -9,7 +9,7 @@ use ontology::fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref};
 use ontology::{Minute, Ontology, Time, Value};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Everything a graph says, by keys.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -214,12 +214,13 @@ fn batch(o: &Ontology, (what, a, b, m, x): Told) -> Batch {
 
 /// Two epochs of a writer that forgets soon, holds few sampled nodes, and was read in between.
 fn lineage(first: &[Told], then: &[Told]) -> (Graph, Graph) {
-    let o = Arc::new(Ontology::builtin());
+    static BUILTIN: OnceLock<Arc<Ontology>> = OnceLock::new();
+    let o = BUILTIN.get_or_init(|| Arc::new(Ontology::builtin()));
     let limits = Limits { sampled_nodes: 5, hours: 2, ..Limits::default() };
-    let mut fold = Fold::new(Arc::clone(&o), Vec::new(), limits);
+    let mut fold = Fold::new(Arc::clone(o), Vec::new(), limits);
     let mut tell = |told: &[Told]| {
         for (i, t) in told.iter().enumerate() {
-            fold.fold(&batch(&o, *t), minute(t.3 + 1));
+            fold.fold(&batch(o, *t), minute(t.3 + 1));
             if i % 7 == 3 {
                 fold.graph();
             }

@@ -4,7 +4,7 @@ use super::{Delta, Pair};
 use crate::runs::Runs;
 use crate::series::{CohortId, SeriesId};
 use crate::topology::{EdgeId, Graph, NodeId};
-use ontology::{Ontology, Time, Value};
+use ontology::{MeasureId, Ontology, RelationId, Time, Value};
 
 pub(super) fn delta(before: &Graph, after: &Graph) -> Delta {
     let terms = Terms::new(&before.ontology, &after.ontology);
@@ -58,6 +58,16 @@ impl Terms {
             measures: words(after.measures.len(), before.measures.len(), &measure),
             attrs: words(after.attrs.len(), before.attrs.len(), &attr),
         }
+    }
+
+    /// A relation of the second in the first.
+    pub(crate) fn relation(&self, id: RelationId) -> usize {
+        Terms::of(Some(&self.relations), id.index())
+    }
+
+    /// A measure of the second in the first.
+    pub(crate) fn measure(&self, id: MeasureId) -> usize {
+        Terms::of(Some(&self.measures), id.index())
     }
 
     fn of(words: Option<&Vec<usize>>, id: usize) -> usize {
