@@ -144,17 +144,23 @@ fn is_same_node(a: &Node, b: &Node) -> bool {
 fn edges(before: &Graph, after: &Graph) -> Vec<Pair<EdgeId>> {
     let mut found = Vec::new();
     let none = Edge::default();
-    for (at, a, b) in before.edges.unlike(&after.edges) {
-        for i in 0..a.len().max(b.len()) {
-            let (x, y) = (a.get(i).unwrap_or(&none), b.get(i).unwrap_or(&none));
-            let same = x.seen == y.seen
-                && (x.from, x.to, x.relation, x.sources) == (y.from, y.to, y.relation, y.sources)
-                && (x.ends == y.ends && (x.ends == 0 || before.edge_ended(x) == after.edge_ended(y)));
-            if let (false, Ok(id)) = (same, u32::try_from(at + i)) {
-                let place = |e: &Edge| (!e.is_none()).then_some(EdgeId(id));
-                found.push(Pair { before: place(x), after: place(y) });
-            }
+    // Millions of rows: what is the same of nearly all of them is asked first, and in one go.
+    let same = |x: &Edge, y: &Edge| {
+        (x.from, x.to, x.relation, x.sources, x.ends) == (y.from, y.to, y.relation, y.sources, y.ends)
+            && x.seen == y.seen
+            && (x.ends == 0 || before.edge_ended(x) == after.edge_ended(y))
+    };
+    let mut put = |at: usize, x: &Edge, y: &Edge| {
+        if let (false, Ok(id)) = (same(x, y), u32::try_from(at)) {
+            let place = |e: &Edge| (!e.is_none()).then_some(EdgeId(id));
+            found.push(Pair { before: place(x), after: place(y) });
         }
+    };
+    for (at, a, b) in before.edges.unlike(&after.edges) {
+        a.iter().zip(b).enumerate().for_each(|(i, (x, y))| put(at + i, x, y));
+        let both = a.len().min(b.len());
+        a.iter().enumerate().skip(both).for_each(|(i, x)| put(at + i, x, &none));
+        b.iter().enumerate().skip(both).for_each(|(i, y)| put(at + i, &none, y));
     }
     let key = |of: &Graph, id: EdgeId| of.edge(id).map(|e| (e.relation, of.order(e.from), of.order(e.to)));
     meet_again(
@@ -258,7 +264,7 @@ fn series(before: &Graph, after: &Graph) -> Vec<Pair<SeriesId>> {
             (0, n) | (n, 0) => n,
             (n, m) => n.min(m),
         };
-        if !(std::ptr::eq(a.as_ptr(), b.as_ptr()) && !a.is_empty()) {
+        if a.is_empty() || !std::ptr::eq(a.as_ptr(), b.as_ptr()) {
             (0..both).for_each(|i| place(at + i, a.get(i), b.get(i)));
         }
         a = a.get(both..).unwrap_or_default();

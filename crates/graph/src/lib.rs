@@ -49,6 +49,6 @@ pub use read::{Agg, Cohort, Direction, Hop};
 pub use runs::Runs;
 pub use series::{CohortId, Series, SeriesId};
 pub use stat::{Stat, Sums};
-pub use subgraph::{Names, Subgraph};
+pub use subgraph::{Led, Names, Subgraph};
 pub use topology::{Edge, EdgeId, Graph, Node, NodeId};
 pub use why::{Because, Evidence};

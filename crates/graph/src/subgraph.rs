@@ -15,6 +15,9 @@ pub type Names<'a> = &'a dyn Fn(&[NodeId]) -> bool;
 /// Sampled nodes lead to sampled nodes (an interaction to its session, a session to its device) over at most so many steps.
 const STEPS: usize = 4;
 
+/// Where sampled nodes lead: from which class, by which relation, to what, and how many of them.
+pub type Led = (ClassId, RelationId, NodeId, usize);
+
 /// What the cohorts and the sampled nodes of a condition touched in a stretch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subgraph {
@@ -24,8 +27,8 @@ pub struct Subgraph {
     pub cohorts: usize,
     /// Sampled nodes (sessions, interactions) of the condition that were seen in the stretch, by class.
     pub sampled: BTreeMap<ClassId, usize>,
-    /// Where these lead: from which class, by which relation, to what, and how many of them.
-    pub led: Vec<(ClassId, RelationId, NodeId, usize)>,
+    /// Where these lead.
+    pub led: Vec<Led>,
     /// Edges with what the cohorts did along them, ascending.
     pub edges: Vec<(EdgeId, Went)>,
     /// Nodes that are kept each, by stable id: what the cohorts and sampled nodes name, what they measured, both ends of the
@@ -101,7 +104,7 @@ impl Graph {
         &self,
         (from, to): (Minute, Minute),
         condition: Names<'_>,
-    ) -> (BTreeMap<ClassId, usize>, Vec<(ClassId, RelationId, NodeId, usize)>) {
+    ) -> (BTreeMap<ClassId, usize>, Vec<Led>) {
         let mut known: FxHashMap<NodeId, Vec<NodeId>> = FxHashMap::default();
         let mut verdicts: FxHashMap<Vec<NodeId>, bool> = FxHashMap::default();
         let mut sampled: BTreeMap<ClassId, usize> = BTreeMap::new();

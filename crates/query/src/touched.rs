@@ -6,8 +6,8 @@ use crate::people::ground;
 use crate::run::{MAX_ROWS, Output, QueryError, table};
 use crate::text::{Page, Query};
 use crate::view::View;
-use graph::{Agg, EdgeId, Graph, NodeId, Side, Subgraph, Sums, Went};
-use ontology::{ClassId, RelationId, Stretch};
+use graph::{Agg, EdgeId, Graph, Led, NodeId, Side, Subgraph, Sums, Went};
+use ontology::{ClassId, Stretch};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,7 +97,7 @@ pub struct Touched {
     /// Edges, those with most calls first.
     edges: Vec<(EdgeId, Went)>,
     /// Where sampled nodes lead, most first.
-    led: Vec<(ClassId, RelationId, NodeId, usize)>,
+    led: Vec<Led>,
     page: Page,
     notes: BTreeSet<String>,
 }

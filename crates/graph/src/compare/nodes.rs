@@ -1,7 +1,8 @@
 //! Nodes that came, went, or of which something else is known.
 
 use super::{Half, Kind, NodeChange, ranked, rarity};
-use crate::topology::{Graph, Marks, NodeId};
+use crate::links::End;
+use crate::topology::{EdgeId, Graph, Marks, NodeId};
 use ontology::ClassId;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,8 +28,22 @@ fn is_there(half: Half<'_>, node: NodeId) -> bool {
         None => (half.during.from.minute(), half.during.to.minute()),
     };
     let life = graph.life_minutes(node);
-    let seen = |n: NodeId| graph.raw(n).is_some_and(|x| x.seen.touches(from, to, life));
-    if graph.has_mark(node, Marks::SHARED) { graph.members(node).into_iter().any(seen) } else { seen(node) }
+    let members = || if graph.has_mark(node, Marks::SHARED) { graph.members(node) } else { vec![node] };
+    let one = graph.raw(node).filter(|_| !graph.has_mark(node, Marks::SHARED));
+    if let Some(only) = one.filter(|n| !n.seen.is_empty()) {
+        return only.seen.touches(from, to, life);
+    }
+    let all: Vec<&crate::Runs> = members().iter().filter_map(|m| graph.raw(*m)).map(|n| &n.seen).collect();
+    if all.iter().any(|seen| !seen.is_empty()) {
+        return all.iter().any(|seen| seen.touches(from, to, life));
+    }
+    // Nobody saw the thing itself: it was there while something was said to relate to it.
+    let holds = |edge: EdgeId| match half.at {
+        Some(at) => graph.told_at(edge, at),
+        None => graph.held_during(edge, half.during),
+    };
+    let at = |m: NodeId| graph.links.of(m, End::Out).chain(graph.links.of(m, End::Into)).any(holds);
+    members().into_iter().any(at)
 }
 
 /// Nodes whose attributes may differ: none in one graph, those of pages that two epochs do not share, else all.

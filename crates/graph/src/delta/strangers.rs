@@ -196,8 +196,11 @@ fn mixed(state: u128, word: u128) -> u128 {
         | u128::from(lane(b ^ 0x2d35_8dcc_aa6c_78a5, a | 1) ^ b)
 }
 
+/// Measure, subject and what the cohort names.
+type SeriesKey = (usize, u64, Vec<u64>);
+
 fn series(before: &Graph, after: &Graph, terms: &Terms) -> Vec<Pair<SeriesId>> {
-    let listed = |graph: &Graph, terms: Option<&Terms>| -> Vec<((usize, u64, Vec<u64>), SeriesId)> {
+    let listed = |graph: &Graph, terms: Option<&Terms>| -> Vec<(SeriesKey, SeriesId)> {
         let key = |s: &crate::Series| {
             let mut cohort: Vec<u64> = graph.cohort(s.cohort).iter().map(|n| graph.order(*n)).collect();
             cohort.sort_unstable();

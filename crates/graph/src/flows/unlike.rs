@@ -97,7 +97,6 @@ fn one(runs: &[Arc<Run>]) -> Cow<'_, Arc<Run>> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "what is left is the edge")]
 fn edge(key: u64) -> EdgeId {
     EdgeId((key >> 33) as u32)
 }
