@@ -232,7 +232,7 @@ fn term(view: &View<'_>, class: ClassId, nodes: &[NodeId], wanted: bool) -> Term
     let class = view.ontology().classes.get(class.index()).map_or_else(String::new, |c| c.name.clone());
     let mut names: Vec<String> = nodes.iter().map(|n| view.graph.name(*n)).collect();
     names.sort();
-    Term { class, wanted, names }
+    Term::of(class, wanted, names)
 }
 
 /// A node as queries name it.
@@ -279,7 +279,7 @@ impl Ask<'_> {
         Query::Series {
             measure: measure.map_or_else(String::new, |m| m.name.clone()),
             of: subject.map(|s| node_name(view, s)),
-            terms,
+            terms: terms.into(),
             by: Vec::new(),
             between: between(self.during),
             every: None,

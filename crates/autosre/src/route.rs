@@ -101,7 +101,7 @@ fn served(case: &Case<'_>, hypothesis: &Hypothesis, view_node: NodeId) -> Vec<St
                 relation: name.clone(),
                 from: node_name(view, at),
                 to: node_name(view, before),
-                terms: Vec::new(),
+                terms: query::text::Predicate::default(),
                 between: between(case.windows.degraded),
                 every: None,
                 show: if case.loss.table.ratio { Show::Ratio } else { Show::Mean },

@@ -4,7 +4,7 @@ use crate::client::Client;
 use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ontology::Time;
-use query::text::Between;
+use query::text::{Between, Side};
 use sim::Scenario;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -587,31 +587,27 @@ pub enum Graph {
         #[command(flatten)]
         at: At,
     },
-    /// What differs between two stretches of time, or between two cohorts.
+    /// What differs between two moments, stretches of time, snapshots or cohorts, most surprising first (docs/diff.md).
     #[command(after_help = "\
 Examples:
   e2egraph graph diff --before 2026-11-24T10:00:00Z..2026-11-24T11:00:00Z --after 2026-11-24T11:00:00Z..2026-11-24T12:00:00Z
-  … --cohort 'Cell = \"lolomo_rows/A\"' --versus 'Cell = \"lolomo_rows/B\"'")]
-    Diff {
-        /// First stretch: 2026-11-24T10:00:00Z..2026-11-24T11:00:00Z.
-        #[arg(long, value_name = "FROM..TO", value_parser = stretch)]
-        before: Between,
-        /// Second stretch.
-        #[arg(long, value_name = "FROM..TO", value_parser = stretch)]
-        after: Between,
-        /// Cohort of the first side: `Cell = "rows/A"`.
-        #[arg(long, value_name = "TERMS")]
-        cohort: Option<String>,
-        /// Cohort of the second side.
-        #[arg(long, value_name = "TERMS", requires = "cohort")]
-        versus: Option<String>,
-        /// Least surprise shown.
-        #[arg(long, default_value_t = 3.0, value_name = "SURPRISE", value_parser = surprise)]
-        least: f64,
-        /// Options.
-        #[command(flatten)]
-        at: At,
-    },
+  e2egraph graph diff --before snapshot:friday --after snapshot:monday
+  e2egraph graph diff --cohort 'cell = A' --cohort 'cell = B and country in (BR, AR)'
+  e2egraph graph diff --before 2026-11-24T10:00:00Z --ndjson > all.ndjson")]
+    Diff(Box<Diff>),
+    /// What some people touched: where their sessions lead, what went along edges for them (docs/diff.md).
+    #[command(after_help = "\
+Examples:
+  e2egraph graph cohort 'version = 8.42 and cell = B and country in (BR, AR)'
+  e2egraph graph cohort 'not app version >= 8.42' --from 2026-11-24T10:00:00Z --to 2026-11-24T11:00:00Z --json")]
+    Cohort(Box<Cohort>),
+    /// Keep a moment by name, list what is kept, or let one go.
+    #[command(after_help = "\
+Examples:
+  e2egraph graph snapshot friday --at 2026-11-27T12:00:00Z
+  e2egraph graph snapshot
+  e2egraph graph snapshot friday --delete")]
+    Snapshot(Snapshot),
     /// What a competency question of the ontology finds, its rules followed.
     #[command(after_help = "Example:\n  e2egraph graph question q04 --line 1")]
     Question {
@@ -648,6 +644,77 @@ Examples:
         #[command(flatten)]
         at: At,
     },
+}
+
+/// Options of `graph diff`.
+#[derive(Debug, Args, Clone)]
+pub struct Diff {
+    /// First side: a stretch FROM..TO, a moment, snapshot:NAME, or known:TIME; now when not said.
+    #[arg(long, value_name = "SIDE", value_parser = Side::from_word)]
+    pub before: Option<Side>,
+    /// Second side; the first again when two cohorts are compared, else now.
+    #[arg(long, value_name = "SIDE", value_parser = Side::from_word)]
+    pub after: Option<Side>,
+    /// Only these people, on both sides; said twice, those of each side: `version = 8.42 and cell = B`.
+    #[arg(long, value_name = "WHERE")]
+    pub cohort: Vec<String>,
+    /// The people of the second side.
+    #[arg(long, value_name = "WHERE", requires = "cohort")]
+    pub versus: Option<String>,
+    /// Least surprise shown.
+    #[arg(long, default_value_t = 3.0, value_name = "SURPRISE", value_parser = surprise)]
+    pub least: f64,
+    /// Pass over so many rows.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub offset: usize,
+    /// Every row, one JSON object a line, the totals first.
+    #[arg(long, conflicts_with = "json")]
+    pub ndjson: bool,
+    /// Options.
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// Options of `graph cohort`.
+#[derive(Debug, Args, Clone)]
+pub struct Cohort {
+    /// Who: `version = 8.42 and cell = B and country in (BR, AR)`.
+    #[arg(value_name = "WHERE", value_parser = NonEmptyStringValueParser::new())]
+    pub people: String,
+    /// From this moment on; without it and --to, the last quarter of an hour.
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "to", conflicts_with = "when")]
+    pub from: Option<Time>,
+    /// Up to this moment.
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "from")]
+    pub to: Option<Time>,
+    /// When otherwise: snapshot:NAME or known:TIME.
+    #[arg(long, value_name = "SIDE", value_parser = Side::from_word)]
+    pub when: Option<Side>,
+    /// Pass over so many rows.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub offset: usize,
+    /// Every row, one JSON object a line, the totals first.
+    #[arg(long, conflicts_with = "json")]
+    pub ndjson: bool,
+    /// Options.
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// Options of `graph snapshot`.
+#[derive(Debug, Args, Clone)]
+pub struct Snapshot {
+    /// Its name; all that are kept are listed without one.
+    pub name: Option<String>,
+    /// Of this moment (2026-11-24T12:05:00Z); of now when not said.
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "name")]
+    pub at: Option<Time>,
+    /// Let it go.
+    #[arg(long, requires = "name", conflicts_with = "at")]
+    pub delete: bool,
+    /// Server.
+    #[command(flatten)]
+    pub server: Server,
 }
 
 /// Options of `graph cypher`.

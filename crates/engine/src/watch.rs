@@ -409,6 +409,22 @@ impl Engine {
         Ok(pin)
     }
 
+    /// Lets a snapshot go. False when there is none of this name.
+    ///
+    /// # Errors
+    /// When that cannot be kept.
+    pub fn unpin(&self, name: &str) -> Result<bool, EngineError> {
+        {
+            let mut kept = lock(&self.watch.kept);
+            if !kept.pins.contains_key(name) {
+                return Ok(false);
+            }
+            kept.drop_pin(name);
+        }
+        self.keep_pins()?;
+        Ok(true)
+    }
+
     /// Every snapshot, by name.
     pub fn pins(&self) -> Vec<Pin> {
         lock(&self.watch.kept).pins.values().map(|p| p.0.clone()).collect()
@@ -426,6 +442,20 @@ impl Engine {
         let (send, receive) = sync_channel(BEHIND);
         lock(&self.watch.listeners).push(send);
         receive
+    }
+}
+
+impl query::Epochs for Engine {
+    fn snapshot(&self, name: &str) -> Option<(Graph, Time)> {
+        self.pinned(name)
+    }
+
+    fn snapshots(&self) -> Vec<String> {
+        lock(&self.watch.kept).pins.keys().cloned().collect()
+    }
+
+    fn known(&self, at: Time) -> Result<Graph, Time> {
+        self.graph_known(at)
     }
 }
 

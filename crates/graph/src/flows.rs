@@ -5,6 +5,12 @@
 //! change, so a snapshot shares all of them, and sums of whole numbers do not care which run a call is in. Time is cut into
 //! windows with runs of their own: what is read is found by its window, and what is old goes a window at a time.
 
+mod along;
+mod unlike;
+
+pub(crate) use along::Along;
+pub use along::Went;
+
 use crate::series::CohortId;
 use crate::stat::{Stat, read_number, write_number};
 use crate::topology::EdgeId;

@@ -653,6 +653,8 @@ impl Fold {
         let Some(place) = self.graph.edge(id).map(|e| e.ends) else { return };
         if let Some(known) = place.checked_sub(1).and_then(|p| self.graph.ends.get_mut(p as usize)) {
             *known = at.max(*known);
+            // Its page is another one from now on, so that whoever compares pages looks at it.
+            self.with_edge(id, |e| e.ends = place);
             return;
         }
         self.graph.ends.push_back(at);

@@ -12,6 +12,7 @@ mod census;
 mod checkpoint;
 mod compare;
 mod conclude;
+mod delta;
 mod flows;
 mod fold;
 mod growing;
@@ -30,6 +31,7 @@ mod runs;
 mod series;
 mod sources;
 mod stat;
+mod subgraph;
 mod supports;
 mod topology;
 mod trace;
@@ -37,13 +39,17 @@ mod why;
 
 pub use census::{Census, Count, ENDS_PER_CLASS, End};
 pub use checkpoint::{Checkpoint, NotReadable, Restore};
-pub use compare::{Change, Difference, EdgeChange, Half, Keep, Kind, MeasureChange, NodeChange, diff};
-pub use flows::Side;
+pub use compare::{
+    Change, Difference, EdgeChange, Half, Kind, MeasureChange, NodeChange, Told, diff, learned,
+};
+pub use delta::{Delta, Pair, delta, delta_by_keys};
+pub use flows::{Side, Went};
 pub use fold::Fold;
 pub use limits::{Folded, Limits, Totals};
 pub use read::{Agg, Cohort, Direction, Hop};
 pub use runs::Runs;
 pub use series::{CohortId, Series, SeriesId};
-pub use stat::Stat;
+pub use stat::{Stat, Sums};
+pub use subgraph::{Led, Names, Subgraph};
 pub use topology::{Edge, EdgeId, Graph, Node, NodeId};
 pub use why::{Because, Evidence};

@@ -106,6 +106,11 @@ impl Names {
         Names { parts: Arc::new(Parts::new(o)), age: 0, notes: Map::default(), shared: Arc::default() }
     }
 
+    /// Whether two graphs are epochs of one writer: what readers share begins with it and goes with every clone.
+    pub(crate) fn same_writer(&self, other: &Names) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     fn begin_anew(&mut self) {
         self.age += 1;
         self.notes = Map::default();

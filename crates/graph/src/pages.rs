@@ -102,6 +102,28 @@ impl<T: Clone + Default> Pages<T> {
         }
     }
 
+    /// The pages that two tables do not share: the place of their first row, and their rows in both (none where a table ends before).
+    /// Rows past the end of a table read as by default.
+    pub(crate) fn unlike<'a>(
+        &'a self,
+        other: &'a Pages<T>,
+    ) -> impl Iterator<Item = (usize, &'a [T], &'a [T])> + 'a {
+        let folders = self.folders.len().max(other.folders.len());
+        let apart = (0..folders).filter_map(|f| match (self.folders.get(f), other.folders.get(f)) {
+            (Some(a), Some(b)) if Arc::ptr_eq(a, b) => None,
+            (a, b) => Some((f, a.map_or(&[][..], |a| a), b.map_or(&[][..], |b| b))),
+        });
+        apart.flat_map(|(f, a, b)| {
+            (0..a.len().max(b.len())).filter_map(move |p| {
+                let at = f * ROWS + p * PAGE;
+                match (a.get(p), b.get(p)) {
+                    (Some(a), Some(b)) if Arc::ptr_eq(a, b) => None,
+                    (a, b) => Some((at, a.map_or(&[][..], |a| a), b.map_or(&[][..], |b| b))),
+                }
+            })
+        })
+    }
+
     /// Every row, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> + '_ {
         self.folders.iter().flat_map(|f| f.iter()).flat_map(|p| p.iter()).take(self.len)
@@ -124,6 +146,30 @@ mod tests {
         assert_eq!((before.get(70_000), before.len(), before.get(100_000)), (Some(&70_000), 100_000, None));
         assert_eq!((table.get(70_000), table.get(100_000)), (Some(&7), Some(&1)));
         assert!(before.iter().copied().eq(0..100_000));
+    }
+
+    #[test]
+    fn only_pages_that_are_not_shared_are_unlike() {
+        let mut table: Pages<u32> = Pages::default();
+        (0..40_000).for_each(|i| {
+            table.push(i);
+        });
+        let before = table.clone();
+        assert_eq!(table.unlike(&before).count(), 0);
+        *table.get_mut(300).unwrap() = 7;
+        *table.get_mut(33_000).unwrap() = 8;
+        (0..200).for_each(|i| {
+            table.push(i);
+        });
+        let places: Vec<usize> = before.unlike(&table).map(|u| u.0).collect();
+        assert_eq!(places, [256, 32_896, 39_936, 40_064, 40_192]);
+        let changed: Vec<(usize, u32, u32)> = before
+            .unlike(&table)
+            .flat_map(|(at, a, b)| (at..).zip(a.iter().zip(b)).map(|(i, (a, b))| (i, *a, *b)))
+            .filter(|(_, a, b)| a != b)
+            .take(2)
+            .collect();
+        assert_eq!(changed, [(300, 300, 7), (33_000, 33_000, 8)]);
     }
 
     #[test]

@@ -31,7 +31,8 @@ impl Default for Runs {
 
 impl PartialEq for Runs {
     fn eq(&self, other: &Runs) -> bool {
-        self.short().eq(other.short())
+        // What is the same is kept the same: several are kept only when there are several, and none is always the default.
+        (self.first, self.last) == (other.first, other.last) && self.several == other.several
     }
 }
 

@@ -81,6 +81,16 @@ impl Series {
         &self.cells[a..b.max(a)]
     }
 
+    /// Whether it has any minute.
+    pub(crate) fn says_anything(&self) -> bool {
+        !self.cells.is_empty() || !self.grown.is_empty()
+    }
+
+    /// Whether the same was observed in the same minutes.
+    pub(crate) fn says_the_same(&self, other: &Series) -> bool {
+        self.cells == other.cells && self.grown == other.grown
+    }
+
     /// First and last minute that have something.
     pub fn extent(&self) -> Option<(Minute, Minute)> {
         Some((self.cells.first()?.0, self.cells.last()?.0))

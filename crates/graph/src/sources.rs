@@ -82,6 +82,11 @@ impl Sets {
     pub(crate) fn get(&self, id: SetId) -> Sources {
         self.0.get(usize::from(id.0)).copied().unwrap_or_default()
     }
+
+    /// Whether the sets have the same places as others.
+    pub(crate) fn is(&self, other: &Sets) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
 }
 
 /// The writer's way from a set to its place.

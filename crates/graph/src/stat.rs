@@ -163,6 +163,23 @@ impl Stat {
         Stat { count, bad, parts, sum_micro, log_sum, log_square, sketch }
     }
 
+    /// The sums of what was written at the beginning of these bytes, without the values themselves.
+    pub(crate) fn read_sums(mut from: &[u8]) -> Sums {
+        let signed = |n: u128| (n >> 1).cast_signed() ^ -(n & 1).cast_signed();
+        let [count, bad, of_count, of_bad] = std::array::from_fn(|_| read_number(&mut from) as u64);
+        let part = |n: u64| u32::try_from(n).unwrap_or_default();
+        let parts = Parts { count: part(of_count), bad: part(of_bad) };
+        let [sum_micro, log_sum] = std::array::from_fn(|_| signed(read_number(&mut from)));
+        let _log_square = read_number(&mut from);
+        Sums { count, bad, parts, sum_micro, log_sum, valued: read_number(&mut from) > 0 }
+    }
+
+    /// Its sums, without the values themselves.
+    pub(crate) fn sums(&self) -> Sums {
+        let Stat { count, bad, parts, sum_micro, log_sum, ref sketch, .. } = *self;
+        Sums { count, bad, parts, sum_micro, log_sum, valued: sketch.count() > 0 }
+    }
+
     /// Sum of the values.
     pub fn sum(&self) -> f64 {
         self.sum_micro as f64 / MICRO
@@ -220,6 +237,62 @@ impl<'de> Deserialize<'de> for Stat {
             }
         }
         from.deserialize_bytes(Bytes)
+    }
+}
+
+/// What a summary amounts to without its sketch: for those who ask of very many and want no quantile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// How many; whole ones.
+    pub count: u64,
+    /// How many of them were bad.
+    pub bad: u64,
+    parts: Parts,
+    sum_micro: i128,
+    log_sum: i128,
+    /// Whether there are values, not only tries.
+    pub(crate) valued: bool,
+}
+
+impl Sums {
+    /// Adds one observation, as [`Stat::add`] does.
+    #[expect(clippy::cast_possible_truncation, reason = "saturating by definition of `as`")]
+    pub(crate) fn add(&mut self, value: f64, bad: u64) {
+        self.count += 1;
+        self.bad += bad;
+        self.sum_micro += (value * MICRO) as i128;
+        self.log_sum += (value.max(LOG_FLOOR).ln() * LOG_ONE) as i128;
+        self.valued = true;
+    }
+
+    /// Adds others.
+    pub fn merge(&mut self, other: &Sums) {
+        more(&mut self.count, &mut self.parts.count, (other.count, other.parts.count));
+        more(&mut self.bad, &mut self.parts.bad, (other.bad, other.parts.bad));
+        self.sum_micro += other.sum_micro;
+        self.log_sum += other.log_sum;
+        self.valued |= other.valued;
+    }
+
+    /// How many, with parts of a whole one.
+    pub fn tries(&self) -> f64 {
+        self.count as f64 + f64::from(self.parts.count) / MICRO
+    }
+
+    /// Share of bad ones.
+    pub fn ratio(&self) -> Option<f64> {
+        let bad = self.bad as f64 + f64::from(self.parts.bad) / MICRO;
+        (self.tries() > 0.0).then(|| bad / self.tries())
+    }
+
+    /// Arithmetic mean of the values.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum_micro as f64 / MICRO / self.count as f64)
+    }
+
+    /// Mean of the natural logarithms of the values.
+    pub fn log_mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.log_sum as f64 / LOG_ONE / self.count as f64)
     }
 }
 
@@ -296,6 +369,7 @@ mod tests {
             s.write(&mut bytes);
             bytes.push(7);
             let mut rest = bytes.as_slice();
+            prop_assert_eq!(Stat::read_sums(rest), s.sums());
             prop_assert_eq!(Stat::read(&mut rest), s);
             prop_assert_eq!(rest, [7]);
         }

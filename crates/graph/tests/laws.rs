@@ -289,7 +289,7 @@ proptest! {
         let graph = fold(&o, &batches);
         let twin = fold(&o, &batches);
         let during = Stretch { from: minute(0), to: minute(100) };
-        let half = |graph| Half { graph, during, keep: None };
+        let half = |graph| Half::during(graph, during);
         prop_assert_eq!(diff(half(&graph), half(&graph), 0.0), graph::Difference::default());
         let against_twin = diff(half(&graph), half(&twin), 1e-9);
         prop_assert!(against_twin.nodes.is_empty() && against_twin.edges.is_empty() && against_twin.measures.is_empty(), "{:?}", against_twin);
@@ -474,8 +474,8 @@ fn a_source_that_says_how_often_it_tells_decides_how_long_a_thing_is_there() {
         fold(&o, &[seen(&o, d, "otlp")])
     };
     let there = |graph: &Graph, from: i64| {
-        let before = Half { graph, during: Stretch { from: minute(1), to: minute(2) }, keep: None };
-        let after = Half { graph, during: Stretch { from: minute(from), to: minute(from + 1) }, keep: None };
+        let before = Half::during(graph, Stretch { from: minute(1), to: minute(2) });
+        let after = Half::during(graph, Stretch { from: minute(from), to: minute(from + 1) });
         diff(before, after, 0.0).nodes.is_empty()
     };
     // A host without a word on it is gone after ten minutes; one told of each half minute after two, one told of hourly is not.

@@ -75,17 +75,55 @@ pub fn dimensions(graph: &Graph, cohorts: impl IntoIterator<Item = CohortId>) ->
     dims
 }
 
-/// A predicate over cohorts, with its verdicts remembered.
+/// A condition on what records name, as nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// One of these is named; sorted.
+    Names(Vec<NodeId>),
+    /// All of these hold.
+    All(Vec<Test>),
+    /// One of these holds.
+    Any(Vec<Test>),
+    /// This does not hold.
+    Not(Box<Test>),
+}
+
+impl Test {
+    /// That one of some nodes is named.
+    pub fn names(mut nodes: Vec<NodeId>) -> Test {
+        nodes.sort_unstable();
+        nodes.dedup();
+        Test::Names(nodes)
+    }
+
+    /// Whether it holds of what a record names, each thing as what it counts as.
+    pub fn holds(&self, named: &[NodeId]) -> bool {
+        match self {
+            Test::Names(nodes) => named.iter().any(|n| nodes.binary_search(n).is_ok()),
+            Test::All(tests) => tests.iter().all(|t| t.holds(named)),
+            Test::Any(tests) => tests.iter().any(|t| t.holds(named)),
+            Test::Not(test) => !test.holds(named),
+        }
+    }
+}
+
+/// A condition on cohorts, with its verdicts remembered.
 #[derive(Debug, Default)]
 pub struct Filter {
-    /// Each must hold: the cohort names one of these (`true`), or none of these (`false`).
-    terms: Vec<(Vec<NodeId>, bool)>,
+    /// Each must hold.
+    tests: Vec<Test>,
     verdicts: RefCell<FxHashMap<CohortId, bool>>,
 }
 
 impl Clone for Filter {
     fn clone(&self) -> Filter {
-        Filter { terms: self.terms.clone(), verdicts: RefCell::default() }
+        Filter { tests: self.tests.clone(), verdicts: RefCell::default() }
+    }
+}
+
+impl From<Test> for Filter {
+    fn from(test: Test) -> Filter {
+        Filter { tests: vec![test], verdicts: RefCell::default() }
     }
 }
 
@@ -95,46 +133,49 @@ impl Filter {
         Filter::default()
     }
 
-    /// Those that name this component.
-    #[must_use]
-    pub fn with(mut self, node: NodeId) -> Filter {
-        self.terms.push((vec![node], true));
+    fn and(mut self, test: Test) -> Filter {
+        self.tests.push(test);
         self.verdicts = RefCell::default();
         self
+    }
+
+    /// Those that name this component.
+    #[must_use]
+    pub fn with(self, node: NodeId) -> Filter {
+        self.and(Test::names(vec![node]))
     }
 
     /// Those that name one of these components.
     #[must_use]
-    pub fn with_any(mut self, nodes: Vec<NodeId>) -> Filter {
-        self.terms.push((nodes, true));
-        self.verdicts = RefCell::default();
-        self
+    pub fn with_any(self, nodes: Vec<NodeId>) -> Filter {
+        self.and(Test::names(nodes))
     }
 
     /// Those that name none of these components.
     #[must_use]
-    pub fn without(mut self, nodes: Vec<NodeId>) -> Filter {
-        self.terms.push((nodes, false));
-        self.verdicts = RefCell::default();
-        self
+    pub fn without(self, nodes: Vec<NodeId>) -> Filter {
+        self.and(Test::Not(Box::new(Test::names(nodes))))
     }
 
-    /// The terms: components, and whether one of them must (or none may) be named.
-    pub fn terms(&self) -> &[(Vec<NodeId>, bool)] {
-        &self.terms
+    /// Whether every cohort counts.
+    pub fn is_all(&self) -> bool {
+        self.tests.is_empty()
+    }
+
+    /// Whether it holds of what a record names, each thing as what it counts as.
+    pub fn holds(&self, named: &[NodeId]) -> bool {
+        self.tests.iter().all(|t| t.holds(named))
     }
 
     /// Whether a cohort counts.
     pub fn keeps(&self, graph: &Graph, cohort: CohortId) -> bool {
-        if self.terms.is_empty() {
+        if self.tests.is_empty() {
             return true;
         }
         if let Some(known) = self.verdicts.borrow().get(&cohort) {
             return *known;
         }
-        let members = graph.cohort_members(cohort);
-        let verdict =
-            self.terms.iter().all(|(nodes, wanted)| members.iter().any(|m| nodes.contains(m)) == *wanted);
+        let verdict = self.holds(&graph.cohort_members(cohort));
         self.verdicts.borrow_mut().insert(cohort, verdict);
         verdict
     }

@@ -6,21 +6,28 @@
 //! **Next door:** `graph` below; `autosre` and `engine` above.
 
 pub mod cohort;
+pub mod compared;
 pub mod cypher;
+pub mod epochs;
 pub mod map;
 pub mod moment;
+pub mod people;
 pub mod picture;
 pub mod question;
 pub mod rdf;
 pub mod rules;
 pub mod run;
 pub mod text;
+pub mod touched;
 pub mod view;
 pub mod walk;
 
 pub use cohort::{Dim, Filter};
+pub use compared::Compared;
+pub use epochs::{Epochs, NoEpochs};
 pub use moment::Moment;
 pub use rules::{Reach, What};
 pub use run::{Output, QueryError};
 pub use text::{NodeName, Query, Show, Term};
+pub use touched::Touched;
 pub use view::{Flow, View};

@@ -4,11 +4,14 @@ mod follows;
 mod merges;
 
 use crate::cohort::{Dim, Filter};
+use crate::compared::Compared;
+use crate::epochs::{Epochs, NoEpochs};
 use crate::question::{NoAnswer, Walk};
-use crate::text::{Between, By, NodeName, Query, Show, Term};
+use crate::text::{Between, By, NodeName, Place, Predicate, Query, Show};
+use crate::touched::Touched;
 use crate::view::View;
 use crate::walk::{Along, Bounds};
-use graph::{Agg, Direction, Graph, Half, NodeId, Side};
+use graph::{Agg, Direction, Graph, NodeId, Side};
 use ontology::{ClassId, MeasureId, RelationId, Stretch, Time};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -90,6 +93,65 @@ pub enum QueryError {
         /// Names that are there.
         nearest: Vec<String>,
     },
+    /// A word of the question.
+    #[error("column {column}: {why}")]
+    Word {
+        /// 1-based column of the word.
+        column: usize,
+        /// What is wrong with it.
+        why: Box<QueryError>,
+    },
+    /// A dimension whose names have no order.
+    #[error("names of {dimension} have no order: `<`, `<=`, `>` and `>=` compare versions and numbers")]
+    NoOrder {
+        /// What was written.
+        dimension: String,
+    },
+    /// A snapshot that was never taken, or was let go.
+    #[error("there is no snapshot `{name}`; it was never taken, or was deleted since{}", near(.nearest))]
+    NoSnapshot {
+        /// What was written.
+        name: String,
+        /// Names that are there.
+        nearest: Vec<String>,
+    },
+    /// A moment of which nothing can be said.
+    #[error("what was known at {at} cannot be said, only from {since} on")]
+    NotKnown {
+        /// The moment.
+        at: Time,
+        /// The first that something can be said of.
+        since: Time,
+    },
+    /// What was known is compared with what was known.
+    #[error("`known` is compared with `known`, and for everyone: leave `where` and `versus` out")]
+    Sides,
+}
+
+impl QueryError {
+    /// The same, about a word in a certain column.
+    pub(crate) fn at(self, place: Place) -> QueryError {
+        match place.0 {
+            Some(column) => QueryError::Word { column, why: Box::new(self) },
+            None => self,
+        }
+    }
+
+    /// Whether it is well asked, about what is not there.
+    pub fn is_about_what_is_missing(&self) -> bool {
+        match self {
+            QueryError::Text(_)
+            | QueryError::NoAnswer(_)
+            | QueryError::NotKnown { .. }
+            | QueryError::NoOrder { .. }
+            | QueryError::Sides => false,
+            QueryError::Word { why, .. } => why.is_about_what_is_missing(),
+            QueryError::NoLine { .. }
+            | QueryError::Unknown { .. }
+            | QueryError::NoNode { .. }
+            | QueryError::NoSnapshot { .. } => true,
+        }
+    }
 }
 
 fn near(nearest: &[String]) -> String {
@@ -141,11 +203,27 @@ pub fn ask(view: &View<'_>, text: &str) -> Result<Output, QueryError> {
     run(view, &text.parse()?)
 }
 
+/// The same where there are other epochs to ask of.
+///
+/// # Errors
+/// When the text is not a question or names something unknown.
+pub fn ask_of(view: &View<'_>, epochs: &dyn Epochs, text: &str) -> Result<Output, QueryError> {
+    run_of(view, epochs, &text.parse()?)
+}
+
 /// Answers a question.
 ///
 /// # Errors
 /// When it names something unknown.
 pub fn run(view: &View<'_>, query: &Query) -> Result<Output, QueryError> {
+    run_of(view, &NoEpochs, query)
+}
+
+/// The same where there are other epochs to ask of.
+///
+/// # Errors
+/// When it names something unknown.
+pub fn run_of(view: &View<'_>, epochs: &dyn Epochs, query: &Query) -> Result<Output, QueryError> {
     let r = Runner { view, renamed: RefCell::default() };
     let mut out = match query {
         Query::Find { class, text, at, limit } => r.find(class, text.as_deref(), *at, *limit)?,
@@ -167,11 +245,8 @@ pub fn run(view: &View<'_>, query: &Query) -> Result<Output, QueryError> {
             let filter = r.filter(terms)?;
             r.flow(relation, from, to, &filter, between, *every, *show, *asked)
         }
-        Query::Diff { before, after, terms, versus, least } => {
-            let first = r.filter(terms)?;
-            let second = versus.as_ref().map(|v| r.filter(v)).transpose()?;
-            r.diff(before, after, &first, second.as_ref(), least.unwrap_or(3.0))
-        }
+        Query::Diff { .. } => Compared::of(view, epochs, query)?.table(),
+        Query::Cohort { .. } => Touched::of(view, epochs, query)?.table(),
         Query::Changes { between, touching } => {
             let touching = touching.as_ref().map(|n| r.node(n)).transpose()?;
             r.changes(between, touching)?
@@ -196,7 +271,7 @@ struct Runner<'a> {
     renamed: RefCell<BTreeSet<String>>,
 }
 
-fn table(columns: &[&str], rows: Vec<Vec<Json>>) -> Output {
+pub(crate) fn table(columns: &[&str], rows: Vec<Vec<Json>>) -> Output {
     Output {
         query: String::new(),
         kind: "table",
@@ -210,7 +285,7 @@ fn table(columns: &[&str], rows: Vec<Vec<Json>>) -> Output {
     }
 }
 
-fn stretch(b: &Between) -> Stretch {
+pub(crate) fn stretch(b: &Between) -> Stretch {
     Stretch { from: b.from, to: b.to }
 }
 
@@ -270,16 +345,9 @@ impl Runner<'_> {
         })
     }
 
-    fn filter(&self, terms: &[Term]) -> Result<Filter, QueryError> {
-        let mut filter = Filter::all();
-        for term in terms {
-            let nodes = term
-                .names
-                .iter()
-                .map(|name| self.node(&NodeName { class: term.class.clone(), name: name.clone() }))
-                .collect::<Result<Vec<_>, _>>()?;
-            filter = if term.wanted { filter.with_any(nodes) } else { filter.without(nodes) };
-        }
+    fn filter(&self, terms: &Predicate) -> Result<Filter, QueryError> {
+        let (filter, renamed) = crate::people::ground(self.graph(), terms)?;
+        self.renamed.borrow_mut().extend(renamed);
         Ok(filter)
     }
 
@@ -622,74 +690,6 @@ impl Runner<'_> {
         let minutes = ((during.to.minute().0 - during.from.minute().0) as f64).max(1.0);
         let value = statistic(show, &self.view.flow(&edges, side, filter, during), minutes);
         Output { kind: "number", value, unit, ..table(&[], Vec::new()) }
-    }
-
-    fn diff(
-        &self,
-        before: &Between,
-        after: &Between,
-        first: &Filter,
-        second: Option<&Filter>,
-        least: f64,
-    ) -> Output {
-        let keep_first = |g: &Graph, c| first.keeps(g, c);
-        let keep_second = |g: &Graph, c| second.unwrap_or(first).keeps(g, c);
-        let a = Half { graph: self.graph(), during: stretch(before), keep: Some(&keep_first) };
-        let b = Half { graph: self.graph(), during: stretch(after), keep: Some(&keep_second) };
-        let found = graph::diff(a, b, least);
-        let mut rows: Vec<(f64, Vec<Json>)> = Vec::new();
-        let word = |k: graph::Kind| match k {
-            graph::Kind::Added => "added",
-            graph::Kind::Removed => "removed",
-            graph::Kind::Changed => "changed",
-        };
-        let figures = |c: Option<&graph::Change>| {
-            c.map_or([Json::Null, Json::Null, Json::Null, Json::Null], |c| {
-                [
-                    json!(c.before.or(c.bad_before)),
-                    json!(c.after.or(c.bad_after)),
-                    json!(c.rate_before),
-                    json!(c.rate_after),
-                ]
-            })
-        };
-        for n in &found.nodes {
-            let mut row = vec![json!(word(n.kind)), json!("node"), json!(format!("{} {}", n.class, n.name))];
-            row.extend(figures(None));
-            rows.push((n.surprise, row));
-        }
-        for e in &found.edges {
-            let what = format!("{} -{}-> {}", e.from_name, e.relation, e.to_name);
-            let mut row = vec![json!(word(e.kind)), json!("edge"), json!(what)];
-            row.extend(figures(e.change.as_ref()));
-            rows.push((e.surprise, row));
-        }
-        for m in &found.measures {
-            let mut row = vec![json!("changed"), json!(m.measure), json!(m.subject_name)];
-            row.extend(figures(Some(&m.change)));
-            rows.push((m.change.surprise, row));
-        }
-        rows.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let rows = rows
-            .into_iter()
-            .map(|(s, mut row)| {
-                row.push(json!((s * 100.0).round() / 100.0));
-                row
-            })
-            .collect();
-        table(
-            &[
-                "change",
-                "kind",
-                "what",
-                "before",
-                "after",
-                "per minute before",
-                "per minute after",
-                "surprise",
-            ],
-            rows,
-        )
     }
 
     fn changes(&self, between: &Between, touching: Option<NodeId>) -> Result<Output, QueryError> {

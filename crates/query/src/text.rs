@@ -9,10 +9,16 @@
 //! series view.ttr of View "tvui/lolomo" where AppVersion = "tvui/8.42.0" and Cell in ("x/B", "x/C")
 //!        by AppVersion, Cell of "x" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z every 5m show p75
 //! flow calls from Operation "gateway/home" to Operation "ratings/get" between … and … show mean asked
-//! diff between … and … against … and … [where …] [versus where …] least 3
+//! diff between … and … against … and … [where …] [versus where …] least 3 offset 100 limit 50
+//! diff snapshot "healthy-1" against snapshot "degraded-1"
+//! cohort where version = 8.42 and (cell = B or not country in (BR, AR)) between … and …
 //! changes between … and … touching Service "ratings"
 //! question q04 line 1 at 2026-11-24T12:00:00Z limit 20
 //! ```
+
+mod terms;
+
+pub use terms::{MAX_DEPTH, Op, Place, Predicate, Term};
 
 use ontology::Time;
 use std::fmt;
@@ -25,17 +31,6 @@ pub struct NodeName {
     pub class: String,
     /// Name.
     pub name: String,
-}
-
-/// One condition on cohorts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Term {
-    /// Class of the component.
-    pub class: String,
-    /// `false`: the cohort must name none of these.
-    pub wanted: bool,
-    /// Names, any of which will do.
-    pub names: Vec<String>,
 }
 
 /// A dimension: a class, and the parent it is told apart by.
@@ -75,6 +70,28 @@ pub struct Between {
     pub from: Time,
     /// First moment after.
     pub to: Time,
+}
+
+/// One side of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// A stretch.
+    Between(Between),
+    /// A moment; figures are of the minutes before it.
+    At(Time),
+    /// A snapshot by name.
+    Snapshot(String),
+    /// Everything that was known at a moment, whatever time it tells of.
+    Known(Time),
+}
+
+/// Which rows of many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Rows passed over.
+    pub offset: Option<usize>,
+    /// At most so many.
+    pub limit: Option<usize>,
 }
 
 /// A question to the graph.
@@ -145,7 +162,7 @@ pub enum Query {
         /// On what; on everything that carries it when not said.
         of: Option<NodeName>,
         /// By which cohorts.
-        terms: Vec<Term>,
+        terms: Predicate,
         /// Told apart along.
         by: Vec<By>,
         /// When.
@@ -164,7 +181,7 @@ pub enum Query {
         /// To.
         to: NodeName,
         /// Cohorts of the answering side.
-        terms: Vec<Term>,
+        terms: Predicate,
         /// When.
         between: Between,
         /// As a line.
@@ -176,16 +193,27 @@ pub enum Query {
     },
     /// What differs.
     Diff {
-        /// Healthy stretch.
-        before: Between,
-        /// Degraded stretch.
-        after: Between,
+        /// Healthy side.
+        before: Side,
+        /// Degraded side.
+        after: Side,
         /// Cohorts of the first side (of both when the second is not said).
-        terms: Vec<Term>,
+        terms: Predicate,
         /// Cohorts of the second side.
-        versus: Option<Vec<Term>>,
+        versus: Option<Predicate>,
         /// Least surprise reported.
         least: Option<f64>,
+        /// Which rows.
+        page: Page,
+    },
+    /// What some people touched.
+    Cohort {
+        /// Who.
+        terms: Predicate,
+        /// When; lately when not said.
+        when: Option<Side>,
+        /// Which rows.
+        page: Page,
     },
     /// Changes that began.
     Changes {
@@ -230,19 +258,6 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-impl fmt::Display for Term {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.names.as_slice(), self.wanted) {
-            ([one], true) => write!(f, "{} = {}", self.class, quoted(one)),
-            ([one], false) => write!(f, "{} != {}", self.class, quoted(one)),
-            (many, wanted) => {
-                let many: Vec<String> = many.iter().map(|n| quoted(n)).collect();
-                write!(f, "{}{} in ({})", self.class, if wanted { "" } else { " not" }, many.join(", "))
-            }
-        }
-    }
-}
-
 impl fmt::Display for By {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.within {
@@ -255,6 +270,54 @@ impl fmt::Display for By {
 impl fmt::Display for Between {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "between {} and {}", self.from, self.to)
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Side::Between(b) => b.fmt(f),
+            Side::At(t) => write!(f, "at {t}"),
+            Side::Snapshot(name) => write!(f, "snapshot {}", quoted(name)),
+            Side::Known(t) => write!(f, "known {t}"),
+        }
+    }
+}
+
+impl Side {
+    /// How a side is written in one word: on the command line and in addresses.
+    pub const FORM: &'static str = "write 2026-11-24T10:00:00Z, 2026-11-24T10:00:00Z..2026-11-24T11:00:00Z, snapshot:NAME or known:2026-11-24T10:00:00Z";
+
+    /// From one word.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_word(text: &str) -> Result<Side, String> {
+        let time = |t: &str| Time::parse(t).map_err(|e| e.to_string());
+        if let Some(name) = text.strip_prefix("snapshot:") {
+            let empty = || format!("a snapshot without a name; {}", Side::FORM);
+            return (!name.is_empty()).then(|| Side::Snapshot(name.to_owned())).ok_or_else(empty);
+        }
+        if let Some(at) = text.strip_prefix("known:") {
+            return time(at).map(Side::Known);
+        }
+        let Some((from, to)) = text.split_once("..") else {
+            return Time::parse(text)
+                .map(Side::At)
+                .map_err(|_| format!("`{text}` is no side; {}", Side::FORM));
+        };
+        let between = Between { from: time(from)?, to: time(to)? };
+        if between.from >= between.to {
+            return Err("it must begin before it ends".to_owned());
+        }
+        Ok(Side::Between(between))
+    }
+}
+
+impl fmt::Display for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.offset.map_or(Ok(()), |n| write!(f, " offset {n}"))?;
+        self.limit.map_or(Ok(()), |n| write!(f, " limit {n}"))
     }
 }
 
@@ -271,14 +334,6 @@ impl fmt::Display for Show {
             Show::Quantile(q) => write!(f, "p{}", (q * 1000.0).round() / 10.0),
         }
     }
-}
-
-fn wheres(terms: &[Term]) -> String {
-    if terms.is_empty() {
-        return String::new();
-    }
-    let terms: Vec<String> = terms.iter().map(Term::to_string).collect();
-    format!(" where {}", terms.join(" and "))
 }
 
 impl fmt::Display for Query {
@@ -322,7 +377,7 @@ impl fmt::Display for Query {
             Query::Series { measure, of, terms, by, between, every, show } => {
                 write!(f, "series {measure}")?;
                 of.as_ref().map_or(Ok(()), |n| write!(f, " of {n}"))?;
-                f.write_str(&wheres(terms))?;
+                f.write_str(&terms.clause())?;
                 if !by.is_empty() {
                     let by: Vec<String> = by.iter().map(By::to_string).collect();
                     write!(f, " by {}", by.join(", "))?;
@@ -332,15 +387,27 @@ impl fmt::Display for Query {
                 show.map_or(Ok(()), |s| write!(f, " show {s}"))
             }
             Query::Flow { relation, from, to, terms, between, every, show, asked } => {
-                write!(f, "flow {relation} from {from} to {to}{} {between}", wheres(terms))?;
+                write!(f, "flow {relation} from {from} to {to}{} {between}", terms.clause())?;
                 every.map_or(Ok(()), |e| write!(f, " every {e}m"))?;
                 write!(f, " show {show}")?;
                 if *asked { f.write_str(" asked") } else { Ok(()) }
             }
-            Query::Diff { before, after, terms, versus, least } => {
-                write!(f, "diff {before} against {} and {}{}", after.from, after.to, wheres(terms))?;
-                versus.as_ref().map_or(Ok(()), |v| write!(f, " versus{}", wheres(v)))?;
-                least.map_or(Ok(()), |l| write!(f, " least {l}"))
+            Query::Diff { before, after, terms, versus, least, page } => {
+                write!(f, "diff {before} against ")?;
+                match after {
+                    Side::Between(b) => write!(f, "{} and {}", b.from, b.to)?,
+                    other => other.fmt(f)?,
+                }
+                f.write_str(&terms.clause())?;
+                // Everyone else, where nobody in particular is said.
+                versus.as_ref().map_or(Ok(()), |v| write!(f, " versus{}", v.clause()))?;
+                least.map_or(Ok(()), |l| write!(f, " least {l}"))?;
+                page.fmt(f)
+            }
+            Query::Cohort { terms, when, page } => {
+                write!(f, "cohort{}", terms.clause())?;
+                when.as_ref().map_or(Ok(()), |w| write!(f, " {w}"))?;
+                page.fmt(f)
             }
             Query::Changes { between, touching } => {
                 write!(f, "changes {between}")?;
@@ -368,7 +435,8 @@ struct Parser {
     end: usize,
 }
 
-const STARTS: &str = "find, show, neighbours, path, merges, follows, series, flow, diff, changes or question";
+const STARTS: &str =
+    "find, show, neighbours, path, merges, follows, series, flow, diff, cohort, changes or question";
 
 impl FromStr for Query {
     type Err = ParseError;
@@ -440,12 +508,20 @@ impl FromStr for Query {
                 Query::Flow { relation, from, to, terms, between, every, show, asked: p.eat("asked") }
             }
             "diff" => {
-                let before = p.between("between")?;
-                let after = p.between("against")?;
+                let before = p.side("`between`, `at`, `snapshot` or `known`")?;
+                p.expect("against")?;
+                let after = match p.side_if()? {
+                    Some(side) => side,
+                    None => Side::Between(p.stretch()?),
+                };
                 let terms = p.terms()?;
                 let versus = if p.eat("versus") { Some(p.terms()?) } else { None };
                 let least = if p.eat("least") { Some(p.float()?) } else { None };
-                Query::Diff { before, after, terms, versus, least }
+                Query::Diff { before, after, terms, versus, least, page: p.page()? }
+            }
+            "cohort" => {
+                let terms = p.terms()?;
+                Query::Cohort { terms, when: p.side_if()?, page: p.page()? }
             }
             "changes" => {
                 let between = p.between("between")?;
@@ -502,15 +578,16 @@ impl Parser {
                 }
                 i += 1;
                 words.push(Word { text: s, quoted: true, column });
-            } else if ",()=".contains(c) {
+            } else if "!<>".contains(c) && chars.get(i + 1) == Some(&'=') {
+                words.push(Word { text: format!("{c}="), quoted: false, column });
+                i += 2;
+            } else if ",()=<>".contains(c) {
                 words.push(Word { text: c.to_string(), quoted: false, column });
                 i += 1;
-            } else if c == '!' && chars.get(i + 1) == Some(&'=') {
-                words.push(Word { text: "!=".to_owned(), quoted: false, column });
-                i += 2;
             } else {
                 let mut s = String::new();
-                while let Some(c) = chars.get(i).filter(|c| !c.is_whitespace() && !",()=!\"".contains(**c)) {
+                while let Some(c) = chars.get(i).filter(|c| !c.is_whitespace() && !",()=!<>\"".contains(**c))
+                {
                     s.push(*c);
                     i += 1;
                 }
@@ -619,6 +696,32 @@ impl Parser {
 
     fn between(&mut self, word: &str) -> Result<Between, ParseError> {
         self.expect(word)?;
+        self.stretch()
+    }
+
+    fn side_if(&mut self) -> Result<Option<Side>, ParseError> {
+        Ok(Some(if self.eat("between") {
+            Side::Between(self.stretch()?)
+        } else if self.eat("at") {
+            Side::At(self.time()?)
+        } else if self.eat("snapshot") {
+            Side::Snapshot(self.string()?)
+        } else if self.eat("known") {
+            Side::Known(self.time()?)
+        } else {
+            return Ok(None);
+        }))
+    }
+
+    fn side(&mut self, what: &str) -> Result<Side, ParseError> {
+        self.side_if()?.ok_or_else(|| self.error(format!("expected {what} here{}", self.found())))
+    }
+
+    fn page(&mut self) -> Result<Page, ParseError> {
+        Ok(Page { offset: self.number_after("offset")?, limit: self.number_after("limit")? })
+    }
+
+    fn stretch(&mut self) -> Result<Between, ParseError> {
         let from = self.time()?;
         self.expect("and")?;
         let to = self.time()?;
@@ -626,35 +729,6 @@ impl Parser {
             return Err(self.error_back("this stretch ends before it starts".to_owned()));
         }
         Ok(Between { from, to })
-    }
-
-    fn terms(&mut self) -> Result<Vec<Term>, ParseError> {
-        let mut terms = Vec::new();
-        if !self.eat("where") {
-            return Ok(terms);
-        }
-        loop {
-            let class = self.class()?;
-            let term = if self.eat("=") {
-                Term { class, wanted: true, names: vec![self.string()?] }
-            } else if self.eat("!=") {
-                Term { class, wanted: false, names: vec![self.string()?] }
-            } else {
-                let wanted = !self.eat("not");
-                self.expect("in")?;
-                self.expect("(")?;
-                let mut names = vec![self.string()?];
-                while self.eat(",") {
-                    names.push(self.string()?);
-                }
-                self.expect(")")?;
-                Term { class, wanted, names }
-            };
-            terms.push(term);
-            if !self.eat("and") {
-                return Ok(terms);
-            }
-        }
     }
 
     fn show(&mut self) -> Result<Show, ParseError> {
@@ -706,6 +780,10 @@ mod tests {
             r#"series view.ttr of View "tvui/lolomo" where AppVersion = "tvui/8.42.0" and Cell not in ("x/B", "x\"C") and Place != "BR" by AppVersion, Cell of "x" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z every 5m show p99.9"#,
             r#"flow calls from Operation "a/b" to Operation "c/d" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z show mean asked"#,
             r#"diff between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z against 2026-11-24T12:00:00Z and 2026-11-24T13:00:00Z where Cell = "x/A" versus where Cell = "x/B" least 3"#,
+            r#"diff at 2026-11-24T10:00:00Z against snapshot "b" where version < "8.42" versus where not (Cell = "x/A" or Cell of "x" = "B") limit 5"#,
+            r#"diff known 2026-11-24T10:00:00Z against known 2026-11-24T11:00:00Z offset 10 limit 5"#,
+            r#"cohort where app version = "8.42" and (cell = "B" or country not in ("BR", "AR")) between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z offset 3"#,
+            r#"cohort at 2026-11-24T10:00:00Z"#,
             r#"changes between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z touching Service "ratings""#,
             "question q04",
             "question q04 line 2 at 2026-11-24T10:00:00Z limit 7",
@@ -719,7 +797,7 @@ mod tests {
         let error = |text: &str| text.parse::<Query>().unwrap_err().to_string();
         assert_eq!(
             error("fnd x"),
-            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, merges, follows, series, flow, diff, changes or question"
+            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, merges, follows, series, flow, diff, cohort, changes or question"
         );
         assert_eq!(
             error("show Service ratings"),

@@ -1,8 +1,10 @@
 //! `e2egraph bench`: speed, each figure beside a floor measured in the same run; processor time, because machines are shared. And
 //! what crashes lose.
 
+mod cohort;
 mod crash;
 mod cypher;
+mod diff;
 mod graph;
 mod restart;
 
@@ -46,6 +48,9 @@ pub const BENCHES: &[(&str, &str, Run)] = &[
     ("fold", "the same facts into the graph", fold),
     ("graph-append", "ten million calls between 100,000 things into the graph", graph::append),
     ("graph-asof", "what is around a thing at a moment, at that size", graph::as_of),
+    ("graph-diff", "two epochs of that size of which one in a hundred edges differs", diff::diff),
+    ("graph-cohort", "what one in a hundred of ten million interactions touched", cohort::cohort),
+    ("growth", "what a call costs at one, ten and thirty million", diff::growth),
     ("graph-snapshot", "keeping the graph as it is at that size", graph::snapshot),
     ("graph-known", "keeping what was known at each minute, at that size", graph::known),
     (

@@ -1,8 +1,10 @@
 //! `e2egraph graph`: every question is written as query text, so that what the command line asks anyone can ask; an export is
 //! handed through.
 
+mod compare;
+
 use super::operate;
-use crate::args::{At, Cypher, Export, Graph, Pair};
+use crate::args::{At, Cypher, Export, Graph, Pair, Snapshot};
 use crate::client::Client;
 use crate::exit::{Exit, Wrong};
 use crate::{out, print};
@@ -16,6 +18,8 @@ pub async fn run(command: Graph) -> anyhow::Result<Exit> {
         Asked::Query(query, at) => (query, at),
         Asked::Export(export) => return handed_through(export).await,
         Asked::Cypher(query) => return cypher(*query).await,
+        Asked::Rows(rows) => return compare::rows(rows).await,
+        Asked::Snapshot(snapshot) => return compare::snapshot(snapshot).await,
         Asked::Change(path, pair) => return operate::identity(path, pair).await,
     };
     let client = Client::new(&at.server.server)?;
@@ -80,6 +84,8 @@ enum Asked {
     Query(String, At),
     Export(Export),
     Cypher(Box<Cypher>),
+    Rows(compare::Rows),
+    Snapshot(Snapshot),
     /// Where a change of identity is asked for.
     Change(&'static str, Pair),
 }
@@ -117,17 +123,9 @@ fn asked(command: Graph) -> Asked {
                 Query::Follows { what, from: end(from), to: end(to), at: at.at, limit: Some(at.limit) };
             (query.to_string(), at)
         }
-        Graph::Diff { before, after, cohort, versus, least, at } => {
-            let cohort = cohort.map_or_else(String::new, |c| format!(" where {c}"));
-            let versus = versus.map_or_else(String::new, |v| format!(" versus where {v}"));
-            (
-                format!(
-                    "diff {before} against {} and {}{cohort}{versus} least {least}",
-                    after.from, after.to
-                ),
-                at,
-            )
-        }
+        Graph::Diff(diff) => return Asked::Rows(compare::diff(*diff)),
+        Graph::Cohort(cohort) => return Asked::Rows(compare::cohort(*cohort)),
+        Graph::Snapshot(snapshot) => return Asked::Snapshot(snapshot),
         Graph::Question { name, line, at } => {
             (Query::Question { name, line, at: at.at, limit: Some(at.limit) }.to_string(), at)
         }

@@ -105,7 +105,7 @@ pub(crate) async fn query(State(api): State<Api>, Said(written): Said<Written>) 
         let graph = epoch(engine, known)?;
         let mut view = View::latest(&graph);
         view.as_of = at.map_or(view.as_of, |t| t.min(view.as_of));
-        let mut output = ::query::run::ask(&view, &text)?;
+        let mut output = ::query::run::ask_of(&view, engine, &text)?;
         let most = written.limit.unwrap_or(usize::MAX);
         output.hidden += output.rows.len().saturating_sub(most);
         output.rows.truncate(most);

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use std::io::{self, BufWriter, Write};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -36,6 +36,15 @@ pub(crate) struct Wanted {
     format: Option<String>,
 }
 
+impl Api {
+    /// Leave to stream.
+    pub(crate) fn export_permit(&self) -> Result<OwnedSemaphorePermit, Trouble> {
+        self.exports.clone().try_acquire_owned().map_err(|_| {
+            Trouble::Busy(format!("{AT_ONCE} exports are being read already; try again when one has ended"))
+        })
+    }
+}
+
 /// Streams the facts of a moment; of now when none is said.
 pub(crate) async fn export(State(api): State<Api>, Said(wanted): Said<Wanted>) -> Result<Response, Trouble> {
     let at = moment("at", wanted.at.as_deref())?;
@@ -45,33 +54,42 @@ pub(crate) async fn export(State(api): State<Api>, Said(wanted): Said<Wanted>) -
         let known = Format::ALL.map(|(_, n)| n).join(", ");
         return Err(Trouble::Unclear(format!("format: there is no form `{name}`; there are: {known}")));
     };
-    let Ok(permit) = api.exports.clone().try_acquire_owned() else {
-        return Err(Trouble::Busy(format!(
-            "{AT_ONCE} exports are being read already; try again when one has ended"
-        )));
-    };
+    let permit = api.export_permit()?;
+    let graph = epoch(&api.engine, known)?;
+    streamed(permit, format.media_type(), move |to| {
+        let mut view = View::latest(&graph);
+        view.as_of = at.map_or(view.as_of, |t| t.min(view.as_of));
+        rdf::write(&view, format, to).map_err(io::Error::other)
+    })
+}
+
+/// An answer that is written while it is read, by a thread of its own; when writing fails the connection is cut.
+pub(crate) fn streamed(
+    permit: OwnedSemaphorePermit,
+    media_type: &'static str,
+    write: impl FnOnce(Written) -> io::Result<()> + Send + 'static,
+) -> Result<Response, Trouble> {
     let (send, receive) = mpsc::channel(CHUNKS + 1);
     // A place kept free, so that a failure can be told even when the reader is behind: a body that just ends looks whole.
     let Ok(failed) = send.clone().try_reserve_owned() else {
-        return Err(Trouble::Ours("the export could not begin".to_owned()));
+        return Err(Trouble::Ours("the answer could not begin".to_owned()));
     };
     let runtime = Handle::current();
-    let graph = epoch(&api.engine, known)?;
     tokio::task::spawn_blocking(move || {
-        let mut view = View::latest(&graph);
-        view.as_of = at.map_or(view.as_of, |t| t.min(view.as_of));
-        let chunks = BufWriter::with_capacity(CHUNK, Chunks { to: send, runtime });
-        if let Err(e) = rdf::write(&view, format, chunks) {
-            failed.send(Err(io::Error::other(e)));
+        if let Err(e) = write(BufWriter::with_capacity(CHUNK, Chunks { to: send, runtime })) {
+            failed.send(Err(e));
         }
         drop(permit);
     });
-    let headers = [(header::CONTENT_TYPE, format.media_type()), (header::CACHE_CONTROL, "no-store")];
+    let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(ReceiverStream::new(receive))).into_response())
 }
 
+/// What a streamed answer is written to.
+pub(crate) type Written = BufWriter<Chunks>;
+
 /// Hands on what is written, and waits while the reader is behind.
-struct Chunks {
+pub(crate) struct Chunks {
     to: mpsc::Sender<io::Result<Bytes>>,
     runtime: Handle,
 }

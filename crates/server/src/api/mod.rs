@@ -2,6 +2,7 @@
 //! answer into JSON; moments are RFC 3339 in both directions.
 
 mod answers;
+mod compare;
 mod cypher;
 mod events;
 mod export;
@@ -9,6 +10,7 @@ mod map;
 mod ontology;
 mod operate;
 mod seen;
+mod snapshots;
 mod things;
 
 #[cfg(test)]
@@ -63,6 +65,10 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
         .route("/ask", post(answers::ask))
         .route("/query", get(answers::query))
         .route("/cypher", post(cypher::cypher))
+        .route("/diff", get(compare::diff))
+        .route("/cohort", get(compare::cohort))
+        .route("/snapshots", get(snapshots::all).post(snapshots::take))
+        .route("/snapshots/delete", post(snapshots::delete))
         .route("/graph/map", get(map::map))
         .route("/graph/find", get(things::find))
         .route("/graph/show", get(things::show))
@@ -101,7 +107,7 @@ async fn nowhere() -> Trouble {
 }
 
 async fn wrong_method() -> Response {
-    let body = json!({"error": "this address is asked another way: /ask, /cypher, /ontology/reload, /hash-key/rotate, /identity/split and /identity/rejoin take a POST, all others a GET"});
+    let body = json!({"error": "this address is asked another way: /ask, /cypher, /snapshots, /snapshots/delete, /ontology/reload, /hash-key/rotate, /identity/split and /identity/rejoin take a POST, all others a GET"});
     (StatusCode::METHOD_NOT_ALLOWED, axum::Json(body)).into_response()
 }
 
@@ -183,13 +189,9 @@ pub(crate) async fn aside(api: Api, work: impl FnOnce(&Engine) -> Answered + Sen
 
 impl From<QueryError> for Trouble {
     fn from(error: QueryError) -> Trouble {
-        match &error {
-            QueryError::Text(_) | QueryError::NoAnswer(_) => Trouble::Unclear(error.to_string()),
-            // Well asked, about what is not there: the same as a wrong address, so that programs can tell the two apart.
-            QueryError::Unknown { .. } | QueryError::NoNode { .. } | QueryError::NoLine { .. } => {
-                Trouble::Missing(error.to_string())
-            }
-        }
+        // Well asked, about what is not there: the same as a wrong address, so that programs can tell the two apart.
+        let told = error.to_string();
+        if error.is_about_what_is_missing() { Trouble::Missing(told) } else { Trouble::Unclear(told) }
     }
 }
 

@@ -253,3 +253,103 @@ async fn the_ontology_is_told_whole_with_what_gives_each_part() {
     assert_eq!(runs_on["faults"][0]["travel"], "to_source");
     assert!(named("relations", "depends_on")["rules"].as_array().is_some_and(|r| !r.is_empty()));
 }
+
+fn encoded(path: &str, said: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> = said
+        .iter()
+        .map(|(k, v)| {
+            let v: String = v.bytes().map(|b| format!("%{b:02X}")).collect();
+            format!("{k}={v}")
+        })
+        .collect();
+    format!("{path}?{}", pairs.join("&"))
+}
+
+async fn post(router: &mut Router, path: &str, body: Json) -> (StatusCode, Json) {
+    let request = Request::post(format!("/api/v1{path}")).header(header::CONTENT_TYPE, "application/json");
+    send(router, request.body(Body::from(body.to_string())).unwrap()).await
+}
+
+#[tokio::test]
+async fn differences_and_cohorts_of_nothing_are_empty_and_wrong_ones_are_told() {
+    let (mut api, _folder) = api();
+    let (at, early) = ("2026-11-24T10:00:00Z", "2026-11-24T09:00:00Z");
+    for said in [
+        &[("before", at)][..],
+        &[("before", early), ("after", at)],
+        &[("before", "2026-11-24T09:00:00Z..2026-11-24T10:00:00Z"), ("least", "0"), ("limit", "0")],
+        &[("limit", "99999999"), ("offset", "7")],
+    ] {
+        let (status, body) = get(&mut api, &encoded("/diff", said)).await;
+        assert_eq!(status, StatusCode::OK, "{said:?}: {body}");
+        assert_eq!(
+            (&body["totals"]["rows"], &body["next"], &body["rows"]),
+            (&json!(0), &Json::Null, &json!([]))
+        );
+    }
+    for (path, said, wanted, text) in [
+        ("/diff", &[("before", "yesterday")][..], 400, "`yesterday` is no side; write 2026"),
+        (
+            "/diff",
+            &[("before", "2026-11-24T10:00:00Z..2026-11-24T09:00:00Z")],
+            400,
+            "it must begin before it ends",
+        ),
+        ("/diff", &[("before", "snapshot:gone")], 404, "there is no snapshot `gone`"),
+        ("/diff", &[("before", "snapshot:")], 400, "a snapshot without a name"),
+        (
+            "/diff",
+            &[("before", "known:2026-11-24T10:00:00Z"), ("after", at)],
+            400,
+            "`known` is compared with `known`",
+        ),
+        ("/diff", &[("least", "NaN")], 400, "least: `NaN` is no number"),
+        ("/diff", &[("format", "xml")], 400, "there is no form `xml`"),
+        ("/diff", &[("wher", "cell = A")], 400, "unknown field"),
+        (
+            "/diff",
+            &[("where", "cell = A"), ("before", at)],
+            404,
+            "column 8: the graph holds no cell called `A`",
+        ),
+        ("/cohort", &[], 400, "where is missing"),
+        ("/cohort", &[("where", "cell ~ A")], 400, "where: column 8: expected `=`"),
+        ("/cohort", &[("where", "sell = A")], 404, "column 1: there is no dimension `sell`; nearest: "),
+        ("/cohort", &[("where", "cell = A"), ("least", "3")], 400, "are of /diff"),
+        ("/cohort", &[("where", &"(".repeat(8_000))], 400, "at most 64 deep"),
+        ("/cohort", &[("where", &"(".repeat(9_000))], 413, "longer than"),
+    ] {
+        let (status, body) = get(&mut api, &encoded(path, said)).await;
+        let told = body["error"].as_str().unwrap_or_default();
+        assert_eq!(status.as_u16(), wanted, "{said:?}: {body}");
+        assert!(told.contains(text), "{said:?}: {told}");
+    }
+    let (status, totals) = get(&mut api, &encoded("/diff", &[("before", at), ("format", "ndjson")])).await;
+    assert_eq!(
+        (status, &totals["totals"]["rows"]),
+        (StatusCode::OK, &json!(0)),
+        "the only line is the totals"
+    );
+}
+
+#[tokio::test]
+async fn snapshots_are_kept_by_name_until_they_are_deleted() {
+    let (mut api, _folder) = api();
+    let at = "2026-11-24T10:00:00Z";
+    let (status, pin) = post(&mut api, "/snapshots", json!({ "name": "friday", "at": at })).await;
+    assert_eq!((status, &pin["name"], &pin["label"]), (StatusCode::OK, &json!("friday"), &json!("manual")));
+    let (_, all) = get(&mut api, "/snapshots").await;
+    assert_eq!(all["snapshots"].as_array().map(Vec::len), Some(1));
+    let side = encoded("/diff", &[("before", "snapshot:friday"), ("after", at)]);
+    assert_eq!(get(&mut api, &side).await.0, StatusCode::OK);
+    let (status, near) = post(&mut api, "/snapshots/delete", json!({ "name": "frida" })).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(near["error"].as_str().unwrap().ends_with("nearest: friday"), "{near}");
+    assert_eq!(post(&mut api, "/snapshots/delete", json!({ "name": "friday" })).await.0, StatusCode::OK);
+    let (status, gone) = get(&mut api, &side).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(gone["error"].as_str().unwrap().contains("there is no snapshot `friday`"), "{gone}");
+    assert_eq!(post(&mut api, "/snapshots", json!({ "name": "" })).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(post(&mut api, "/snapshots", json!({ "name": "x".repeat(300) })).await.0.as_u16(), 413);
+    assert_eq!(post(&mut api, "/snapshots", json!({ "name": "x", "when": at })).await.0.as_u16(), 400);
+}

@@ -16,7 +16,7 @@ pub(super) const ENTITIES: u64 = 100_000;
 /// Calls of the whole benchmark, over an hour.
 pub(super) const CALLS: u64 = 10_000_000;
 /// Calls of one request.
-const REQUEST: u64 = 4_000;
+pub(super) const REQUEST: u64 = 4_000;
 /// Requests made before they are folded, so that making them is not measured.
 const TOGETHER: u64 = 50;
 pub(super) const START_NS: u64 = 1_790_000_000_000_000_000;
@@ -29,7 +29,7 @@ pub(super) fn thread_seconds() -> anyhow::Result<f64> {
     Ok(ns.context("/proc/thread-self/schedstat has no number")? / 1e9)
 }
 
-fn rss() -> u64 {
+pub(super) fn rss() -> u64 {
     let said = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = said.lines().find(|l| l.starts_with("VmRSS"));
     line.and_then(|l| l.split_whitespace().nth(1)).and_then(|k| k.parse::<u64>().ok()).unwrap_or(0) * 1024
@@ -57,7 +57,7 @@ impl Made {
     }
 
     /// SplitMix64 (Steele, Lea, Flood, 2014).
-    fn random(&mut self) -> u64 {
+    pub(super) fn random(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed(self.state)
     }
@@ -87,7 +87,7 @@ impl Made {
     }
 
     /// The calls of a request, which begins with the call of this number.
-    fn request(&mut self, first: u64) -> (Batch, Time) {
+    pub(super) fn request(&mut self, first: u64) -> (Batch, Time) {
         let mut batch = Batch { source: "bench".to_owned(), ..Batch::default() };
         let mut refs: FxHashMap<u64, Ref> = FxHashMap::default();
         let nobody: Arc<[Ref]> = Arc::new([]);
