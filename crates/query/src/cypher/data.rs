@@ -153,6 +153,9 @@ pub trait Data {
     /// one edge may be met several times: of those that differ in nothing but the edge the first that is told stands for all.
     fn meet(&self, node: NodeRef, way: Way, types: &[EdgeType], check: Check, into: &mut Vec<Met>) -> bool;
 
+    /// Says that properties of these nodes will be asked next. Nothing comes of it but that they are near.
+    fn fetch(&self, _nodes: &mut dyn Iterator<Item = NodeRef>, _keys: &[PropertyKey]) {}
+
     /// Whether an edge that was met is one to tell of.
     fn is_told(&self, _met: &Met) -> bool {
         true

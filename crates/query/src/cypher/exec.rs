@@ -5,9 +5,9 @@ use super::budget::{Budget, Halt, Kept, Limits};
 use super::data::{Data, EdgeType, Hop, Label, Met, PropertyKey};
 use super::error::{Error, Kind, Span};
 use super::functions::Env;
-use super::hops::Around;
+use super::hops::{Around, Busy};
 use super::keys::{Keys, Place};
-use super::plan::{Ex, Op, Plan, Slot, Step, Told, Types};
+use super::plan::{Ex, Op, Plan, Slot, Step, Types};
 use super::project::row_count;
 use super::sort::Sorted;
 use super::temporal::DateTime;
@@ -62,6 +62,8 @@ pub(crate) struct Cx {
     pub turn: u64,
     /// What steps keep to find the edges between two nodes, by step.
     pub around: Vec<Around>,
+    /// Busy nodes with their edges.
+    pub busy: Vec<Busy>,
     /// What was last looked up, by step.
     pub found: Vec<Option<(Value, Arc<[NodeRef]>)>>,
     pub states: Vec<State>,
@@ -103,6 +105,7 @@ impl Cx {
             rank: NO_RANK,
             turn: 0,
             around: Vec::new(),
+            busy: Vec::new(),
             found: Vec::new(),
             states,
             work: vec![Work::default(); plan.steps],
@@ -299,27 +302,8 @@ impl Exec<'_> {
                 }
                 next(cx)
             }
-            Op::Scan { slot, label, told } => {
-                let nodes = if *told == Told::InOrder {
-                    self.data.nodes(*label)
-                } else {
-                    self.data.nodes_in_any_order(*label)
-                };
-                cx.turn += 1;
-                let turn = cx.turn;
-                for node in nodes {
-                    self.tick(cx)?;
-                    cx.hit(id, 1);
-                    cx.set(*slot, Value::Node(node));
-                    if *told == Told::All {
-                        let (kind, order) = self.data.node_order(node);
-                        cx.rank = (turn, Met { kind, order, node, edge: EdgeRef(0) });
-                    }
-                    if next(cx)? == Flow::Done {
-                        return Ok(Flow::Done);
-                    }
-                }
-                Ok(Flow::Go)
+            Op::Scan { slot, label, told, asked } => {
+                self.scan(cx, id, (*slot, *label, *told, asked), &mut next)
             }
             Op::Find { slot, label, key, value } => {
                 let value = self.eval(cx, value)?;
@@ -333,7 +317,7 @@ impl Exec<'_> {
                 }
                 Ok(Flow::Go)
             }
-            Op::Expand { from, edge, to, way, types, bound, unlike, told } => {
+            Op::Expand { from, edge, to, way, types, bound, unlike, told, asked } => {
                 let Some(node) = cx.node(*from) else { return Ok(Flow::Go) };
                 let mut each = |cx: &mut Cx, hop: Hop| {
                     if used(cx, unlike, hop.edge) {
@@ -349,7 +333,7 @@ impl Exec<'_> {
                     let Some(far) = cx.node(*to) else { return Ok(Flow::Go) };
                     return self.between(cx, id, (node, far, *way, types), &mut each);
                 }
-                self.hops(cx, id, (node, *way, types, *told), &mut each)
+                self.hops(cx, id, (node, *way, types, *told), asked, &mut each)
             }
             Op::Walk(walk) => self.walk(cx, id, walk, &mut next),
             Op::Shortest { walk, all } => self.shortest(cx, id, walk, *all, &mut next),

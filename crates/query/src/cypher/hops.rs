@@ -1,20 +1,23 @@
 //! The edges at a node, one after the other: put in order only as far as they are asked for, and looked at closely only when
 //! their turn comes. And the edges between two nodes that are known, from the end that has fewer.
 
-use super::data::{Check, Hop, Met, Way};
-use super::exec::{Cx, Exec, Flow, Run};
-use super::plan::{Told, Types};
-use super::value::NodeRef;
+use super::data::{Check, Hop, Label, Met, PropertyKey, Way};
+use super::exec::{Cx, Exec, Flow, Run, Sink};
+use super::plan::{Slot, Told, Types};
+use super::value::{EdgeRef, NodeRef, Value};
 
 /// Edges put in order at first, and how many times as many next: what a LIMIT leaves of a page of rows is about as much, and a
 /// node with 100,000 edges that are all wanted is cut up four times.
 const FIRST: usize = 64;
 const MORE: usize = 8;
 
+/// Nodes whose properties are fetched together.
+const AT_ONCE: usize = 64;
+
 /// What tells apart edges that are not the same but for their id.
 type Same = (u32, u64, NodeRef);
 
-/// Edges of one node being taken off the shared stack.
+/// Edges of one node being taken off the shared stack, or from what is kept of a busy one.
 pub(crate) struct Taking {
     /// Where they begin.
     pub start: usize,
@@ -25,6 +28,23 @@ pub(crate) struct Taking {
     checked: bool,
     repeats: bool,
     last: Option<Same>,
+    busy: Option<usize>,
+}
+
+/// A node with so many edges is kept with them, for walks come to it again and again.
+const MANY: usize = 1024;
+/// The share of a query's memory that such edges may take.
+const SHARE: usize = 4;
+
+/// The edges of a busy node, put in order as far as anybody asked for them.
+#[derive(Debug)]
+pub(crate) struct Busy {
+    node: NodeRef,
+    way: Way,
+    types: Types,
+    met: Vec<Met>,
+    sorted: usize,
+    repeats: bool,
 }
 
 /// Puts what comes first into order; says how many that are.
@@ -57,7 +77,7 @@ pub(crate) struct Around {
 
 impl Exec<'_> {
     /// Appends the edges at a node to the shared stack.
-    fn meet(
+    pub(crate) fn meet(
         &self,
         cx: &mut Cx,
         step: usize,
@@ -83,22 +103,62 @@ impl Exec<'_> {
         (node, way, types, told): (NodeRef, Way, &Types, Told),
     ) -> Run<Taking> {
         let start = cx.met.len();
+        let of = |b: &Busy| b.node == node && b.way == way && b.types == *types;
+        if told == Told::InOrder
+            && let Some(place) = cx.busy.iter().position(of)
+            && let Some(Busy { met, sorted, repeats, .. }) = cx.busy.get(place)
+        {
+            let (end, sorted, repeats, busy) = (met.len(), *sorted, *repeats, Some(place));
+            cx.hit(step, 1);
+            return Ok(Taking { start, next: 0, end, sorted, checked: false, repeats, last: None, busy });
+        }
         let check = if told == Told::All { Check::Now } else { Check::Later };
         let repeats = self.meet(cx, step, (node, way, types), check)?;
         let end = cx.met.len();
+        let kept: usize = cx.busy.iter().map(|b| b.met.len() * size_of::<Met>()).sum();
+        let more = (end - start) * size_of::<Met>();
+        if told == Told::InOrder && end - start >= MANY && kept + more <= self.limits.bytes / SHARE {
+            let met = cx.met.split_off(start);
+            let types = types.clone();
+            cx.busy.push(Busy { node, way, types, met, sorted: 0, repeats });
+            let busy = Some(cx.busy.len() - 1);
+            return Ok(Taking {
+                start,
+                next: 0,
+                end: end - start,
+                sorted: 0,
+                checked: false,
+                repeats,
+                last: None,
+                busy,
+            });
+        }
         let sorted = if told == Told::InOrder || repeats { start } else { end };
-        Ok(Taking { start, next: start, end, sorted, checked: check == Check::Now, repeats, last: None })
+        let checked = check == Check::Now;
+        Ok(Taking { start, next: start, end, sorted, checked, repeats, last: None, busy: None })
     }
 
     /// The next edge to tell of.
     pub(crate) fn take(&self, cx: &mut Cx, from: &mut Taking) -> Run<Option<Met>> {
         while from.next < from.end {
             self.tick(cx)?;
+            let Cx { met, busy, .. } = &mut *cx;
+            let (all, first) = match from.busy.and_then(|b| busy.get_mut(b)) {
+                Some(busy) => {
+                    // Another walk may have put more of it in order meanwhile.
+                    from.sorted = busy.sorted;
+                    (&mut busy.met, 0)
+                }
+                None => (met, from.start),
+            };
             if from.next == from.sorted {
-                let rest = cx.met.get_mut(from.next..from.end).unwrap_or_default();
-                from.sorted += sort_some(rest, from.next - from.start);
+                let rest = all.get_mut(from.next..from.end).unwrap_or_default();
+                from.sorted += sort_some(rest, from.next - first);
             }
-            let Some(met) = cx.met.get(from.next).copied() else { break };
+            let Some(met) = all.get(from.next).copied() else { break };
+            if let Some(busy) = from.busy.and_then(|b| busy.get_mut(b)) {
+                busy.sorted = from.sorted;
+            }
             from.next += 1;
             let same: Same = (met.kind, met.order, met.node);
             if from.repeats && from.last == Some(same) {
@@ -113,19 +173,63 @@ impl Exec<'_> {
         Ok(None)
     }
 
+    /// Every node, or every one with a label.
+    pub(crate) fn scan(
+        &self,
+        cx: &mut Cx,
+        step: usize,
+        (slot, label, told, asked): (Slot, Option<Label>, Told, &[PropertyKey]),
+        next: Sink<'_>,
+    ) -> Run<Flow> {
+        cx.turn += 1;
+        let turn = cx.turn;
+        let mut nodes =
+            if told == Told::InOrder { self.data.nodes(label) } else { self.data.nodes_in_any_order(label) };
+        let mut few = Vec::new();
+        loop {
+            few.clear();
+            few.extend(nodes.by_ref().take(if told == Told::All { AT_ONCE } else { 1 }));
+            if few.is_empty() {
+                return Ok(Flow::Go);
+            }
+            self.data.fetch(&mut few.iter().copied(), asked);
+            for node in few.iter().copied() {
+                self.tick(cx)?;
+                cx.hit(step, 1);
+                cx.set(slot, Value::Node(node));
+                if told == Told::All {
+                    let (kind, order) = self.data.node_order(node);
+                    cx.rank = (turn, Met { kind, order, node, edge: EdgeRef(0) });
+                }
+                if next(cx)? == Flow::Done {
+                    return Ok(Flow::Done);
+                }
+            }
+        }
+    }
+
     /// Every hop at a node, one after the other.
     pub(crate) fn hops(
         &self,
         cx: &mut Cx,
         step: usize,
         (node, way, types, told): (NodeRef, Way, &Types, Told),
+        asked: &[PropertyKey],
         each: &mut dyn FnMut(&mut Cx, Hop) -> Run<Flow>,
     ) -> Run<Flow> {
         let mut taking = self.open(cx, step, (node, way, types, told))?;
         cx.turn += 1;
         let turn = cx.turn;
         let mut flow = Flow::Go;
-        while let Some(met) = self.take(cx, &mut taking)? {
+        let mut fetched = taking.start;
+        loop {
+            if !asked.is_empty() && taking.next == fetched && fetched < taking.end {
+                let few = fetched..taking.end.min(fetched + AT_ONCE);
+                fetched = few.end;
+                let met = cx.met.get(few).unwrap_or_default();
+                self.data.fetch(&mut met.iter().map(|m| m.node), asked);
+            }
+            let Some(met) = self.take(cx, &mut taking)? else { break };
             if told == Told::All {
                 cx.rank = (turn, met);
             }
@@ -167,8 +271,16 @@ impl Exec<'_> {
             repeats
         };
         let end = cx.met.len();
-        let mut taking =
-            Taking { start, next: start, end, sorted: start, checked: false, repeats, last: None };
+        let mut taking = Taking {
+            start,
+            next: start,
+            end,
+            sorted: start,
+            checked: false,
+            repeats,
+            last: None,
+            busy: None,
+        };
         let mut flow = Flow::Go;
         while let Some(met) = self.take(cx, &mut taking)? {
             if each(cx, met.hop())? == Flow::Done {

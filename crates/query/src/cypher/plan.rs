@@ -37,6 +37,8 @@ pub(crate) enum Op {
         slot: Slot,
         label: Option<Label>,
         told: Told,
+        /// Properties of its nodes that the steps after it ask first.
+        asked: Vec<PropertyKey>,
     },
     /// Nodes by the value of an indexed property.
     Find {
@@ -55,6 +57,8 @@ pub(crate) enum Op {
         bound: bool,
         unlike: Vec<Slot>,
         told: Told,
+        /// Properties of its far ends that the steps after it ask first.
+        asked: Vec<PropertyKey>,
     },
     /// Along several edges; `edge` becomes their list.
     Walk(Box<Walk>),

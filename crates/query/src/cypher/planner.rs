@@ -247,14 +247,14 @@ impl Planning<'_, '_> {
         let found = self.lookup(node);
         match (found, rarest) {
             (Some((key, value)), label) => self.push(Op::Find { slot, label: label.flatten(), key, value }),
-            (None, None) => self.push(Op::Scan { slot, label: None, told: Told::InOrder }),
+            (None, None) => self.push(Op::Scan { slot, label: None, told: Told::InOrder, asked: Vec::new() }),
             (None, Some(Some(label))) => {
-                self.push(Op::Scan { slot, label: Some(label), told: Told::InOrder })
+                self.push(Op::Scan { slot, label: Some(label), told: Told::InOrder, asked: Vec::new() })
             }
             // A label that nothing has.
             (None, Some(None)) => {
                 self.push(Op::Filter(Ex::Const(super::value::Value::Bool(false))));
-                self.push(Op::Scan { slot, label: None, told: Told::InOrder });
+                self.push(Op::Scan { slot, label: None, told: Told::InOrder, asked: Vec::new() });
             }
         }
         self.filled(slot);
@@ -331,7 +331,17 @@ impl Planning<'_, '_> {
                 types,
                 unlike,
             },
-            None => Op::Expand { from, edge, to, way, types, bound, unlike, told: Told::InOrder },
+            None => Op::Expand {
+                from,
+                edge,
+                to,
+                way,
+                types,
+                bound,
+                unlike,
+                told: Told::InOrder,
+                asked: Vec::new(),
+            },
             Some(_) if known && !backwards => Op::KnownWalk { edges: edge, from, to: (to, bound), way },
             Some((least, most)) => {
                 let ready = each.as_ref().is_none_or(|(_, c)| c.reads.iter().all(|s| !self.open.contains(s)));

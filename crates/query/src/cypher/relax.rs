@@ -1,6 +1,7 @@
 //! Where nothing depends on the order of rows, nodes and edges need not be put in order: what is only counted, what is only asked
 //! whether there is any. Answers stay the same to the byte, groups too: they are told in the order of their first rows.
 
+use super::data::PropertyKey;
 use super::plan::{Ex, Op, Slot, Step, SumKind, Told};
 use std::collections::BTreeSet;
 
@@ -57,6 +58,7 @@ fn relax_groups(segment: &mut [Step]) {
     };
     if steps.get(after..).unwrap_or_default().iter().any(tells) {
         steps.iter_mut().skip(after).for_each(|s| tell(&mut s.op, Told::All));
+        note_asked(steps, keys);
         return;
     }
     // Otherwise what is told last carries where it would have come.
@@ -73,7 +75,43 @@ fn relax_groups(segment: &mut [Step]) {
     {
         tell(op, Told::All);
         *ranked = true;
+        note_asked(steps, keys);
     }
+}
+
+/// Notes which properties will be asked of the nodes that are all told: they are fetched together.
+fn note_asked(steps: &mut [Step], keys: &[(Ex, Slot)]) {
+    for at in 0..steps.len() {
+        let Some((Step { op, .. }, after)) = steps.get_mut(at..).and_then(<[Step]>::split_first_mut) else {
+            return;
+        };
+        let (slot, asked) = match op {
+            Op::Optional { steps, .. } => {
+                note_asked(steps, &[]);
+                continue;
+            }
+            Op::Scan { slot, told: Told::All, asked, .. } => (*slot, asked),
+            Op::Expand { to, told: Told::All, bound: false, asked, .. } => (*to, asked),
+            _ => continue,
+        };
+        let soon = after.iter().take_while(|s| matches!(s.op, Op::Filter(_) | Op::Project(_)));
+        let read = soon.clone().flat_map(|s| expressions(&s.op));
+        let last = soon.count() == after.len();
+        let grouped = keys.iter().map(|k| &k.0).filter(|_| last);
+        read.chain(grouped).for_each(|e| properties_of(e, slot, asked));
+        asked.sort_unstable();
+        asked.dedup();
+    }
+}
+
+/// Adds the properties that an expression asks of a node.
+fn properties_of(e: &Ex, node: Slot, into: &mut Vec<PropertyKey>) {
+    if let Ex::Property { of, key: Some(key), .. } = e
+        && matches!(**of, Ex::Slot(slot) if slot == node)
+    {
+        into.push(*key);
+    }
+    parts(e).0.into_iter().for_each(|e| properties_of(e, node, into));
 }
 
 fn tell(op: &mut Op, how: Told) {

@@ -43,6 +43,9 @@ impl Scope {
 /// Edges of sampled nodes by the node they lead to: the graph does not index them.
 type FromSampled = FxHashMap<NodeId, Vec<(RelationId, NodeId, EdgeId)>>;
 
+/// Nodes or edges that are fetched from memory together.
+const AT_ONCE: usize = 64;
+
 /// Nodes of a page of answers to whether they were there: a query that looks at few nodes of many writes few pages.
 const THERE_PAGE: usize = 1024;
 
@@ -245,7 +248,7 @@ impl<'a> Scoped<'a> {
         node: NodeId,
         way: Way,
         types: &[EdgeType],
-        mut found: impl FnMut(Met, &Edge) -> ControlFlow<()>,
+        mut found: impl FnMut(Met) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let (few, many);
         let relations: &[RelationId] = if let [only] = types {
@@ -260,18 +263,18 @@ impl<'a> Scoped<'a> {
             Way::In => &[Direction::In],
             Way::Both => &[Direction::Out, Direction::In],
         };
-        let mut give = |relation: RelationId, direction, far: NodeId, id: EdgeId, edge: &Edge| {
+        let mut give = |relation: RelationId, direction, far: NodeId, id: EdgeId| {
             // A loop is told once, on the way out.
             if way == Way::Both && direction == Direction::In && far == node {
                 return ControlFlow::Continue(());
             }
             let kind = u32::from(relation.0) << 1 | u32::from(direction == Direction::In);
             let order = self.graph.order(far);
-            found(Met { kind, order, node: NodeRef(far.0), edge: EdgeRef(id.0) }, edge)
+            found(Met { kind, order, node: NodeRef(far.0), edge: EdgeRef(id.0) })
         };
         for direction in directions {
-            self.graph.each_hop(node, *direction, relations, |hop, edge| {
-                give(hop.relation, hop.direction, hop.node, hop.edge, edge)
+            self.graph.each_hop(node, *direction, relations, |hop, _| {
+                give(hop.relation, hop.direction, hop.node, hop.edge)
             })?;
         }
         if way != Way::Out
@@ -279,13 +282,28 @@ impl<'a> Scoped<'a> {
             && self.class(node).is_some_and(|c| !self.is_sampled(c))
         {
             for (relation, from, id) in self.sampled_edges().get(&node).into_iter().flatten() {
-                let fits = relations.is_empty() || relations.contains(relation);
-                if let Some(edge) = self.graph.edge(*id).filter(|_| fits) {
-                    give(*relation, Direction::In, *from, *id, edge)?;
+                if relations.is_empty() || relations.contains(relation) {
+                    give(*relation, Direction::In, *from, *id)?;
                 }
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Keeps those edges from a place on that are told. What lies about is fetched first, all at once: waiting for one after the other is
+    /// most of what a busy node costs.
+    fn keep_told(&self, met: &mut Vec<Met>, from: usize) {
+        let far = |m: &Met| self.graph.member(NodeId(m.node.0)).and_then(|n| n.seen.first());
+        let fetched = met.iter().skip(from).fold(0, |sum, m| sum ^ far(m).map_or(0, |f| f.0));
+        std::hint::black_box(fetched);
+        let mut kept = from;
+        for i in from..met.len() {
+            if met.get(i).is_some_and(|m| self.is_told(m)) {
+                met.swap(kept, i);
+                kept += 1;
+            }
+        }
+        met.truncate(kept);
     }
 
     /// Nodes of a kind that may have edges of a relation at one end.
@@ -414,7 +432,7 @@ impl Data for Scoped<'_> {
 
     fn degree(&self, node: NodeRef, way: Way, types: &[EdgeType], most: usize) -> usize {
         let mut degree = 0;
-        let _ = self.each_edge(NodeId(node.0), way, types, |_, _| {
+        let _ = self.each_edge(NodeId(node.0), way, types, |_| {
             degree += 1;
             if degree < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
@@ -422,8 +440,18 @@ impl Data for Scoped<'_> {
     }
 
     fn nodes_in_any_order(&self, label: Option<Label>) -> Box<dyn Iterator<Item = NodeRef> + '_> {
-        let nodes = self.classes(label).into_iter().flat_map(|c| self.graph.of_exactly(c));
-        Box::new(nodes.filter(|n| self.is_there(*n)).map(|n| NodeRef(n.0)))
+        let mut nodes = self.classes(label).into_iter().flat_map(|c| self.graph.of_exactly(c));
+        let (mut few, mut at) = (Vec::with_capacity(AT_ONCE), 0);
+        let next = move || {
+            if at == few.len() {
+                few.clear();
+                few.extend(nodes.by_ref().take(AT_ONCE));
+                at = 0;
+            }
+            at += 1;
+            few.get(at - 1).copied()
+        };
+        Box::new(std::iter::from_fn(next).filter(|n| self.is_there(*n)).map(|n| NodeRef(n.0)))
     }
 
     fn node_order(&self, node: NodeRef) -> (u32, u64) {
@@ -432,18 +460,26 @@ impl Data for Scoped<'_> {
     }
 
     fn meet(&self, node: NodeRef, way: Way, types: &[EdgeType], check: Check, into: &mut Vec<Met>) -> bool {
-        // Between two nodes that are known by one key each there is one edge of a relation.
-        let mut repeats = self.graph.may_have_members(NodeId(node.0));
-        let _ = self.each_edge(NodeId(node.0), way, types, |met, edge| {
-            let far = NodeId(met.node.0);
-            let told = || self.held(EdgeId(met.edge.0)) && self.is_there_along(far, edge);
-            if check == Check::Later || told() {
-                repeats |= self.graph.may_have_members(far);
-                into.push(met);
+        let start = into.len();
+        let mut checked = start;
+        let _ = self.each_edge(NodeId(node.0), way, types, |met| {
+            into.push(met);
+            if check == Check::Now && into.len() - checked >= AT_ONCE {
+                self.keep_told(into, checked);
+                checked = into.len();
             }
             ControlFlow::Continue(())
         });
-        repeats
+        if check == Check::Now {
+            self.keep_told(into, checked);
+        }
+        // Between two nodes that are known by one key each there is one edge of a relation.
+        let mut ends = [node].into_iter().chain(into.iter().skip(start).map(|m| m.node));
+        ends.any(|n| self.graph.may_have_members(NodeId(n.0)))
+    }
+
+    fn fetch(&self, nodes: &mut dyn Iterator<Item = NodeRef>, keys: &[PropertyKey]) {
+        self.properties.fetch(self, nodes, keys);
     }
 
     fn turned(&self, met: Met, at: NodeRef) -> Met {
