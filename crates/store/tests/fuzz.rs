@@ -28,7 +28,7 @@ fn inspected(files: &[(String, Vec<u8>)]) -> (Vec<Record>, u64) {
     let inspection = Inspection::open_on(disk(files)).unwrap();
     let (mut records, mut lost) = (Vec::new(), 0);
     for finding in inspection.read() {
-        match finding.unwrap() {
+        match finding {
             Finding::Record(record) => records.push(record),
             Finding::Damage(damage) => lost += damage.lost.end.saturating_sub(damage.lost.start).min(1 << 20),
             Finding::Torn(_) => {}

@@ -8,7 +8,8 @@ use super::pattern::{Condition, Pattern, PatternEdge, label_test};
 use super::plan::{Ex, Op, Slot, Step, Told, Types, Walk};
 use super::scope::Compiler;
 use super::value::NodeRef;
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A property that is compared with a value leaves about this share of nodes: System R's guess.
 const EQUAL_SHARE: f64 = 0.1;
@@ -29,6 +30,8 @@ struct Planning<'c, 'a> {
     rows: f64,
     /// For each node of the pattern that is looked up by a value known already: the nodes found.
     looked_up: Vec<Option<Vec<NodeRef>>>,
+    /// Edges that a row becomes along an edge of the pattern from one of its ends, as far as it was asked.
+    counted: RefCell<BTreeMap<(Slot, usize), f64>>,
 }
 
 impl Compiler<'_> {
@@ -46,6 +49,7 @@ impl Compiler<'_> {
             steps: Vec::new(),
             rows: 1.0,
             looked_up: Vec::new(),
+            counted: RefCell::default(),
         };
         planning.look_up();
         planning.settle();
@@ -180,13 +184,15 @@ impl Planning<'_, '_> {
             Types::These(types) if types.is_empty() => return 0.0,
             Types::These(types) => types,
         };
-        let each = match self.found(near).map(Vec::as_slice) {
-            None | Some([]) => data.edges_per_node(types, way),
-            Some(found) => {
-                let all: usize = found.iter().map(|n| data.degree(*n, way, types, MOST_COUNTED)).sum();
-                all as f64 / found.len() as f64
+        let each = *self.counted.borrow_mut().entry((e.slot, near)).or_insert_with(|| {
+            match self.found(near).map(Vec::as_slice) {
+                None | Some([]) => data.edges_per_node(types, way),
+                Some(found) => {
+                    let all: usize = found.iter().map(|n| data.degree(*n, way, types, MOST_COUNTED)).sum();
+                    all as f64 / found.len() as f64
+                }
             }
-        };
+        });
         match e.range {
             None => each,
             Some((least, most)) => {

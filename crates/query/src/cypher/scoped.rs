@@ -80,6 +80,8 @@ pub struct Scoped<'a> {
     procedures: Vec<Procedure>,
     there: RefCell<There>,
     from_sampled: OnceCell<FromSampled>,
+    /// By relation how many edges a node has that may have some, on the way out and on the way in.
+    per_node: Vec<OnceCell<[f64; 2]>>,
     /// What went along the edge that was last asked about: most queries ask several figures of it.
     pub(super) last_traffic: RefCell<Option<(EdgeRef, Stat)>>,
 }
@@ -103,6 +105,7 @@ impl<'a> Scoped<'a> {
             ],
             there: RefCell::default(),
             from_sampled: OnceCell::new(),
+            per_node: vec![OnceCell::new(); graph.ontology().relations.len()],
             last_traffic: RefCell::default(),
         }
     }
@@ -413,21 +416,23 @@ impl Data for Scoped<'_> {
     }
 
     fn edges_per_node(&self, types: &[EdgeType], way: Way) -> f64 {
-        let o = self.graph.ontology();
-        let all = || (0u32..).map(EdgeType).take(o.relations.len());
-        let types: Vec<EdgeType> = if types.is_empty() { all().collect() } else { types.to_vec() };
-        let of = |direction| {
-            let each = types.iter().map(|t| {
-                let relation = relation_of(*t);
-                self.graph.edge_count(relation) as f64 / self.nodes_with(relation, direction).max(1) as f64
-            });
-            each.sum::<f64>()
+        let per_node = |(relation, known): (RelationId, &OnceCell<[f64; 2]>)| {
+            *known.get_or_init(|| {
+                let edges = self.graph.edge_count(relation) as f64;
+                [Direction::Out, Direction::In].map(|d| edges / self.nodes_with(relation, d).max(1) as f64)
+            })
         };
-        match way {
-            Way::Out => of(Direction::Out),
-            Way::In => of(Direction::In),
-            Way::Both => of(Direction::Out) + of(Direction::In),
+        let all = || (0..).map(RelationId).zip(&self.per_node);
+        let of_way = |[out, into]: [f64; 2]| match way {
+            Way::Out => out,
+            Way::In => into,
+            Way::Both => out + into,
+        };
+        if types.is_empty() {
+            return all().map(per_node).map(of_way).sum();
         }
+        let these = types.iter().filter_map(|t| Some((relation_of(*t), self.per_node.get(t.0 as usize)?)));
+        these.map(per_node).map(of_way).sum()
     }
 
     fn degree(&self, node: NodeRef, way: Way, types: &[EdgeType], most: usize) -> usize {
