@@ -116,6 +116,54 @@ def input_checks(checks, server):
     checks.check("and good input is still taken", status == 200, (status, body))
 
 
+def cypher_checks(checks, server):
+    """Queries that nobody means: each ends in bounded time and memory with a clear word."""
+
+    def ask(query, **more):
+        begin = time.monotonic()
+        status, _, body = server.post(server.url + "/api/v1/cypher", json.dumps({"query": query, **more}).encode())
+        return status, json.loads(body or b"{}"), time.monotonic() - begin
+
+    before = rss(server)
+    for what, query in {
+        "a query of 1 MB": "RETURN '" + "x" * (1 << 20) + "'",
+        "lists nested 10,000 deep": "RETURN " + "[" * 10_000 + "]" * 10_000,
+    }.items():
+        status, answer, took = ask(query)
+        checks.check(f"{what}: 413, quickly", status == 413 and answer.get("error") and took < 5, (status, str(answer)[:300], took))
+    for what, query in {
+        "parentheses": "RETURN " + "(" * 4000 + "1" + ")" * 4000,
+        "NOT": "RETURN " + "NOT " * 2000 + "true",
+        "minus": "RETURN " + "-" * 8000 + "1",
+        "EXISTS": "MATCH (a) WHERE " + "EXISTS { MATCH (b) WHERE " * 250 + "true" + " }" * 250 + " RETURN a",
+        "steps of a pattern": "MATCH (a)" + "-->()" * 1500 + " RETURN a",
+    }.items():
+        status, answer, took = ask(query)
+        problem = answer.get("problem") or {}
+        checks.check(f"{what} by the thousand in what is short enough: 400 that says where", status == 400 and problem.get("line") == 1 and problem.get("column", 0) > 1 and took < 5,
+                     (status, str(answer)[:300], took))
+    for what, query in {
+        "a product of everything with itself": "MATCH (a), (b), (c), (d), (e), (f), (g), (h) RETURN count(*)",
+        "walks of any length over cycles": "MATCH p = (a)-[*]-(b), q = (c)-[*]-(d), (e), (f), (g), (h) RETURN count(p), count(q)",
+        "numbers without end": "UNWIND range(1, 1000000) AS a UNWIND range(1, 1000000) AS b RETURN max(a + b)",
+    }.items():
+        status, answer, took = ask(query, limits={"seconds": 1})
+        checks.check(f"{what}: ended by its limit, and said", status == 200 and answer.get("truncated") == "time" and took < 10, (status, str(answer)[:300], took))
+    status, answer, took = ask("RETURN range(1, 1000000000000) AS all")
+    checks.check("a list larger than memory: the same", status == 200 and answer.get("truncated") == "memory" and took < 10, (status, str(answer)[:300], took))
+    for what, query, near in [
+        ("label", "MATCH (s:Servce) RETURN s", "Service"),
+        ("relationship type", "MATCH ()-[c:cals]->() RETURN c", "calls"),
+        ("property", "MATCH (s:Service) RETURN s.frst_seen", "first_seen"),
+        ("function", "RETURN siez([1])", "size"),
+    ]:
+        status, answer, _ = ask(query)
+        checks.check(f"an unknown {what}: 400 with the nearest", status == 400 and near in json.dumps(answer), (status, str(answer)[:300]))
+    checks.check("all of it in bounded memory", rss(server) - before < 600 << 20, rss(server) - before)
+    status, answer, _ = ask("MATCH (s:Service) RETURN count(s) AS n")
+    checks.check("and a good query is answered", status == 200 and answer["rows"][0][0] >= 1, (status, answer))
+
+
 def rss(server):
     with open(f"/proc/{server.process.pid}/status") as status:
         return int(next(line for line in status if line.startswith("VmRSS")).split()[1]) << 10
@@ -464,6 +512,7 @@ def main():
     mapped_checks(checks)
     with Server() as server:
         input_checks(checks, server)
+        cypher_checks(checks, server)
     start_checks(checks)
     disk_checks(checks)
     return checks.close()

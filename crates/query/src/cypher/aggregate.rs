@@ -2,25 +2,28 @@
 
 use super::budget::{Halt, Kept};
 use super::error::{Error, Kind};
-use super::exec::{Cx, Exec, Run, State};
+use super::exec::{Cx, Exec, Rank, Run, State};
+use super::keys::{Keys, Place};
 use super::plan::{Ex, Slot, Sum, SumKind};
 use super::temporal::Duration;
-use super::value::{Key, Value, compare, order};
-use rustc_hash::{FxHashMap, FxHashSet};
+use super::value::{NodeRef, Single, Value, compare, order, order_written};
+use rustc_hash::FxHashSet;
 use std::cmp::Ordering;
 
 /// Groups in the order in which they first came.
 #[derive(Debug)]
 pub(crate) struct Groups {
-    places: FxHashMap<Key, usize>,
-    groups: Vec<(Vec<Value>, Vec<Total>)>,
+    keys: Keys,
+    totals: Vec<Vec<Total>>,
+    /// Where the first row of each group would have come, when rows come in any order.
+    ranks: Vec<Rank>,
     pub kept: Kept,
 }
 
 /// What is known of one aggregate of one group.
 #[derive(Debug, Default)]
 struct Total {
-    seen: FxHashSet<Key>,
+    seen: Option<Box<Seen>>,
     count: i64,
     int: i128,
     float: f64,
@@ -31,28 +34,48 @@ struct Total {
     at: f64,
 }
 
+/// What an aggregate of different values has had; nodes by themselves, for they are asked of most.
+#[derive(Debug, Default)]
+struct Seen {
+    nodes: FxHashSet<NodeRef>,
+    others: FxHashSet<Single>,
+}
+
 impl Groups {
     /// Without keys there is one group even of no rows.
     pub(crate) fn new(alone: bool, sums: &[Sum]) -> Groups {
-        let mut groups = Groups { places: FxHashMap::default(), groups: Vec::new(), kept: Kept::default() };
+        let mut groups =
+            Groups { keys: Keys::default(), totals: Vec::new(), ranks: Vec::new(), kept: Kept::default() };
         if alone {
-            groups.place(Vec::new(), sums.len());
+            groups.place(&[], sums.len());
         }
         groups
     }
 
-    fn place(&mut self, key: Vec<Value>, sums: usize) -> usize {
-        let key = Key(key);
-        if let Some(place) = self.places.get(&key) {
-            return *place;
+    fn place(&mut self, key: &[Value], sums: usize) -> usize {
+        match self.keys.place(key) {
+            Place::At(place) => place,
+            Place::New(hash) => {
+                key.iter().for_each(|v| self.kept.add(v));
+                self.kept.bytes += sums * size_of::<Total>() + 2 * size_of::<Vec<Value>>();
+                let mut totals = Vec::new();
+                totals.resize_with(sums, Total::default);
+                self.totals.push(totals);
+                self.keys.add(hash, key.to_vec())
+            }
         }
-        key.0.iter().for_each(|v| self.kept.add(v));
-        self.kept.bytes += sums * size_of::<Total>() + 2 * size_of::<Key>();
-        let mut totals = Vec::new();
-        totals.resize_with(sums, Total::default);
-        self.groups.push((key.0.clone(), totals));
-        self.places.insert(key, self.groups.len() - 1);
-        self.groups.len() - 1
+    }
+
+    /// Notes where a row of a group would have come.
+    fn rank(&mut self, place: usize, rank: Rank, key: &[Value]) {
+        match self.ranks.get_mut(place) {
+            None => self.ranks.push(rank),
+            Some(first) if rank < *first => {
+                *first = rank;
+                self.keys.replace(place, key);
+            }
+            Some(_) => {}
+        }
     }
 
     pub(crate) fn rows(self, sums: &[Sum]) -> Vec<Vec<Value>> {
@@ -60,65 +83,103 @@ impl Groups {
             key.extend(totals.into_iter().zip(sums).map(|(t, s)| t.value(s.kind)));
             key
         };
-        self.groups.into_iter().map(row).collect()
+        let rows = self.keys.into_rows().zip(self.totals).map(row);
+        if self.ranks.is_empty() {
+            return rows.collect();
+        }
+        let mut ranked: Vec<(Rank, Vec<Value>)> = self.ranks.into_iter().zip(rows).collect();
+        ranked.sort_unstable_by_key(|r| r.0);
+        ranked.into_iter().map(|r| r.1).collect()
     }
 }
 
 impl Exec<'_> {
     /// Adds the frame to its group.
-    pub(crate) fn grouped(&self, cx: &mut Cx, keys: &[(Ex, Slot)], sums: &[Sum], state: usize) -> Run<()> {
-        let mut key = Vec::with_capacity(keys.len());
+    pub(crate) fn grouped(
+        &self,
+        cx: &mut Cx,
+        keys: &[(Ex, Slot)],
+        sums: &[Sum],
+        (ranked, state): (bool, usize),
+    ) -> Run<()> {
+        let mut key = std::mem::take(&mut cx.key);
+        key.clear();
         for (e, _) in keys {
             key.push(self.eval(cx, e)?);
         }
-        let mut args = Vec::with_capacity(sums.len());
-        for s in sums {
-            let of = s.of.as_ref().map(|e| self.eval(cx, e)).transpose()?;
-            let at = s.at.as_ref().map(|e| self.eval(cx, e)).transpose()?;
-            args.push((of, at));
-        }
+        let rank = cx.rank;
         let Some(State::Groups(groups)) = cx.states.get_mut(state) else { return Ok(()) };
         let before = groups.kept.bytes;
-        let place = groups.place(key, sums.len());
-        let Groups { groups: all, kept, .. } = groups;
-        let Some((_, totals)) = all.get_mut(place) else { return Ok(()) };
-        for ((total, sum), (of, at)) in totals.iter_mut().zip(sums).zip(args) {
-            total.add(sum, of, at, kept)?;
+        let place = groups.place(&key, sums.len());
+        if ranked {
+            groups.rank(place, rank, &key);
         }
-        let after = kept.bytes;
+        let mut after = groups.kept.bytes;
+        cx.key = key;
+        for (i, sum) in sums.iter().enumerate() {
+            // Counting needs no value, only whether there is one.
+            let counted = match (&sum.of, sum.kind, sum.distinct) {
+                (None, ..) => Some(true),
+                (Some(Ex::Slot(slot)), SumKind::Count, false) => Some(!cx.get(*slot).is_null()),
+                _ => None,
+            };
+            let (of, at) = match counted {
+                Some(_) => (Value::Null, None),
+                None => {
+                    let of = sum.of.as_ref().map_or(Ok(Value::Null), |e| self.eval(cx, e))?;
+                    (of, sum.at.as_ref().map(|e| self.eval(cx, e)).transpose()?)
+                }
+            };
+            let Some(State::Groups(groups)) = cx.states.get_mut(state) else { return Ok(()) };
+            let Groups { totals, kept, .. } = groups;
+            let Some(total) = totals.get_mut(place).and_then(|t| t.get_mut(i)) else { return Ok(()) };
+            match counted {
+                Some(counts) => total.count += i64::from(counts),
+                None => total.add(sum, of, at, kept)?,
+            }
+            after = kept.bytes;
+        }
         self.recount(cx, before, after)
     }
 }
 
+impl Seen {
+    /// Whether a value was not there yet.
+    fn add(&mut self, value: &Value, kept: &mut Kept) -> bool {
+        if let Value::Node(node) = value {
+            let new = self.nodes.insert(*node);
+            kept.bytes += usize::from(new) * 2 * size_of::<NodeRef>();
+            return new;
+        }
+        let single = Single(value.clone());
+        if self.others.contains(&single) {
+            return false;
+        }
+        kept.add(value);
+        self.others.insert(single);
+        true
+    }
+}
+
 impl Total {
-    fn add(&mut self, sum: &Sum, of: Option<Value>, at: Option<Value>, kept: &mut Kept) -> Run<()> {
-        let Some(value) = of else {
-            self.count += 1;
-            return Ok(());
-        };
+    fn add(&mut self, sum: &Sum, value: Value, at: Option<Value>, kept: &mut Kept) -> Run<()> {
         if value.is_null() {
             return Ok(());
         }
-        if sum.distinct {
-            let key = Key(vec![value.clone()]);
-            if self.seen.contains(&key) {
-                return Ok(());
-            }
-            kept.add(&value);
-            kept.bytes += size_of::<Key>();
-            self.seen.insert(key);
+        if sum.distinct && !self.seen.get_or_insert_default().add(&value, kept) {
+            return Ok(());
         }
         self.count += 1;
         match sum.kind {
             SumKind::CountAll | SumKind::Count => {}
             SumKind::Sum | SumKind::Avg => self.sum(sum, &value)?,
             SumKind::Min | SumKind::Max => {
-                let wanted = if sum.kind == SumKind::Min { Ordering::Less } else { Ordering::Greater };
-                if self
-                    .best
-                    .as_ref()
-                    .is_none_or(|b| compare(&value, b).unwrap_or_else(|| order(&value, b)) == wanted)
-                {
+                let better = |best: &Value| {
+                    let order = compare(&value, best).unwrap_or_else(|| order(&value, best));
+                    let order = if sum.kind == SumKind::Min { order } else { order.reverse() };
+                    order.then_with(|| order_written(&value, best)) == Ordering::Less
+                };
+                if self.best.as_ref().is_none_or(better) {
                     self.best = Some(value);
                 }
             }

@@ -7,17 +7,22 @@ use super::expr::has_aggregate;
 use super::pattern::New;
 use super::plan::{Ex, Op, Part, Plan, Slot, Step};
 use super::project::{Named, Projected};
+use super::relax::relax;
 use super::scope::{Compiled, Compiler, Ty};
-use super::value::{Map, Value};
+use super::value::Value;
+use super::{Call as Asked, Plans};
 
 /// Makes a query ready to run over some data.
-pub(crate) fn compile(query: &Query, data: &dyn Data, params: &Map, text: &str) -> Compiled<Plan> {
-    let mut c = Compiler::new(data, params, text);
+pub(crate) fn compile(query: &Query, data: &dyn Data, call: &Asked<'_>, text: &str) -> Compiled<Plan> {
+    let mut c = Compiler::new(data, &call.parameters, text, call.plans);
     let mut parts: Vec<Part> = Vec::new();
     let mut columns: Option<Vec<String>> = None;
     for clauses in &query.parts {
         c.scope.clear();
-        let (steps, found) = c.part(clauses)?;
+        let (mut steps, found) = c.part(clauses)?;
+        if c.plans == Plans::Chosen {
+            relax(&mut steps);
+        }
         let names: Vec<String> = found.iter().map(|f| f.0.clone()).collect();
         match &columns {
             Some(first) => {

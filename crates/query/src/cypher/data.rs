@@ -35,6 +35,17 @@ pub enum Way {
     Both,
 }
 
+impl Way {
+    /// The same seen from the other end.
+    pub(super) fn back(self) -> Way {
+        match self {
+            Way::Out => Way::In,
+            Way::In => Way::Out,
+            Way::Both => Way::Both,
+        }
+    }
+}
+
 /// An edge met on the way and the node at its other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hop {
@@ -42,6 +53,35 @@ pub struct Hop {
     pub edge: EdgeRef,
     /// The node it leads to.
     pub node: NodeRef,
+}
+
+/// An edge at a node, before anybody looked at it closely. Sorted, these are in the order in which edges are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Met {
+    /// What comes first in the order; its lowest bit is set where the edge leads here.
+    pub kind: u32,
+    /// What comes next: the same in every graph of the same facts.
+    pub order: u64,
+    /// The node at the other end.
+    pub node: NodeRef,
+    /// The edge.
+    pub edge: EdgeRef,
+}
+
+impl Met {
+    /// The edge and the node it leads to.
+    pub fn hop(&self) -> Hop {
+        Hop { edge: self.edge, node: self.node }
+    }
+}
+
+/// When edges that are met are looked at closely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Right away: all of them are wanted.
+    Now,
+    /// When their turn comes, by [`Data::is_told`]: perhaps it never does.
+    Later,
 }
 
 /// A graph that can be asked.
@@ -88,8 +128,54 @@ pub trait Data {
     /// Names of a node's labels.
     fn labels(&self, node: NodeRef) -> Vec<&str>;
 
-    /// Appends the edges at a node; a loop is told once. All types when `types` is empty, otherwise sorted.
-    fn expand(&self, node: NodeRef, way: Way, types: &[EdgeType], into: &mut Vec<Hop>);
+    /// How many edges of some types (all when empty) a node has on average, among nodes that may have them.
+    fn edges_per_node(&self, types: &[EdgeType], way: Way) -> f64 {
+        let both = if way == Way::Both { 2.0 } else { 1.0 };
+        self.edge_count(types) as f64 / self.count(None).max(1) as f64 * both
+    }
+
+    /// How many edges there are at a node, at least roughly, counted no further than `most`.
+    fn degree(&self, node: NodeRef, way: Way, types: &[EdgeType], most: usize) -> usize {
+        let mut met = Vec::new();
+        self.meet(node, way, types, Check::Later, &mut met);
+        met.len().min(most)
+    }
+
+    /// The same nodes in whatever order is quickest.
+    fn nodes_in_any_order(&self, label: Option<Label>) -> Box<dyn Iterator<Item = NodeRef> + '_> {
+        self.nodes(label)
+    }
+
+    /// What nodes are told in the order of.
+    fn node_order(&self, node: NodeRef) -> (u32, u64);
+
+    /// Appends the edges at a node in no order; a loop is met once. All types when `types` is empty, otherwise sorted. Says whether
+    /// one edge may be met several times: of those that differ in nothing but the edge the first that is told stands for all.
+    fn meet(&self, node: NodeRef, way: Way, types: &[EdgeType], check: Check, into: &mut Vec<Met>) -> bool;
+
+    /// Says that properties of these nodes will be asked next. Nothing comes of it but that they are near.
+    fn fetch(&self, _nodes: &mut dyn Iterator<Item = NodeRef>, _keys: &[PropertyKey]) {}
+
+    /// Whether an edge that was met is one to tell of.
+    fn is_told(&self, _met: &Met) -> bool {
+        true
+    }
+
+    /// An edge that was met at one node as it is met at its other end.
+    fn turned(&self, met: Met, at: NodeRef) -> Met {
+        Met { kind: met.kind ^ 1, node: at, ..met }
+    }
+
+    /// Appends the edges at a node as they are told.
+    fn expand(&self, node: NodeRef, way: Way, types: &[EdgeType], into: &mut Vec<Hop>) {
+        let mut met = Vec::new();
+        let repeats = self.meet(node, way, types, Check::Now, &mut met);
+        met.sort_unstable();
+        if repeats {
+            met.dedup_by_key(|m| (m.kind, m.order, m.node));
+        }
+        into.extend(met.iter().map(Met::hop));
+    }
 
     /// Source and target of an edge.
     fn ends(&self, edge: EdgeRef) -> (NodeRef, NodeRef);

@@ -2,15 +2,16 @@
 
 use super::aggregate::Groups;
 use super::budget::{Budget, Halt, Kept, Limits};
-use super::data::{Data, EdgeType, Hop, Way};
+use super::data::{Data, EdgeType, Hop, Label, Met, PropertyKey};
 use super::error::{Error, Kind, Span};
 use super::functions::Env;
+use super::hops::{Around, Busy};
+use super::keys::{Keys, Place};
 use super::plan::{Ex, Op, Plan, Slot, Step, Types};
 use super::project::row_count;
 use super::sort::Sorted;
 use super::temporal::DateTime;
-use super::value::{EdgeRef, Key, NodeRef, Value};
-use rustc_hash::FxHashSet;
+use super::value::{EdgeRef, NodeRef, Value, same};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -45,12 +46,30 @@ pub(crate) struct Work {
     pub hits: u64,
 }
 
+/// What rows are put in order by when they come in any.
+pub(crate) type Rank = (u64, Met);
+
+const NO_RANK: Rank = (0, Met { kind: 0, order: 0, node: NodeRef(0), edge: EdgeRef(0) });
+
 /// What changes during a run.
 pub(crate) struct Cx {
     pub frame: Vec<Value>,
-    pub hops: Vec<Hop>,
+    /// Edges met and not taken yet; those of deeper steps stack upon each other.
+    pub met: Vec<Met>,
+    /// Where the row at hand would come among the others: which turn of the step that tells in any order it is of, and what it was there.
+    pub rank: Rank,
+    /// Turns of steps that tell of edges or nodes.
+    pub turn: u64,
+    /// What steps keep to find the edges between two nodes, by step.
+    pub around: Vec<Around>,
+    /// Busy nodes with their edges.
+    pub busy: Vec<Busy>,
+    /// What was last looked up, by step.
+    pub found: Vec<Option<(Value, Arc<[NodeRef]>)>>,
     pub states: Vec<State>,
     pub work: Vec<Work>,
+    /// Room for the values that a row is told apart by.
+    pub key: Vec<Value>,
     pub kept: usize,
     ticks: u32,
 }
@@ -59,7 +78,7 @@ pub(crate) struct Cx {
 pub(crate) enum State {
     #[default]
     None,
-    Seen(FxHashSet<Key>, Kept),
+    Seen(Keys, Kept),
     Count(usize, usize),
     Sorted(Sorted),
     Groups(Groups),
@@ -82,9 +101,15 @@ impl Cx {
         states.resize_with(plan.states, State::default);
         Cx {
             frame: vec![Value::Null; plan.slots],
-            hops: Vec::new(),
+            met: Vec::new(),
+            rank: NO_RANK,
+            turn: 0,
+            around: Vec::new(),
+            busy: Vec::new(),
+            found: Vec::new(),
             states,
             work: vec![Work::default(); plan.steps],
+            key: Vec::new(),
             kept: 0,
             ticks: 0,
         }
@@ -174,7 +199,7 @@ impl Exec<'_> {
     fn prepare(&self, cx: &mut Cx, steps: &[Step]) -> Run<()> {
         for step in steps {
             let (state, fresh) = match &step.op {
-                Op::Distinct { state, .. } => (*state, State::Seen(FxHashSet::default(), Kept::default())),
+                Op::Distinct { state, .. } => (*state, State::Seen(Keys::default(), Kept::default())),
                 Op::Skip { count, state } => (*state, State::Count(0, self.count(cx, count)?)),
                 Op::Limit { count, state } => (*state, State::Count(0, self.count(cx, count)?)),
                 Op::Sort { top, state, keys, .. } => {
@@ -187,7 +212,7 @@ impl Exec<'_> {
                     };
                     (*state, State::Sorted(Sorted::new(most, keys.iter().map(|k| k.1).collect())))
                 }
-                Op::Aggregate { keys, sums, state } => {
+                Op::Aggregate { keys, sums, state, .. } => {
                     (*state, State::Groups(Groups::new(keys.is_empty(), sums)))
                 }
                 _ => continue,
@@ -231,7 +256,7 @@ impl Exec<'_> {
                 let after = sorted.kept.bytes;
                 self.recount(cx, before, after)?;
             }
-            Op::Aggregate { keys, sums, state } => self.grouped(cx, keys, sums, *state)?,
+            Op::Aggregate { keys, sums, ranked, state } => self.grouped(cx, keys, sums, (*ranked, *state))?,
             _ => {}
         }
         Ok(Flow::Go)
@@ -243,7 +268,7 @@ impl Exec<'_> {
                 State::Sorted(s) => Rows { slots: keep.clone(), rows: s.rows() },
                 _ => Rows { slots: Vec::new(), rows: Vec::new() },
             },
-            Op::Aggregate { keys, sums, state } => {
+            Op::Aggregate { keys, sums, state, .. } => {
                 let slots = keys.iter().map(|k| k.1).chain(sums.iter().map(|s| s.slot)).collect();
                 match self.swap_state(cx, *state, State::None) {
                     State::Groups(g) => Rows { slots, rows: g.rows(sums) },
@@ -277,25 +302,14 @@ impl Exec<'_> {
                 }
                 next(cx)
             }
-            Op::Scan { slot, label } => {
-                for node in self.data.nodes(*label) {
-                    self.tick(cx)?;
-                    cx.hit(id, 1);
-                    cx.set(*slot, Value::Node(node));
-                    if next(cx)? == Flow::Done {
-                        return Ok(Flow::Done);
-                    }
-                }
-                Ok(Flow::Go)
+            Op::Scan { slot, label, told, asked } => {
+                self.scan(cx, id, (*slot, *label, *told, asked), &mut next)
             }
             Op::Find { slot, label, key, value } => {
                 let value = self.eval(cx, value)?;
-                for node in self.data.find(*label, *key, &value) {
+                for node in self.found(cx, id, (*label, *key), &value).iter().copied() {
                     self.tick(cx)?;
                     cx.hit(id, 1);
-                    if label.is_some_and(|l| !self.data.has_label(node, l)) {
-                        continue;
-                    }
                     cx.set(*slot, Value::Node(node));
                     if next(cx)? == Flow::Done {
                         return Ok(Flow::Done);
@@ -303,11 +317,10 @@ impl Exec<'_> {
                 }
                 Ok(Flow::Go)
             }
-            Op::Expand { from, edge, to, way, types, bound, unlike } => {
+            Op::Expand { from, edge, to, way, types, bound, unlike, told, asked } => {
                 let Some(node) = cx.node(*from) else { return Ok(Flow::Go) };
-                let target = if *bound { Some(cx.node(*to)) } else { None };
-                self.hops(cx, id, node, *way, types, &mut |cx, hop| {
-                    if target.is_some_and(|t| t != Some(hop.node)) || used(cx, unlike, hop.edge) {
+                let mut each = |cx: &mut Cx, hop: Hop| {
+                    if used(cx, unlike, hop.edge) {
                         return Ok(Flow::Go);
                     }
                     cx.set(*edge, Value::Edge(hop.edge));
@@ -315,7 +328,12 @@ impl Exec<'_> {
                         cx.set(*to, Value::Node(hop.node));
                     }
                     next(cx)
-                })
+                };
+                if *bound {
+                    let Some(far) = cx.node(*to) else { return Ok(Flow::Go) };
+                    return self.between(cx, id, (node, far, *way, types), &mut each);
+                }
+                self.hops(cx, id, (node, *way, types, *told), asked, &mut each)
             }
             Op::Walk(walk) => self.walk(cx, id, walk, &mut next),
             Op::Shortest { walk, all } => self.shortest(cx, id, walk, *all, &mut next),
@@ -386,16 +404,22 @@ impl Exec<'_> {
                 Ok(Flow::Go)
             }
             Op::Distinct { slots, state } => {
-                let key = Key(slots.iter().map(|s| cx.get(*s).clone()).collect());
+                let mut key = std::mem::take(&mut cx.key);
+                key.clear();
+                key.extend(slots.iter().map(|s| cx.get(*s).clone()));
                 let Some(State::Seen(seen, kept)) = cx.states.get_mut(*state) else { return Ok(Flow::Go) };
+                let place = seen.place(&key);
                 let before = kept.bytes;
-                if seen.contains(&key) {
+                if let Place::New(hash) = place {
+                    key.iter().for_each(|v| kept.add(v));
+                    kept.bytes += size_of::<Vec<Value>>();
+                    seen.add(hash, key.clone());
+                }
+                let after = kept.bytes;
+                cx.key = key;
+                if matches!(place, Place::At(_)) {
                     return Ok(Flow::Go);
                 }
-                key.0.iter().for_each(|v| kept.add(v));
-                kept.bytes += size_of::<Key>();
-                let after = kept.bytes;
-                seen.insert(key);
                 self.recount(cx, before, after)?;
                 next(cx)
             }
@@ -426,42 +450,27 @@ impl Exec<'_> {
         }
     }
 
-    /// Every hop at a node, one after the other; hops of deeper steps stack upon each other.
-    pub(crate) fn hops(
+    /// The nodes that a step looks up; what many rows ask for is looked up once.
+    fn found(
         &self,
         cx: &mut Cx,
         step: usize,
-        node: NodeRef,
-        way: Way,
-        types: &Types,
-        each: &mut dyn FnMut(&mut Cx, Hop) -> Run<Flow>,
-    ) -> Run<Flow> {
-        let start = cx.hops.len();
-        self.expand(cx, step, node, way, types);
-        let end = cx.hops.len();
-        let mut flow = Flow::Go;
-        for i in start..end {
-            self.tick(cx)?;
-            let Some(hop) = cx.hops.get(i).copied() else { break };
-            if each(cx, hop)? == Flow::Done {
-                flow = Flow::Done;
-                break;
-            }
+        (label, key): (Option<Label>, PropertyKey),
+        value: &Value,
+    ) -> Arc<[NodeRef]> {
+        if cx.found.len() <= step {
+            cx.found.resize(step + 1, None);
         }
-        cx.hops.truncate(start);
-        Ok(flow)
-    }
-
-    /// Appends the hops at a node.
-    pub(crate) fn expand(&self, cx: &mut Cx, step: usize, node: NodeRef, way: Way, types: &Types) {
-        let start = cx.hops.len();
-        match types {
-            Types::Any => self.data.expand(node, way, &[], &mut cx.hops),
-            Types::These(types) if types.is_empty() => {}
-            Types::These(types) => self.data.expand(node, way, types, &mut cx.hops),
+        let Some(place) = cx.found.get_mut(step) else { return Arc::default() };
+        if let Some((of, nodes)) = place
+            && same(of, value)
+        {
+            return Arc::clone(nodes);
         }
-        let met = cx.hops.len() - start;
-        cx.hit(step, met + 1);
+        let fits = |n: &NodeRef| label.is_none_or(|l| self.data.has_label(*n, l));
+        let nodes: Arc<[NodeRef]> = self.data.find(label, key, value).into_iter().filter(fits).collect();
+        *place = Some((value.clone(), Arc::clone(&nodes)));
+        nodes
     }
 }
 

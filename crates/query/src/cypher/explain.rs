@@ -106,8 +106,8 @@ impl Explaining<'_> {
 
     fn described(&self, op: &Op) -> (&'static str, String) {
         match op {
-            Op::Scan { slot, label: None } => ("AllNodesScan", self.name(*slot)),
-            Op::Scan { slot, label } => {
+            Op::Scan { slot, label: None, .. } => ("AllNodesScan", self.name(*slot)),
+            Op::Scan { slot, label, .. } => {
                 ("NodeByLabelScan", format!("{}{}", self.name(*slot), self.label(*label)))
             }
             Op::Find { slot, label, .. } => {

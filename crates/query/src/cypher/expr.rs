@@ -1,9 +1,11 @@
 //! Expressions to plans: names to slots, what can be told of types before anything runs, aggregates to where they are summed.
 
+use super::Plans;
 use super::ast::{self, Binary, Expr, Name, Node, PathPattern};
 use super::error::{Error, Span};
 use super::functions::{self, Function};
-use super::plan::{Ex, LabelTest, Slot};
+use super::plan::{Ex, LabelTest, Slot, Step, Told};
+use super::relax::relax_all;
 use super::scope::{Compiled, Compiler, Ty};
 use super::value::Value;
 use std::sync::Arc;
@@ -159,14 +161,23 @@ impl Compiler<'_> {
                     return Err(Error::syntax("UnexpectedSyntax", at, message)
                         .with_hint("collect what it finds: [(a)-->(b) | b]"));
                 }
-                let steps = self.local(|c| c.pattern_predicate(pattern))?;
+                let mut steps = self.local(|c| c.pattern_predicate(pattern))?;
+                self.relax_all(&mut steps, Told::UntilOne);
                 (Ex::Exists(vec![steps]), Ty::Bool)
             }
             Node::Subquery { count, query } => {
-                let parts = self.local(|c| c.subquery(query))?;
+                let mut parts = self.local(|c| c.subquery(query))?;
+                let told = if *count { Told::All } else { Told::UntilOne };
+                parts.iter_mut().for_each(|steps| self.relax_all(steps, told));
                 if *count { (Ex::Count(parts), Ty::Int) } else { (Ex::Exists(parts), Ty::Bool) }
             }
         })
+    }
+
+    fn relax_all(&self, steps: &mut [Step], told: Told) {
+        if self.plans == Plans::Chosen {
+            relax_all(steps, told);
+        }
     }
 
     /// In a scope of its own, where aggregates cannot stand.

@@ -1,6 +1,6 @@
 //! A property graph in memory without a schema: for the compatibility kit, for tests, and to ask what is no temporal graph.
 
-use super::data::{Data, EdgeType, Hop, Label, Procedure, PropertyKey, Unknown, Way};
+use super::data::{Check, Data, EdgeType, Label, Met, Procedure, PropertyKey, Unknown, Way};
 use super::value::{EdgeRef, Map, NodeRef, Value, equal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -184,25 +184,31 @@ impl Data for Memory {
         self.node(node).into_iter().flat_map(|n| &n.labels).map(|l| self.labels.name(l.0)).collect()
     }
 
-    fn expand(&self, node: NodeRef, way: Way, types: &[EdgeType], into: &mut Vec<Hop>) {
-        let Some(n) = self.node(node) else { return };
+    fn node_order(&self, node: NodeRef) -> (u32, u64) {
+        (0, u64::from(node.0))
+    }
+
+    fn meet(&self, node: NodeRef, way: Way, types: &[EdgeType], _: Check, into: &mut Vec<Met>) -> bool {
+        let Some(n) = self.node(node) else { return false };
         let fits = |e: &MemoryEdge| types.is_empty() || types.contains(&e.of);
+        let met = |kind, id: &EdgeRef, node| Met { kind, order: u64::from(id.0), node, edge: EdgeRef(id.0) };
         if way != Way::In {
             for id in &n.out {
                 if let Some(e) = self.edge(*id).filter(|e| fits(e)) {
-                    into.push(Hop { edge: *id, node: e.to });
+                    into.push(met(0, id, e.to));
                 }
             }
         }
         if way != Way::Out {
             for id in &n.into {
-                // A loop was told on the way out.
-                let loop_told = |e: &&MemoryEdge| way == Way::Both && e.from == e.to;
-                if let Some(e) = self.edge(*id).filter(|e| fits(e) && !loop_told(e)) {
-                    into.push(Hop { edge: *id, node: e.from });
+                // A loop was met on the way out.
+                let loop_met = |e: &&MemoryEdge| way == Way::Both && e.from == e.to;
+                if let Some(e) = self.edge(*id).filter(|e| fits(e) && !loop_met(e)) {
+                    into.push(met(1, id, e.from));
                 }
             }
         }
+        false
     }
 
     fn ends(&self, edge: EdgeRef) -> (NodeRef, NodeRef) {

@@ -15,7 +15,9 @@ mod exec;
 mod explain;
 mod expr;
 mod functions;
+mod hops;
 mod json;
+mod keys;
 pub mod memory;
 mod operate;
 mod parse;
@@ -25,9 +27,11 @@ mod pattern;
 mod plan;
 mod planner;
 mod project;
+mod relax;
 mod scope;
 mod scoped;
 mod scoped_properties;
+mod shortest;
 mod show;
 mod sort;
 pub mod temporal;
@@ -36,7 +40,7 @@ mod value;
 mod walk;
 
 pub use budget::{Budget, Limits};
-pub use data::{Data, EdgeType, Hop, Label, Procedure, PropertyKey, Unknown, Way};
+pub use data::{Check, Data, EdgeType, Hop, Label, Met, Procedure, PropertyKey, Unknown, Way};
 pub use error::{Error, Kind, Phase, Span};
 pub use json::{from_json, to_json};
 pub use scoped::{Scope, Scoped};
@@ -52,6 +56,16 @@ use std::cell::{Cell, RefCell};
 use temporal::DateTime;
 use value::Key;
 
+/// How the steps of a query are chosen. Both give the same rows; where ORDER BY leaves it open, perhaps in another order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Plans {
+    /// By what they are likely to cost.
+    #[default]
+    Chosen,
+    /// As the query is written, everything in order: to compare with.
+    Written,
+}
+
 /// What a query is asked with.
 pub struct Call<'a> {
     /// `$name` to value.
@@ -64,6 +78,8 @@ pub struct Call<'a> {
     pub now: DateTime,
     /// Where `rand()` begins.
     pub seed: u64,
+    /// How steps are chosen.
+    pub plans: Plans,
 }
 
 impl Default for Call<'_> {
@@ -74,6 +90,7 @@ impl Default for Call<'_> {
             stop: &|| false,
             now: DateTime::utc(0),
             seed: 0,
+            plans: Plans::Chosen,
         }
     }
 }
@@ -101,7 +118,7 @@ pub fn ask(data: &dyn Data, text: &str, call: &Call<'_>) -> Result<Answer, Error
 
 fn answer(data: &dyn Data, text: &str, call: &Call<'_>) -> Result<Answer, Error> {
     let (mode, query) = parse::parse(text)?;
-    let plan = compile::compile(&query, data, &call.parameters, text)?;
+    let plan = compile::compile(&query, data, call, text)?;
     if mode == Mode::Explain {
         let columns = explain::COLUMNS.map(str::to_owned).to_vec();
         return Ok(Answer { columns, rows: explain::explain(data, &plan, None), ..Answer::default() });

@@ -19,12 +19,26 @@ pub(crate) struct Step {
     pub guess: f64,
 }
 
+/// In which order a step tells of nodes or edges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// As the data tells them; what is not asked for any more is not put in order.
+    InOrder,
+    /// In any: nothing that comes after depends on it, and all are wanted.
+    All,
+    /// In any, until one is enough.
+    UntilOne,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     /// Every node, or every node with a label.
     Scan {
         slot: Slot,
         label: Option<Label>,
+        told: Told,
+        /// Properties of its nodes that the steps after it ask first.
+        asked: Vec<PropertyKey>,
     },
     /// Nodes by the value of an indexed property.
     Find {
@@ -42,6 +56,9 @@ pub(crate) enum Op {
         types: Types,
         bound: bool,
         unlike: Vec<Slot>,
+        told: Told,
+        /// Properties of its far ends that the steps after it ask first.
+        asked: Vec<PropertyKey>,
     },
     /// Along several edges; `edge` becomes their list.
     Walk(Box<Walk>),
@@ -109,6 +126,8 @@ pub(crate) enum Op {
     Aggregate {
         keys: Vec<(Ex, Slot)>,
         sums: Vec<Sum>,
+        /// Groups are told in the order in which their first row would have come, had the step before told in order.
+        ranked: bool,
         state: usize,
     },
 }
@@ -142,6 +161,7 @@ pub(crate) struct Walk {
     pub unlike: Vec<Slot>,
     /// The list is read the other way round: the pattern is followed from its right end.
     pub backwards: bool,
+    pub told: Told,
 }
 
 /// One aggregate.

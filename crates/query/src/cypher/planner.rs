@@ -1,17 +1,23 @@
 //! In which order a pattern is matched: from the node that fewest fit, along the edges that multiply rows least, every
 //! condition as soon as what it reads is known.
 
+use super::Plans;
 use super::ast::{Compare, Shortest};
 use super::data::{Label, PropertyKey, Way};
 use super::pattern::{Condition, Pattern, PatternEdge, label_test};
-use super::plan::{Ex, Op, Slot, Step, Types, Walk};
+use super::plan::{Ex, Op, Slot, Step, Told, Types, Walk};
 use super::scope::Compiler;
-use std::collections::BTreeSet;
+use super::value::NodeRef;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A property that is compared with a value leaves about this share of nodes: System R's guess.
 const EQUAL_SHARE: f64 = 0.1;
 /// Longest walk that is guessed with; what lies beyond is as many again and changes no choice.
 const GUESSED_HOPS: u32 = 4;
+
+/// Edges of one node that are counted: who has more has many.
+const MOST_COUNTED: usize = 1024;
 
 struct Planning<'c, 'a> {
     compiler: &'c mut Compiler<'a>,
@@ -22,6 +28,10 @@ struct Planning<'c, 'a> {
     edge_slots: Vec<Slot>,
     steps: Vec<Step>,
     rows: f64,
+    /// For each node of the pattern that is looked up by a value known already: the nodes found.
+    looked_up: Vec<Option<Vec<NodeRef>>>,
+    /// Edges that a row becomes along an edge of the pattern from one of its ends, as far as it was asked.
+    counted: RefCell<BTreeMap<(Slot, usize), f64>>,
 }
 
 impl Compiler<'_> {
@@ -38,7 +48,10 @@ impl Compiler<'_> {
             edge_slots: Vec::new(),
             steps: Vec::new(),
             rows: 1.0,
+            looked_up: Vec::new(),
+            counted: RefCell::default(),
         };
+        planning.look_up();
         planning.settle();
         for i in 0..planning.pattern.nodes.len() {
             planning.check_bound(i);
@@ -70,8 +83,18 @@ impl Planning<'_, '_> {
     }
 
     fn next(&mut self) -> bool {
+        // One row, or none and nothing more to do; and edges between two known nodes are found at the end that has fewer.
+        if let Some(node) =
+            (0..self.pattern.nodes.len()).find(|n| self.is_open(*n) && self.found(*n).is_some())
+        {
+            self.start(node);
+            return true;
+        }
         if let Some(edge) = self.best_edge() {
-            self.along(edge);
+            match self.better_from_both_ends(edge) {
+                Some(node) => self.start(node),
+                None => self.along(edge),
+            }
             return true;
         }
         let known = self.pattern.edges.iter().zip(&self.done_edges).position(|(e, done)| e.bound && !done);
@@ -79,15 +102,54 @@ impl Planning<'_, '_> {
             self.along(edge);
             return true;
         }
-        let open = (0..self.pattern.nodes.len()).filter(|i| self.is_open(*i));
-        let costs: Vec<(usize, f64)> = open.map(|i| (i, self.start_cost(i))).collect();
-        let Some((node, _)) = costs.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)) else { return false };
+        let mut open = (0..self.pattern.nodes.len()).filter(|i| self.is_open(*i));
+        let node = if self.compiler.plans == Plans::Written {
+            open.next()
+        } else {
+            let costs = open.map(|i| (i, self.start_cost(i)));
+            costs.min_by(|a, b| a.1.total_cmp(&b.1)).map(|c| c.0)
+        };
+        let Some(node) = node else { return false };
         self.start(node);
         true
     }
 
+    /// Looks up what is known before anything runs: how many edges are there decides where to begin.
+    fn look_up(&mut self) {
+        /// More are not told apart from what other nodes have.
+        const FEW: usize = 8;
+        if self.compiler.plans == Plans::Written || self.pattern.edges.is_empty() {
+            return;
+        }
+        self.looked_up = (0..self.pattern.nodes.len())
+            .map(|node| {
+                let (key, value) = self.lookup(node).filter(|_| self.is_open(node))?;
+                let Ex::Const(value) = value else { return None };
+                let found = self.compiler.data.find(self.rarest(node).flatten(), key, &value);
+                (found.len() <= FEW).then_some(found)
+            })
+            .collect();
+    }
+
+    fn found(&self, node: usize) -> Option<&Vec<NodeRef>> {
+        self.looked_up.get(node)?.as_ref()
+    }
+
+    /// The far end of an edge, where it is found by an index rather than by going along all edges of the near end.
+    fn better_from_both_ends(&self, edge: usize) -> Option<usize> {
+        /// A lookup by a value that is only known for each row costs about so many edges.
+        const LOOKUP: f64 = 50.0;
+        let e = self.pattern.edges.get(edge).filter(|e| !e.bound)?;
+        let (near, far) = if self.is_open(e.from) { (e.to, e.from) } else { (e.from, e.to) };
+        if self.compiler.plans == Plans::Written || !self.is_open(far) || near == far {
+            return None;
+        }
+        (self.lookup(far).is_some() && self.fan_out(e) > LOOKUP).then_some(far)
+    }
+
     /// The edge to follow next, of those with a known end.
     fn best_edge(&self) -> Option<usize> {
+        let written = self.compiler.plans == Plans::Written;
         let mut best: Option<(usize, f64)> = None;
         for (i, e) in self.pattern.edges.iter().enumerate() {
             let reachable = !self.is_open(e.from) || !self.is_open(e.to);
@@ -103,6 +165,8 @@ impl Planning<'_, '_> {
                 (_, None, _) => self.fan_out(e) * self.far_share(e),
                 (_, Some(_), _) => 1e3 + self.fan_out(e) * if both { 1.0 } else { 2.0 },
             };
+            // The first as written, shortest walks when both their ends are known.
+            let cost = if written && cost < 1e12 { 1.0 } else { cost };
             if best.is_none_or(|b| cost < b.1) {
                 best = Some((i, cost));
             }
@@ -113,12 +177,22 @@ impl Planning<'_, '_> {
     /// Rows that one row becomes along an edge.
     fn fan_out(&self, e: &PatternEdge) -> f64 {
         let data = self.compiler.data;
-        let edges = match &e.types {
-            Types::Any => data.edge_count(&[]),
-            Types::These(types) if types.is_empty() => 0,
-            Types::These(types) => data.edge_count(types),
+        let near = if self.is_open(e.from) { e.to } else { e.from };
+        let way = if self.is_open(e.from) { e.way.back() } else { e.way };
+        let types = match &e.types {
+            Types::Any => &[][..],
+            Types::These(types) if types.is_empty() => return 0.0,
+            Types::These(types) => types,
         };
-        let each = edges as f64 / data.count(None).max(1) as f64 * if e.way == Way::Both { 2.0 } else { 1.0 };
+        let each = *self.counted.borrow_mut().entry((e.slot, near)).or_insert_with(|| {
+            match self.found(near).map(Vec::as_slice) {
+                None | Some([]) => data.edges_per_node(types, way),
+                Some(found) => {
+                    let all: usize = found.iter().map(|n| data.degree(*n, way, types, MOST_COUNTED)).sum();
+                    all as f64 / found.len() as f64
+                }
+            }
+        });
         match e.range {
             None => each,
             Some((least, most)) => {
@@ -148,7 +222,7 @@ impl Planning<'_, '_> {
 
     fn start_cost(&self, node: usize) -> f64 {
         if self.lookup(node).is_some() {
-            return 1.0;
+            return if self.found(node).is_some() { 1.0 } else { 1.5 };
         }
         self.share(node) * self.compiler.data.count(None) as f64
     }
@@ -161,6 +235,9 @@ impl Planning<'_, '_> {
 
     /// An index that finds a node, with the value it is asked for.
     fn lookup(&self, node: usize) -> Option<(PropertyKey, Ex)> {
+        if self.compiler.plans == Plans::Written {
+            return None;
+        }
         let n = self.pattern.nodes.get(node)?;
         let label = self.rarest(node).flatten();
         self.pattern.conditions.iter().find_map(|c| {
@@ -176,12 +253,14 @@ impl Planning<'_, '_> {
         let found = self.lookup(node);
         match (found, rarest) {
             (Some((key, value)), label) => self.push(Op::Find { slot, label: label.flatten(), key, value }),
-            (None, None) => self.push(Op::Scan { slot, label: None }),
-            (None, Some(Some(label))) => self.push(Op::Scan { slot, label: Some(label) }),
+            (None, None) => self.push(Op::Scan { slot, label: None, told: Told::InOrder, asked: Vec::new() }),
+            (None, Some(Some(label))) => {
+                self.push(Op::Scan { slot, label: Some(label), told: Told::InOrder, asked: Vec::new() })
+            }
             // A label that nothing has.
             (None, Some(None)) => {
                 self.push(Op::Filter(Ex::Const(super::value::Value::Bool(false))));
-                self.push(Op::Scan { slot, label: None });
+                self.push(Op::Scan { slot, label: None, told: Told::InOrder, asked: Vec::new() });
             }
         }
         self.filled(slot);
@@ -258,7 +337,17 @@ impl Planning<'_, '_> {
                 types,
                 unlike,
             },
-            None => Op::Expand { from, edge, to, way, types, bound, unlike },
+            None => Op::Expand {
+                from,
+                edge,
+                to,
+                way,
+                types,
+                bound,
+                unlike,
+                told: Told::InOrder,
+                asked: Vec::new(),
+            },
             Some(_) if known && !backwards => Op::KnownWalk { edges: edge, from, to: (to, bound), way },
             Some((least, most)) => {
                 let ready = each.as_ref().is_none_or(|(_, c)| c.reads.iter().all(|s| !self.open.contains(s)));
@@ -271,8 +360,9 @@ impl Planning<'_, '_> {
                     let same = Ex::Compare(Box::new(Ex::Slot(edges)), vec![(Compare::Eq, Ex::Slot(edge))]);
                     self.pattern.conditions.push(Condition { test: same, reads: BTreeSet::from([to]) });
                 }
+                let (each, told) = (inside, Told::InOrder);
                 let walk =
-                    Walk { from, edges, to, way, types, least, most, bound, each: inside, unlike, backwards };
+                    Walk { from, edges, to, way, types, least, most, bound, each, unlike, backwards, told };
                 match shortest {
                     Shortest::No => Op::Walk(Box::new(walk)),
                     kind => Op::Shortest { walk: Box::new(walk), all: kind == Shortest::All },

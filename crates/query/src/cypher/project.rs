@@ -1,10 +1,12 @@
 //! WITH and RETURN: columns, grouping, DISTINCT, ORDER BY, SKIP, LIMIT, and what is in scope after them.
 
+use super::Plans;
 use super::ast::{Expr, Item, Node, Projection};
 use super::error::{Error, Kind, Phase, Span};
 use super::expr::{has_aggregate, is_plain};
 use super::functions;
 use super::plan::{Ex, Op, Slot, Step, Sum, SumKind};
+use super::relax::read_late;
 use super::scope::{Compiled, Compiler, Ty, Var};
 use super::value::Value;
 use std::collections::BTreeSet;
@@ -135,6 +137,12 @@ impl Compiler<'_> {
             Grouping { known, whole, fixed: true, ..Grouping::default() },
             &mut steps,
         )?;
+        if self.plans == Plans::Chosen && !closed && filter.is_none() {
+            let things = std::mem::take(&mut self.scope);
+            let is_thing =
+                |s: Slot| things.iter().any(|v| v.slot == s && matches!(v.ty, Ty::Node | Ty::Edge));
+            read_late(&mut steps, is_thing, |op| self.step(op, 0.0));
+        }
         self.scope = after;
         Ok(Projected { steps, columns: columns.into_iter().map(|c| (c.name, c.slot)).collect() })
     }
@@ -172,7 +180,7 @@ impl Compiler<'_> {
             columns.push(Column { name, slot, ty });
         }
         let state = self.state();
-        steps.push(self.step(Op::Aggregate { keys, sums: Vec::new(), state }, 0.0));
+        steps.push(self.step(Op::Aggregate { keys, sums: Vec::new(), ranked: false, state }, 0.0));
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Names in scope, what is known of their types, and which slots an expression touches.
 
+use super::Plans;
 use super::ast::Name;
 use super::data::{Data, Unknown};
 use super::error::{Error, Kind, Phase, Span};
@@ -85,6 +86,7 @@ pub(crate) struct Compiler<'a> {
     pub data: &'a dyn Data,
     pub params: &'a Map,
     pub text: &'a str,
+    pub plans: Plans,
     pub scope: Vec<Var>,
     pub slots: usize,
     pub steps: usize,
@@ -100,11 +102,12 @@ pub(crate) struct Compiler<'a> {
 pub(crate) type Compiled<T> = Result<T, Error>;
 
 impl<'a> Compiler<'a> {
-    pub(crate) fn new(data: &'a dyn Data, params: &'a Map, text: &'a str) -> Compiler<'a> {
+    pub(crate) fn new(data: &'a dyn Data, params: &'a Map, text: &'a str, plans: Plans) -> Compiler<'a> {
         Compiler {
             data,
             params,
             text,
+            plans,
             scope: Vec::new(),
             slots: 0,
             steps: 0,

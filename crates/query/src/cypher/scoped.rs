@@ -4,7 +4,7 @@
 //! pattern that names one means its special cases as well. What several keys said of one thing is one node, and edges that
 //! say the same between two nodes are one relationship.
 
-use super::data::{Data, EdgeType, Hop, Label, Procedure, PropertyKey, Unknown, Way};
+use super::data::{Check, Data, EdgeType, Label, Met, Procedure, PropertyKey, Unknown, Way};
 use super::scoped_properties::Properties;
 use super::value::{EdgeRef, Map, NodeRef, Value};
 use crate::moment::SAMPLED_MINUTES;
@@ -43,8 +43,34 @@ impl Scope {
 /// Edges of sampled nodes by the node they lead to: the graph does not index them.
 type FromSampled = FxHashMap<NodeId, Vec<(RelationId, NodeId, EdgeId)>>;
 
-/// An edge at a node, in the order in which edges are told: relation, direction and stable id of the far end come first.
-type Met = (RelationId, Direction, u64, NodeId, EdgeId);
+/// Nodes or edges that are fetched from memory together.
+const AT_ONCE: usize = 64;
+
+/// Nodes of a page of answers to whether they were there: a query that looks at few nodes of many writes few pages.
+const THERE_PAGE: usize = 1024;
+
+/// Whether nodes were there, as far as it was asked.
+#[derive(Default)]
+struct There(Vec<Option<Box<[Option<bool>; THERE_PAGE]>>>);
+
+impl There {
+    fn get(&self, node: NodeId) -> Option<bool> {
+        let at = node.0 as usize;
+        *self.0.get(at / THERE_PAGE)?.as_ref()?.get(at % THERE_PAGE)?
+    }
+
+    fn set(&mut self, node: NodeId, there: bool) {
+        let at = node.0 as usize;
+        if self.0.len() <= at / THERE_PAGE {
+            self.0.resize_with(at / THERE_PAGE + 1, || None);
+        }
+        let page =
+            self.0.get_mut(at / THERE_PAGE).map(|p| p.get_or_insert_with(|| Box::new([None; THERE_PAGE])));
+        if let Some(known) = page.and_then(|p| p.get_mut(at % THERE_PAGE)) {
+            *known = Some(there);
+        }
+    }
+}
 
 /// A graph under a scope.
 pub struct Scoped<'a> {
@@ -52,11 +78,10 @@ pub struct Scoped<'a> {
     pub(super) scope: Scope,
     properties: Properties,
     procedures: Vec<Procedure>,
-    /// Whether nodes were there, as far as it was asked.
-    there: RefCell<Vec<Option<bool>>>,
+    there: RefCell<There>,
     from_sampled: OnceCell<FromSampled>,
-    /// Room for the edges of one node.
-    met: RefCell<Vec<Met>>,
+    /// By relation how many edges a node has that may have some, on the way out and on the way in.
+    per_node: Vec<OnceCell<[f64; 2]>>,
     /// What went along the edge that was last asked about: most queries ask several figures of it.
     pub(super) last_traffic: RefCell<Option<(EdgeRef, Stat)>>,
 }
@@ -80,7 +105,7 @@ impl<'a> Scoped<'a> {
             ],
             there: RefCell::default(),
             from_sampled: OnceCell::new(),
-            met: RefCell::default(),
+            per_node: vec![OnceCell::new(); graph.ontology().relations.len()],
             last_traffic: RefCell::default(),
         }
     }
@@ -107,17 +132,11 @@ impl<'a> Scoped<'a> {
     }
 
     fn known_there(&self, node: NodeId) -> Option<bool> {
-        self.there.borrow().get(node.0 as usize).copied().flatten()
+        self.there.borrow().get(node)
     }
 
     fn note_there(&self, node: NodeId, there: bool) -> bool {
-        let mut all = self.there.borrow_mut();
-        if all.len() <= node.0 as usize {
-            all.resize(node.0 as usize + 1, None);
-        }
-        if let Some(known) = all.get_mut(node.0 as usize) {
-            *known = Some(there);
-        }
+        self.there.borrow_mut().set(node, there);
         there
     }
 
@@ -226,36 +245,79 @@ impl<'a> Scoped<'a> {
         alike
     }
 
-    /// The edges at a node that held and lead to what was there, in no order.
-    fn meet(&self, node: NodeId, way: Way, types: &[EdgeType], met: &mut Vec<Met>) {
-        let relations: Vec<RelationId> = types.iter().map(|t| relation_of(*t)).collect();
+    /// Gives every edge at a node, at whatever time, in no order.
+    fn each_edge(
+        &self,
+        node: NodeId,
+        way: Way,
+        types: &[EdgeType],
+        mut found: impl FnMut(Met) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let (few, many);
+        let relations: &[RelationId] = if let [only] = types {
+            few = [relation_of(*only)];
+            &few
+        } else {
+            many = types.iter().map(|t| relation_of(*t)).collect::<Vec<_>>();
+            &many
+        };
         let directions: &[Direction] = match way {
             Way::Out => &[Direction::Out],
             Way::In => &[Direction::In],
             Way::Both => &[Direction::Out, Direction::In],
         };
-        let mut meet = |relation, direction, far, id, edge: &Edge| {
+        let mut give = |relation: RelationId, direction, far: NodeId, id: EdgeId| {
             // A loop is told once, on the way out.
-            let again = way == Way::Both && direction == Direction::In && far == node;
-            if !again && self.held(id) && self.is_there_along(far, edge) {
-                met.push((relation, direction, self.graph.order(far), far, id));
+            if way == Way::Both && direction == Direction::In && far == node {
+                return ControlFlow::Continue(());
             }
+            let kind = u32::from(relation.0) << 1 | u32::from(direction == Direction::In);
+            let order = self.graph.order(far);
+            found(Met { kind, order, node: NodeRef(far.0), edge: EdgeRef(id.0) })
         };
         for direction in directions {
-            let _ = self.graph.each_hop(node, *direction, &relations, |hop, edge| {
-                meet(hop.relation, hop.direction, hop.node, hop.edge, edge);
-                ControlFlow::Continue(())
-            });
+            self.graph.each_hop(node, *direction, relations, |hop, _| {
+                give(hop.relation, hop.direction, hop.node, hop.edge)
+            })?;
         }
-        let unsampled = self.class(node).is_some_and(|c| !self.is_sampled(c));
-        if way != Way::Out && unsampled && self.may_be_sampled(types) {
+        if way != Way::Out
+            && self.may_be_sampled(types)
+            && self.class(node).is_some_and(|c| !self.is_sampled(c))
+        {
             for (relation, from, id) in self.sampled_edges().get(&node).into_iter().flatten() {
-                let fits = relations.is_empty() || relations.contains(relation);
-                if let Some(edge) = self.graph.edge(*id).filter(|_| fits) {
-                    meet(*relation, Direction::In, *from, *id, edge);
+                if relations.is_empty() || relations.contains(relation) {
+                    give(*relation, Direction::In, *from, *id)?;
                 }
             }
         }
+        ControlFlow::Continue(())
+    }
+
+    /// Keeps those edges from a place on that are told. What lies about is fetched first, all at once: waiting for one after the other is
+    /// most of what a busy node costs.
+    fn keep_told(&self, met: &mut Vec<Met>, from: usize) {
+        let far = |m: &Met| self.graph.member(NodeId(m.node.0)).and_then(|n| n.seen.first());
+        let fetched = met.iter().skip(from).fold(0, |sum, m| sum ^ far(m).map_or(0, |f| f.0));
+        std::hint::black_box(fetched);
+        let mut kept = from;
+        for i in from..met.len() {
+            if met.get(i).is_some_and(|m| self.is_told(m)) {
+                met.swap(kept, i);
+                kept += 1;
+            }
+        }
+        met.truncate(kept);
+    }
+
+    /// Nodes of a kind that may have edges of a relation at one end.
+    fn nodes_with(&self, relation: RelationId, direction: Direction) -> usize {
+        let o = self.graph.ontology();
+        let arrows = o.relations.get(relation.index()).map_or(&[][..], |r| &r.arrows);
+        let end = |(from, to): &(ClassId, ClassId)| if direction == Direction::Out { *from } else { *to };
+        let mut classes: Vec<ClassId> = arrows.iter().flat_map(|a| o.kinds_of(end(a))).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        classes.into_iter().map(|c| self.graph.class_size(c)).sum()
     }
 }
 
@@ -353,14 +415,85 @@ impl Data for Scoped<'_> {
         found
     }
 
-    fn expand(&self, node: NodeRef, way: Way, types: &[EdgeType], into: &mut Vec<Hop>) {
-        let mut met = self.met.take();
-        met.clear();
-        self.meet(NodeId(node.0), way, types, &mut met);
-        met.sort_unstable();
-        met.dedup_by_key(|m| (m.0, m.1, m.3));
-        into.extend(met.iter().map(|m| Hop { edge: EdgeRef(m.4.0), node: NodeRef(m.3.0) }));
-        self.met.replace(met);
+    fn edges_per_node(&self, types: &[EdgeType], way: Way) -> f64 {
+        let per_node = |(relation, known): (RelationId, &OnceCell<[f64; 2]>)| {
+            *known.get_or_init(|| {
+                let edges = self.graph.edge_count(relation) as f64;
+                [Direction::Out, Direction::In].map(|d| edges / self.nodes_with(relation, d).max(1) as f64)
+            })
+        };
+        let all = || (0..).map(RelationId).zip(&self.per_node);
+        let of_way = |[out, into]: [f64; 2]| match way {
+            Way::Out => out,
+            Way::In => into,
+            Way::Both => out + into,
+        };
+        if types.is_empty() {
+            return all().map(per_node).map(of_way).sum();
+        }
+        let these = types.iter().filter_map(|t| Some((relation_of(*t), self.per_node.get(t.0 as usize)?)));
+        these.map(per_node).map(of_way).sum()
+    }
+
+    fn degree(&self, node: NodeRef, way: Way, types: &[EdgeType], most: usize) -> usize {
+        let mut degree = 0;
+        let _ = self.each_edge(NodeId(node.0), way, types, |_| {
+            degree += 1;
+            if degree < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        degree.min(most)
+    }
+
+    fn nodes_in_any_order(&self, label: Option<Label>) -> Box<dyn Iterator<Item = NodeRef> + '_> {
+        let mut nodes = self.classes(label).into_iter().flat_map(|c| self.graph.of_exactly(c));
+        let (mut few, mut at) = (Vec::with_capacity(AT_ONCE), 0);
+        let next = move || {
+            if at == few.len() {
+                few.clear();
+                few.extend(nodes.by_ref().take(AT_ONCE));
+                at = 0;
+            }
+            at += 1;
+            few.get(at - 1).copied()
+        };
+        Box::new(std::iter::from_fn(next).filter(|n| self.is_there(*n)).map(|n| NodeRef(n.0)))
+    }
+
+    fn node_order(&self, node: NodeRef) -> (u32, u64) {
+        let class = self.class(NodeId(node.0)).map_or(0, |c| c.0);
+        (u32::from(class), self.graph.order(NodeId(node.0)))
+    }
+
+    fn meet(&self, node: NodeRef, way: Way, types: &[EdgeType], check: Check, into: &mut Vec<Met>) -> bool {
+        let start = into.len();
+        let mut checked = start;
+        let _ = self.each_edge(NodeId(node.0), way, types, |met| {
+            into.push(met);
+            if check == Check::Now && into.len() - checked >= AT_ONCE {
+                self.keep_told(into, checked);
+                checked = into.len();
+            }
+            ControlFlow::Continue(())
+        });
+        if check == Check::Now {
+            self.keep_told(into, checked);
+        }
+        // Between two nodes that are known by one key each there is one edge of a relation.
+        let mut ends = [node].into_iter().chain(into.iter().skip(start).map(|m| m.node));
+        ends.any(|n| self.graph.may_have_members(NodeId(n.0)))
+    }
+
+    fn fetch(&self, nodes: &mut dyn Iterator<Item = NodeRef>, keys: &[PropertyKey]) {
+        self.properties.fetch(self, nodes, keys);
+    }
+
+    fn turned(&self, met: Met, at: NodeRef) -> Met {
+        Met { kind: met.kind ^ 1, order: self.graph.order(NodeId(at.0)), node: at, edge: met.edge }
+    }
+
+    fn is_told(&self, met: &Met) -> bool {
+        let (id, far) = (EdgeId(met.edge.0), NodeId(met.node.0));
+        self.held(id) && self.graph.edge(id).is_some_and(|edge| self.is_there_along(far, edge))
     }
 
     fn ends(&self, edge: EdgeRef) -> (NodeRef, NodeRef) {

@@ -322,6 +322,43 @@ impl Hash for Key {
     }
 }
 
+/// A hash of values that is equal where all values are the same.
+pub(crate) fn hashed(values: &[Value]) -> u64 {
+    let mut hasher = rustc_hash::FxHasher::default();
+    values.iter().for_each(|v| hash(v, &mut hasher));
+    hasher.finish()
+}
+
+/// A value as a key, like [`Key`] of one.
+#[derive(Clone, Debug)]
+pub(crate) struct Single(pub Value);
+
+impl PartialEq for Single {
+    fn eq(&self, other: &Single) -> bool {
+        same(&self.0, &other.0)
+    }
+}
+
+impl Eq for Single {}
+
+impl Hash for Single {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash(&self.0, state);
+    }
+}
+
+/// Of two values that sort alike but are written otherwise the one that comes first: what is kept of several does not depend on
+/// which came first.
+pub(crate) fn order_written(a: &Value, b: &Value) -> Ordering {
+    match (a, b) {
+        (Value::Int(_), Value::Float(_)) => Ordering::Less,
+        (Value::Float(_), Value::Int(_)) => Ordering::Greater,
+        (Value::Float(x), Value::Float(y)) => x.total_cmp(y),
+        (Value::Int(_), Value::Int(_)) | (Value::Text(_), Value::Text(_)) => Ordering::Equal,
+        _ => order(a, b).then_with(|| format!("{a:?}").cmp(&format!("{b:?}"))),
+    }
+}
+
 fn hash<H: Hasher>(value: &Value, state: &mut H) {
     value.rank().hash(state);
     match value {

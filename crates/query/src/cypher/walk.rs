@@ -1,28 +1,25 @@
-//! Walks of several edges: all of them, the shortest, and those that are known already.
+//! Walks of several edges: all of them, and those that are known already.
 
-use super::data::Way;
+use super::data::{Met, Way};
 use super::exec::{Cx, Exec, Flow, Run, Sink, used};
-use super::plan::{Slot, Walk};
+use super::hops::Taking;
+use super::plan::{Slot, Types, Walk};
 use super::value::{EdgeRef, NodeRef, Path, Value};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
-/// One node of a walk under way: its hops not yet taken are `next..end` of the shared stack.
-struct Level {
-    start: usize,
-    next: usize,
-    end: usize,
-}
+/// What nothing is followed along: a walk is as long as it may be.
+const NONE: Types = Types::These(Vec::new());
 
 impl Exec<'_> {
     /// Every walk of a length in range that uses no edge twice. The stack is ours, so that long chains cost memory, not stack.
     pub(crate) fn walk(&self, cx: &mut Cx, step: usize, walk: &Walk, next: Sink<'_>) -> Run<Flow> {
         let Some(origin) = cx.node(walk.from) else { return Ok(Flow::Go) };
         let target = walk.bound.then(|| cx.node(walk.to));
-        let bottom = cx.hops.len();
+        let bottom = cx.met.len();
         let mut taken: Vec<EdgeRef> = Vec::new();
         let mut on_walk: FxHashSet<EdgeRef> = FxHashSet::default();
-        let mut levels: Vec<Level> = Vec::new();
+        let mut levels: Vec<Taking> = Vec::new();
         let most = walk.most.map_or(usize::MAX, |m| m as usize);
         let mut at = Some(origin);
         let mut flow = Flow::Go;
@@ -37,26 +34,19 @@ impl Exec<'_> {
                         break;
                     }
                 }
-                let start = cx.hops.len();
-                if taken.len() < most {
-                    self.expand(cx, step, node, walk.way, &walk.types);
-                    self.room(cx.kept + cx.hops.len() * 16 + taken.len() * 64)?;
-                }
-                levels.push(Level { start, next: start, end: cx.hops.len() });
+                let types = if taken.len() < most { &walk.types } else { &NONE };
+                levels.push(self.open(cx, step, (node, walk.way, types, walk.told))?);
+                self.room(cx.kept + cx.met.len() * size_of::<Met>() + taken.len() * 64)?;
             }
             let Some(level) = levels.last_mut() else { break };
-            if level.next == level.end {
-                cx.hops.truncate(level.start);
+            let Some(hop) = self.take(cx, level)? else {
+                cx.met.truncate(level.start);
                 levels.pop();
                 if let Some(e) = taken.pop() {
                     on_walk.remove(&e);
                 }
                 continue;
-            }
-            let hop = cx.hops.get(level.next).copied();
-            level.next += 1;
-            let Some(hop) = hop else { continue };
-            self.tick(cx)?;
+            };
             let again = on_walk.contains(&hop.edge) || used(cx, &walk.unlike, hop.edge);
             if again || !self.each_holds(cx, walk, hop.edge)? {
                 continue;
@@ -65,114 +55,23 @@ impl Exec<'_> {
             on_walk.insert(hop.edge);
             at = Some(hop.node);
         }
-        cx.hops.truncate(bottom);
+        cx.met.truncate(bottom);
         Ok(flow)
     }
 
-    fn each_holds(&self, cx: &mut Cx, walk: &Walk, edge: EdgeRef) -> Run<bool> {
+    pub(crate) fn each_holds(&self, cx: &mut Cx, walk: &Walk, edge: EdgeRef) -> Run<bool> {
         let Some((slot, test)) = &walk.each else { return Ok(true) };
         cx.set(*slot, Value::Edge(edge));
         self.holds(cx, test)
     }
 
-    fn bind(&self, cx: &mut Cx, walk: &Walk, taken: &[EdgeRef], end: NodeRef) {
+    pub(crate) fn bind(&self, cx: &mut Cx, walk: &Walk, taken: &[EdgeRef], end: NodeRef) {
         let edges = taken.iter().map(|e| Value::Edge(*e));
         let list = if walk.backwards { edges.rev().collect() } else { edges.collect() };
         cx.set(walk.edges, Value::list(list));
         if !walk.bound {
             cx.set(walk.to, Value::Node(end));
         }
-    }
-
-    /// The shortest walks between two known nodes, breadth first.
-    pub(crate) fn shortest(
-        &self,
-        cx: &mut Cx,
-        step: usize,
-        walk: &Walk,
-        all: bool,
-        next: Sink<'_>,
-    ) -> Run<Flow> {
-        let (Some(from), Some(to)) = (cx.node(walk.from), cx.node(walk.to)) else { return Ok(Flow::Go) };
-        if from == to {
-            // Only a walk of no edges leads from a node to itself without going round.
-            if walk.least > 0 {
-                return Ok(Flow::Go);
-            }
-            self.bind(cx, walk, &[], to);
-            return next(cx);
-        }
-        let ways = self.backwards_from(cx, step, walk, from, to)?;
-        if !ways.contains_key(&to) {
-            return Ok(Flow::Go);
-        }
-        // From the target back to the start, along every edge that a shortest walk came by.
-        let mut stack: Vec<(NodeRef, usize)> = vec![(to, 0)];
-        let mut taken: Vec<EdgeRef> = Vec::new();
-        loop {
-            self.tick(cx)?;
-            let Some((node, tried)) = stack.last_mut() else { return Ok(Flow::Go) };
-            if *node == from {
-                let in_order: Vec<EdgeRef> = taken.iter().rev().copied().collect();
-                self.bind(cx, walk, &in_order, to);
-                if next(cx)? == Flow::Done {
-                    return Ok(Flow::Done);
-                }
-                if !all {
-                    return Ok(Flow::Go);
-                }
-                stack.pop();
-                taken.pop();
-                continue;
-            }
-            let step = ways.get(node).and_then(|w| w.1.get(*tried)).copied();
-            *tried += 1;
-            match step {
-                Some((edge, before)) => {
-                    taken.push(edge);
-                    stack.push((before, 0));
-                }
-                None => {
-                    stack.pop();
-                    taken.pop();
-                }
-            }
-        }
-    }
-
-    /// For each node met: its distance, and by which edges it was first come to.
-    fn backwards_from(&self, cx: &mut Cx, step: usize, walk: &Walk, from: NodeRef, to: NodeRef) -> Run<Ways> {
-        let mut ways: Ways = FxHashMap::default();
-        ways.insert(from, (0, Vec::new()));
-        let mut level = vec![from];
-        let mut distance = 0;
-        while !level.is_empty() && walk.most.is_none_or(|m| distance < m) {
-            distance += 1;
-            let mut met = Vec::new();
-            for node in std::mem::take(&mut level) {
-                self.hops(cx, step, node, walk.way, &walk.types, &mut |cx, hop| {
-                    let known = ways.get(&hop.node).map(|w| w.0);
-                    if known.is_some_and(|d| d < distance)
-                        || used(cx, &walk.unlike, hop.edge)
-                        || !self.each_holds(cx, walk, hop.edge)?
-                    {
-                        return Ok(Flow::Go);
-                    }
-                    let way = ways.entry(hop.node).or_insert_with(|| {
-                        met.push(hop.node);
-                        (distance, Vec::new())
-                    });
-                    way.1.push((hop.edge, node));
-                    Ok(Flow::Go)
-                })?;
-                self.room(cx.kept + ways.len() * 64)?;
-            }
-            if ways.contains_key(&to) {
-                break;
-            }
-            level = met;
-        }
-        Ok(ways)
     }
 
     /// A known edge between two nodes, each of which may be known as well (the flag says so).
@@ -254,6 +153,3 @@ impl Exec<'_> {
         Value::Path(Arc::new(path))
     }
 }
-
-/// Nodes to their distance and the edges they were come to by.
-type Ways = FxHashMap<NodeRef, (u32, Vec<(EdgeRef, NodeRef)>)>;

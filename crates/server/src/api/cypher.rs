@@ -128,7 +128,7 @@ fn answer(
         limits,
         stop: &|| begin.elapsed() >= time,
         now: DateTime::utc(latest.nanos()),
-        seed: 0,
+        ..Call::default()
     };
     let Answer { columns, rows, truncated, hits } = ask(&data, text, &call)?;
     let rows: Vec<Vec<Json>> = rows.iter().map(|r| r.iter().map(|v| to_json(&data, v)).collect()).collect();

@@ -1,0 +1,4 @@
+
+9
+{service_name="cart"} 
+мъ•Шno answer from ratings

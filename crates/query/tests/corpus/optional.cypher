@@ -1,0 +1,1 @@
+MATCH (a:A) OPTIONAL MATCH (a)-[:U]->(b:B {i: 2}) RETURN a.i, b.i, b IS NULL

@@ -1,0 +1,1 @@
+MATCH (a)-[r]->(b) RETURN b.i AS far, a.i AS near, type(r) ORDER BY near DESC, far LIMIT 4
