@@ -573,7 +573,7 @@ pub enum Graph {
         at: At,
     },
     /// Why the edges from one thing to another are there: who told of them, when, how often, by which rule they follow.
-    #[command(after_help = "Example:\n  e2egraph graph why Service gateway Service ratings")]
+    #[command(after_help = "Example:\n  e2egraph graph why Service edge/gateway Service content/ratings")]
     Why {
         /// Class of the first.
         from_class: String,
@@ -591,10 +591,10 @@ pub enum Graph {
     #[command(after_help = "Example:\n  e2egraph graph origins View tvui/lolomo --of latency --limit 10")]
     Origins(Trouble),
     /// What trouble at a thing can reach, strongest first, with the way it would go.
-    #[command(after_help = "Example:\n  e2egraph graph impact Service ratings --of latency --limit 10")]
+    #[command(after_help = "Example:\n  e2egraph graph impact Service content/ratings --of latency --limit 10")]
     Impact(Trouble),
     /// Where trouble at several things can have come from to all of them.
-    #[command(after_help = "Example:\n  e2egraph graph common Service ratings Service search --of latency --limit 10")]
+    #[command(after_help = "Example:\n  e2egraph graph common Service content/ratings Service edge/gateway --of latency --limit 10")]
     Common(Trouble),
     /// What sources know by different keys and counts as one thing, with the ids that `split` takes.
     #[command(after_help = "Example:\n  e2egraph graph merges Service")]
