@@ -503,6 +503,20 @@ pub struct Pair {
     pub server: Server,
 }
 
+/// Options of `graph origins`, `impact` and `common`.
+#[derive(Debug, Args, Clone)]
+pub struct Trouble {
+    /// Class and name of the thing; of `common`, of each.
+    #[arg(required = true, num_args = 2.., value_names = ["CLASS", "NAME"])]
+    pub things: Vec<String>,
+    /// Only this kind of trouble: an aspect of the ontology.
+    #[arg(long, value_name = "ASPECT")]
+    pub of: Option<String>,
+    /// Options.
+    #[command(flatten)]
+    pub at: At,
+}
+
 /// Questions to the graph.
 #[derive(Debug, Subcommand)]
 pub enum Graph {
@@ -558,6 +572,30 @@ pub enum Graph {
         #[command(flatten)]
         at: At,
     },
+    /// Why the edges from one thing to another are there: who told of them, when, how often, by which rule they follow.
+    #[command(after_help = "Example:\n  e2egraph graph why Service edge/gateway Service content/ratings")]
+    Why {
+        /// Class of the first.
+        from_class: String,
+        /// Name of the first.
+        from: String,
+        /// Class of the second.
+        to_class: String,
+        /// Name of the second.
+        to: String,
+        /// Options.
+        #[command(flatten)]
+        at: At,
+    },
+    /// Where trouble at a thing can have come from, strongest first, with the way it would have gone.
+    #[command(after_help = "Example:\n  e2egraph graph origins View tvui/lolomo --of latency --limit 10")]
+    Origins(Trouble),
+    /// What trouble at a thing can reach, strongest first, with the way it would go.
+    #[command(after_help = "Example:\n  e2egraph graph impact Service content/ratings --of latency --limit 10")]
+    Impact(Trouble),
+    /// Where trouble at several things can have come from to all of them.
+    #[command(after_help = "Example:\n  e2egraph graph common Service content/ratings Service edge/gateway --of latency --limit 10")]
+    Common(Trouble),
     /// What sources know by different keys and counts as one thing, with the ids that `split` takes.
     #[command(after_help = "Example:\n  e2egraph graph merges Service")]
     Merges {

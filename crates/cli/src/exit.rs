@@ -1,7 +1,7 @@
 //! Exit codes, as `e2egraph --help` lists them.
 
 use crate::client::{NoServer, Refused};
-use store::InspectError;
+use store::{InspectError, RestoreError};
 
 /// The command line asks for something that cannot be, beyond what its grammar tells.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,7 @@ impl Exit {
             Exit::Wrong
         } else if error.downcast_ref::<Refused>().is_some_and(|r| r.status == 404)
             || matches!(error.downcast_ref(), Some(InspectError::NotThere(_)))
+            || matches!(error.downcast_ref(), Some(RestoreError::Copy(InspectError::NotThere(_))))
         {
             Exit::NotThere
         } else {

@@ -2,6 +2,7 @@
 
 mod follows;
 mod merges;
+mod reasons;
 
 use crate::cohort::{Dim, Filter};
 use crate::compared::Compared;
@@ -233,6 +234,10 @@ pub fn run_of(view: &View<'_>, epochs: &dyn Epochs, query: &Query) -> Result<Out
         Query::Merges { class, limit } => r.merges(class.as_deref(), *limit)?,
         Query::Follows { what, from, to, at, limit } => {
             r.follows(what, from.as_ref(), to.as_ref(), *at, *limit)?
+        }
+        Query::Why { from, to, at } => r.why(from, to, *at)?,
+        Query::Trouble { way, nodes, aspect, at, limit } => {
+            r.trouble(*way, nodes, aspect.as_deref(), *at, *limit)?
         }
         Query::Series { measure, of, terms, by, between, every, show } => {
             let measure = r.measure(measure)?;

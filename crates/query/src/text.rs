@@ -94,6 +94,17 @@ pub struct Page {
     pub limit: Option<usize>,
 }
 
+/// Which way trouble is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Against the way it travels, from one sufferer.
+    Origins,
+    /// The same from several: only places that it can have come from to all of them.
+    Common,
+    /// The way it travels.
+    Impact,
+}
+
 /// A question to the graph.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
@@ -153,6 +164,28 @@ pub enum Query {
         /// When.
         at: Option<Time>,
         /// At most this many.
+        limit: Option<usize>,
+    },
+    /// Why the edges from one node to another are there.
+    Why {
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+        /// As of when.
+        at: Option<Time>,
+    },
+    /// Where trouble at some nodes can have come from, or where it can go.
+    Trouble {
+        /// Which of these.
+        way: Way,
+        /// At which nodes: one, of several what they have in common.
+        nodes: Vec<NodeName>,
+        /// Which kind of trouble; any when not said.
+        aspect: Option<String>,
+        /// When.
+        at: Option<Time>,
+        /// At most this many places.
         limit: Option<usize>,
     },
     /// A measure.
@@ -374,6 +407,22 @@ impl fmt::Display for Query {
                 at(f, t)?;
                 limit(f, l)
             }
+            Query::Why { from, to, at: t } => {
+                write!(f, "why {from} to {to}")?;
+                at(f, t)
+            }
+            Query::Trouble { way, nodes, aspect, at: t, limit: l } => {
+                let word = match way {
+                    Way::Origins => "origins",
+                    Way::Common => "common",
+                    Way::Impact => "impact",
+                };
+                let nodes: Vec<String> = nodes.iter().map(NodeName::to_string).collect();
+                write!(f, "{word} {}", nodes.join(" and "))?;
+                aspect.as_ref().map_or(Ok(()), |a| write!(f, " of {a}"))?;
+                at(f, t)?;
+                limit(f, l)
+            }
             Query::Series { measure, of, terms, by, between, every, show } => {
                 write!(f, "series {measure}")?;
                 of.as_ref().map_or(Ok(()), |n| write!(f, " of {n}"))?;
@@ -436,7 +485,7 @@ struct Parser {
 }
 
 const STARTS: &str =
-    "find, show, neighbours, path, merges, follows, series, flow, diff, cohort, changes or question";
+    "find, show, neighbours, path, why, origins, impact, common, merges, follows, series, flow, diff, cohort, changes or question";
 
 impl FromStr for Query {
     type Err = ParseError;
@@ -474,6 +523,14 @@ impl FromStr for Query {
                 at: p.at()?,
                 limit: p.number_after("limit")?,
             },
+            "why" => {
+                let from = p.node()?;
+                p.expect("to")?;
+                Query::Why { from, to: p.node()?, at: p.at()? }
+            }
+            "origins" => p.trouble(Way::Origins)?,
+            "impact" => p.trouble(Way::Impact)?,
+            "common" => p.trouble(Way::Common)?,
             "series" => {
                 let measure = p.word("a measure", "a name such as view.ttr")?;
                 let of = if p.eat("of") { Some(p.node()?) } else { None };
@@ -542,6 +599,16 @@ impl FromStr for Query {
 }
 
 impl Parser {
+    fn trouble(&mut self, way: Way) -> Result<Query, ParseError> {
+        let mut nodes = vec![self.node()?];
+        while way == Way::Common && self.eat("and") {
+            nodes.push(self.node()?);
+        }
+        let kind = |p: &mut Parser| p.word("a kind of trouble", "a name such as latency");
+        let aspect = if self.eat("of") { Some(kind(self)?) } else { None };
+        Ok(Query::Trouble { way, nodes, aspect, at: self.at()?, limit: self.number_after("limit")? })
+    }
+
     fn new(text: &str) -> Result<Parser, ParseError> {
         if text.len() > MAX_TEXT {
             return Err(ParseError {
@@ -777,6 +844,10 @@ mod tests {
             r#"path View "tvui/lolomo" to Service "ratings" at 2026-11-24T12:00:00Z"#,
             r#"follows rests_on from View "tvui/lolomo" to Service "ratings" at 2026-11-24T12:00:00Z limit 20"#,
             r#"follows unwatched"#,
+            r#"why Service "a" to Service "b" at 2026-11-24T12:00:00Z"#,
+            r#"origins View "tvui/lolomo" of latency limit 5"#,
+            r#"impact Host "h1""#,
+            r#"common Service "a" and Service "b" and View "v" of latency"#,
             r#"series view.ttr of View "tvui/lolomo" where AppVersion = "tvui/8.42.0" and Cell not in ("x/B", "x\"C") and Place != "BR" by AppVersion, Cell of "x" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z every 5m show p99.9"#,
             r#"flow calls from Operation "a/b" to Operation "c/d" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z show mean asked"#,
             r#"diff between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z against 2026-11-24T12:00:00Z and 2026-11-24T13:00:00Z where Cell = "x/A" versus where Cell = "x/B" least 3"#,
@@ -797,7 +868,7 @@ mod tests {
         let error = |text: &str| text.parse::<Query>().unwrap_err().to_string();
         assert_eq!(
             error("fnd x"),
-            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, merges, follows, series, flow, diff, cohort, changes or question"
+            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, why, origins, impact, common, merges, follows, series, flow, diff, cohort, changes or question"
         );
         assert_eq!(
             error("show Service ratings"),

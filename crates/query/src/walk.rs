@@ -53,6 +53,15 @@ pub struct PathStep {
     pub hop: Hop,
 }
 
+/// Which way trouble is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Towards {
+    /// To where it can have come from.
+    Origins,
+    /// To where it can go.
+    Sufferers,
+}
+
 /// Where trouble can have come from, how likely, and how it would have travelled.
 #[derive(Clone, Debug)]
 pub struct Origin {
@@ -150,6 +159,18 @@ impl View<'_> {
     /// way trouble travels along it, weights multiplied, aspects turned back into what they can have come from. Conclusions
     /// are not walked: the edges they follow from are.
     pub fn origins(&self, sufferer: NodeId, aspect: AspectId, at: Time, bounds: Bounds) -> Vec<Origin> {
+        self.spread(sufferer, aspect, at, bounds, Towards::Origins)
+    }
+
+    /// The same, or every place that trouble of this kind at a node can reach: each relation walked the way trouble travels along it.
+    pub fn spread(
+        &self,
+        sufferer: NodeId,
+        aspect: AspectId,
+        at: Time,
+        bounds: Bounds,
+        towards: Towards,
+    ) -> Vec<Origin> {
         let start = self.graph.resolve(sufferer);
         let ontology = self.graph.ontology();
         let mut best: BTreeMap<(NodeId, AspectId), f64> = BTreeMap::new();
@@ -167,13 +188,17 @@ impl View<'_> {
             if at_place.hops >= bounds.hops || order.len() >= bounds.nodes {
                 continue;
             }
-            // On the same component this aspect may be what another has become.
+            // On the same component this aspect may be what another has become, or become another.
             let mut as_what = vec![(at_place.aspect, 1.0)];
             for (i, other) in ontology.aspects.iter().enumerate() {
                 let Ok(id) = u16::try_from(i).map(AspectId) else { continue };
-                as_what.extend(
-                    other.becomes.iter().filter(|(b, _)| *b == at_place.aspect).map(|(_, w)| (id, *w)),
-                );
+                match towards {
+                    Towards::Origins => as_what.extend(
+                        other.becomes.iter().filter(|(b, _)| *b == at_place.aspect).map(|(_, w)| (id, *w)),
+                    ),
+                    Towards::Sufferers if id == at_place.aspect => as_what.extend(other.becomes.iter().copied()),
+                    Towards::Sufferers => {}
+                }
             }
             for hop in self.hops_along(Along::Told, at_place.node, at) {
                 let Some(relation) = ontology.relations.get(hop.relation.index()) else { continue };
@@ -183,7 +208,7 @@ impl View<'_> {
                         Travel::ToSource => Direction::Out,
                         Travel::ToTarget => Direction::In,
                     };
-                    if hop.direction != back {
+                    if (hop.direction == back) != (towards == Towards::Origins) {
                         continue;
                     }
                     for (aspect, turned) in as_what.iter().filter(|(a, _)| fault.aspects.contains(a)) {

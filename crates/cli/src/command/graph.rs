@@ -4,17 +4,17 @@
 mod compare;
 
 use super::operate;
-use crate::args::{At, Cypher, Export, Graph, Pair, Snapshot};
+use crate::args::{At, Cypher, Export, Graph, Pair, Snapshot, Trouble};
 use crate::client::Client;
 use crate::exit::{Exit, Wrong};
 use crate::{out, print};
-use query::text::{NodeName, Query};
+use query::text::{NodeName, Query, Way};
 use serde_json::{Map, json};
 use std::io::BufWriter;
 
 /// Asks and prints.
 pub async fn run(command: Graph) -> anyhow::Result<Exit> {
-    let (query, at) = match asked(command) {
+    let (query, at) = match asked(command)? {
         Asked::Query(query, at) => (query, at),
         Asked::Export(export) => return handed_through(export).await,
         Asked::Cypher(query) => return cypher(*query).await,
@@ -90,7 +90,25 @@ enum Asked {
     Change(&'static str, Pair),
 }
 
-fn asked(command: Graph) -> Asked {
+fn trouble_query(way: Way, trouble: Trouble) -> anyhow::Result<Asked> {
+    let Trouble { things, of, at } = trouble;
+    let pairs = things.chunks(2);
+    if !things.len().is_multiple_of(2) {
+        return Err(Wrong("things are said by class and name: one of these is missing".to_owned()).into());
+    }
+    if way != Way::Common && pairs.len() > 1 {
+        return Err(Wrong("one thing at a time; `e2egraph graph common` takes several".to_owned()).into());
+    }
+    let node = |pair: &[String]| match pair {
+        [class, name] => Some(NodeName { class: class.clone(), name: name.clone() }),
+        _ => None,
+    };
+    let nodes = pairs.filter_map(node).collect();
+    let query = Query::Trouble { way, nodes, aspect: of, at: at.at, limit: Some(at.limit) };
+    Ok(Asked::Query(query.to_string(), at))
+}
+
+fn asked(command: Graph) -> anyhow::Result<Asked> {
     let node = |class: String, name: String| NodeName { class, name };
     let (query, at) = match command {
         Graph::Find { class, text, at } => {
@@ -111,9 +129,15 @@ fn asked(command: Graph) -> Asked {
         Graph::Path { from_class, from, to_class, to, at } => {
             (Query::Path { from: node(from_class, from), to: node(to_class, to), at: at.at }.to_string(), at)
         }
+        Graph::Why { from_class, from, to_class, to, at } => {
+            (Query::Why { from: node(from_class, from), to: node(to_class, to), at: at.at }.to_string(), at)
+        }
+        Graph::Origins(trouble) => return trouble_query(Way::Origins, trouble),
+        Graph::Impact(trouble) => return trouble_query(Way::Impact, trouble),
+        Graph::Common(trouble) => return trouble_query(Way::Common, trouble),
         Graph::Merges { class, at } => (Query::Merges { class, limit: Some(at.limit) }.to_string(), at),
-        Graph::Split(pair) => return Asked::Change("/api/v1/identity/split", pair),
-        Graph::Rejoin(pair) => return Asked::Change("/api/v1/identity/rejoin", pair),
+        Graph::Split(pair) => return Ok(Asked::Change("/api/v1/identity/split", pair)),
+        Graph::Rejoin(pair) => return Ok(Asked::Change("/api/v1/identity/rejoin", pair)),
         Graph::Follows { what, from, to, at } => {
             let end = |words: Vec<String>| {
                 let [class, name] = <[String; 2]>::try_from(words).ok()?;
@@ -123,15 +147,15 @@ fn asked(command: Graph) -> Asked {
                 Query::Follows { what, from: end(from), to: end(to), at: at.at, limit: Some(at.limit) };
             (query.to_string(), at)
         }
-        Graph::Diff(diff) => return Asked::Rows(compare::diff(*diff)),
-        Graph::Cohort(cohort) => return Asked::Rows(compare::cohort(*cohort)),
-        Graph::Snapshot(snapshot) => return Asked::Snapshot(snapshot),
+        Graph::Diff(diff) => return Ok(Asked::Rows(compare::diff(*diff))),
+        Graph::Cohort(cohort) => return Ok(Asked::Rows(compare::cohort(*cohort))),
+        Graph::Snapshot(snapshot) => return Ok(Asked::Snapshot(snapshot)),
         Graph::Question { name, line, at } => {
             (Query::Question { name, line, at: at.at, limit: Some(at.limit) }.to_string(), at)
         }
         Graph::Query { text, at } => (text, at),
-        Graph::Export(export) => return Asked::Export(export),
-        Graph::Cypher(query) => return Asked::Cypher(Box::new(query)),
+        Graph::Export(export) => return Ok(Asked::Export(export)),
+        Graph::Cypher(query) => return Ok(Asked::Cypher(Box::new(query))),
     };
-    Asked::Query(query, at)
+    Ok(Asked::Query(query, at))
 }
