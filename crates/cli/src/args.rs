@@ -591,10 +591,14 @@ pub enum Graph {
     #[command(after_help = "Example:\n  e2egraph graph origins View tvui/lolomo --of latency --limit 10")]
     Origins(Trouble),
     /// What trouble at a thing can reach, strongest first, with the way it would go.
-    #[command(after_help = "Example:\n  e2egraph graph impact Service content/ratings --of latency --limit 10")]
+    #[command(
+        after_help = "Example:\n  e2egraph graph impact Service content/ratings --of latency --limit 10"
+    )]
     Impact(Trouble),
     /// Where trouble at several things can have come from to all of them.
-    #[command(after_help = "Example:\n  e2egraph graph common Service content/ratings Service edge/gateway --of latency --limit 10")]
+    #[command(
+        after_help = "Example:\n  e2egraph graph common Service content/ratings Service edge/gateway --of latency --limit 10"
+    )]
     Common(Trouble),
     /// What sources know by different keys and counts as one thing, with the ids that `split` takes.
     #[command(after_help = "Example:\n  e2egraph graph merges Service")]

@@ -484,8 +484,7 @@ struct Parser {
     end: usize,
 }
 
-const STARTS: &str =
-    "find, show, neighbours, path, why, origins, impact, common, merges, follows, series, flow, diff, cohort, changes or question";
+const STARTS: &str = "find, show, neighbours, path, why, origins, impact, common, merges, follows, series, flow, diff, cohort, changes or question";
 
 impl FromStr for Query {
     type Err = ParseError;

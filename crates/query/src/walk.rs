@@ -196,7 +196,9 @@ impl View<'_> {
                     Towards::Origins => as_what.extend(
                         other.becomes.iter().filter(|(b, _)| *b == at_place.aspect).map(|(_, w)| (id, *w)),
                     ),
-                    Towards::Sufferers if id == at_place.aspect => as_what.extend(other.becomes.iter().copied()),
+                    Towards::Sufferers if id == at_place.aspect => {
+                        as_what.extend(other.becomes.iter().copied())
+                    }
                     Towards::Sufferers => {}
                 }
             }

@@ -93,7 +93,10 @@ fn an_edge_says_who_told_of_it_when_and_by_which_rule_it_follows() {
     assert_eq!(rows[0][3].as_str().map(str::to_owned), Some(minute(0).to_string()));
     assert_eq!(rows[0][4].as_str().map(str::to_owned), Some(minute(4).to_string()));
     assert_eq!(rows[0][5].as_i64(), Some(1), "minutes ago");
-    let early = asked(&graph, &format!(r#"why Operation "gateway/home" to Operation "ratings/get" at {}"#, minute(2)));
+    let early = asked(
+        &graph,
+        &format!(r#"why Operation "gateway/home" to Operation "ratings/get" at {}"#, minute(2)),
+    );
     assert_eq!(early.rows[0][4].as_str().map(str::to_owned), Some(minute(2).to_string()));
     let concluded = asked(&graph, r#"why Service "gateway" to Service "ratings""#).rows;
     assert_eq!((&concluded[0][0], &concluded[0][11]), (&"depends_on".into(), &"observed_dependency".into()));

@@ -11,20 +11,25 @@ use std::collections::BTreeMap;
 
 impl Runner<'_> {
     /// Every edge from one node to another, at whatever time it held: who told of it, when, how often, and by which rule it follows.
-    pub(super) fn why(
-        &self,
-        from: &NodeName,
-        to: &NodeName,
-        at: Option<Time>,
-    ) -> Result<Output, QueryError> {
+    pub(super) fn why(&self, from: &NodeName, to: &NodeName, at: Option<Time>) -> Result<Output, QueryError> {
         let (from, to) = (self.node(from)?, self.node(to)?);
         let at = at.unwrap_or(self.view.as_of);
         let between = self.graph().all_hops(from).into_iter();
         let between = between.filter(|h| h.direction == Direction::Out && h.node == to);
         let rows = between.map(|h| self.reasons(h.edge, at)).collect();
         let columns = [
-            "relation", "holds", "told by", "first seen", "last seen", "minutes ago", "times", "share of minutes",
-            "calls", "failed", "said to end", "follows by",
+            "relation",
+            "holds",
+            "told by",
+            "first seen",
+            "last seen",
+            "minutes ago",
+            "times",
+            "share of minutes",
+            "calls",
+            "failed",
+            "said to end",
+            "follows by",
         ];
         Ok(table(&columns, rows))
     }
@@ -36,7 +41,7 @@ impl Runner<'_> {
         let until = at.minute().plus(1);
         // What was seen by then.
         let seen = || edge.seen.iter().filter(|r| r.0 < until).map(|r| (r.0, r.1.min(at.minute())));
-        let (first, last) = (seen().next().map(|r| r.0), seen().last().map(|r| r.1));
+        let (first, last) = (seen().next().map(|r| r.0), seen().next_back().map(|r| r.1));
         let minutes: i64 = seen().map(|r| r.1.0 - r.0.0 + 1).sum();
         let span = first.map_or(0, |f| until.0 - f.0);
         let during = Stretch { from: Minute(i64::MIN / 2).start(), to: until.start() };
@@ -50,7 +55,11 @@ impl Runner<'_> {
             moment(last),
             last.map_or(Json::Null, |l| json!(at.minute().0 - l.0)),
             json!(seen().count()),
-            if span > 0 { json!((minutes as f64 / span as f64 * 1_000.0).round() / 1_000.0) } else { Json::Null },
+            if span > 0 {
+                json!((minutes as f64 / span as f64 * 1_000.0).round() / 1_000.0)
+            } else {
+                Json::Null
+            },
             json!(calls.count),
             json!(calls.bad),
             g.edge_ended(edge).map_or(Json::Null, |t| json!(t.to_string())),
@@ -91,7 +100,10 @@ impl Runner<'_> {
             let kind = o.aspects.get(usize::from(first.aspect.0)).map_or("?", |a| a.name.as_str());
             let label = self.view.label(*place);
             let row = vec![
-                json!(label), json!(kind), json!((weight * 1_000.0).round() / 1_000.0), json!(paths.join("; ")),
+                json!(label),
+                json!(kind),
+                json!((weight * 1_000.0).round() / 1_000.0),
+                json!(paths.join("; ")),
             ];
             rows.push((weight, label, row));
         }
@@ -100,7 +112,8 @@ impl Runner<'_> {
         let hidden = rows.len().saturating_sub(limit);
         let rows = rows.into_iter().take(limit).map(|r| r.2).collect();
         let note = format!(
-            "not followed: weights below {}, more than {} edges in a row", bounds.weight, bounds.hops
+            "not followed: weights below {}, more than {} edges in a row",
+            bounds.weight, bounds.hops
         );
         Ok(Output { hidden, note, ..table(&["place", "as", "weight", "way"], rows) })
     }
@@ -130,7 +143,8 @@ impl Runner<'_> {
         let relation = |r: ontology::RelationId| {
             self.view.ontology().relations.get(r.index()).map_or("?", |r| r.name.as_str()).to_owned()
         };
-        let mut nodes: Vec<String> = origin.path.first().map(|s| self.view.label(s.from)).into_iter().collect();
+        let mut nodes: Vec<String> =
+            origin.path.first().map(|s| self.view.label(s.from)).into_iter().collect();
         let mut arrows = Vec::new();
         for step in &origin.path {
             nodes.push(self.view.label(step.hop.node));

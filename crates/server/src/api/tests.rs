@@ -265,7 +265,7 @@ fn encoded(path: &str, said: &[(&str, &str)]) -> String {
     format!("{path}?{}", pairs.join("&"))
 }
 
-async fn post(router: &mut Router, path: &str, body: Json) -> (StatusCode, Json) {
+async fn posted(router: &mut Router, path: &str, body: Json) -> (StatusCode, Json) {
     let request = Request::post(format!("/api/v1{path}")).header(header::CONTENT_TYPE, "application/json");
     send(router, request.body(Body::from(body.to_string())).unwrap()).await
 }
@@ -336,20 +336,20 @@ async fn differences_and_cohorts_of_nothing_are_empty_and_wrong_ones_are_told() 
 async fn snapshots_are_kept_by_name_until_they_are_deleted() {
     let (mut api, _folder) = api();
     let at = "2026-11-24T10:00:00Z";
-    let (status, pin) = post(&mut api, "/snapshots", json!({ "name": "friday", "at": at })).await;
+    let (status, pin) = posted(&mut api, "/snapshots", json!({ "name": "friday", "at": at })).await;
     assert_eq!((status, &pin["name"], &pin["label"]), (StatusCode::OK, &json!("friday"), &json!("manual")));
     let (_, all) = get(&mut api, "/snapshots").await;
     assert_eq!(all["snapshots"].as_array().map(Vec::len), Some(1));
     let side = encoded("/diff", &[("before", "snapshot:friday"), ("after", at)]);
     assert_eq!(get(&mut api, &side).await.0, StatusCode::OK);
-    let (status, near) = post(&mut api, "/snapshots/delete", json!({ "name": "frida" })).await;
+    let (status, near) = posted(&mut api, "/snapshots/delete", json!({ "name": "frida" })).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(near["error"].as_str().unwrap().ends_with("nearest: friday"), "{near}");
-    assert_eq!(post(&mut api, "/snapshots/delete", json!({ "name": "friday" })).await.0, StatusCode::OK);
+    assert_eq!(posted(&mut api, "/snapshots/delete", json!({ "name": "friday" })).await.0, StatusCode::OK);
     let (status, gone) = get(&mut api, &side).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(gone["error"].as_str().unwrap().contains("there is no snapshot `friday`"), "{gone}");
-    assert_eq!(post(&mut api, "/snapshots", json!({ "name": "" })).await.0, StatusCode::BAD_REQUEST);
-    assert_eq!(post(&mut api, "/snapshots", json!({ "name": "x".repeat(300) })).await.0.as_u16(), 413);
-    assert_eq!(post(&mut api, "/snapshots", json!({ "name": "x", "when": at })).await.0.as_u16(), 400);
+    assert_eq!(posted(&mut api, "/snapshots", json!({ "name": "" })).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(posted(&mut api, "/snapshots", json!({ "name": "x".repeat(300) })).await.0.as_u16(), 413);
+    assert_eq!(posted(&mut api, "/snapshots", json!({ "name": "x", "when": at })).await.0.as_u16(), 400);
 }
