@@ -174,7 +174,7 @@ fn holds(data: &dyn Data, text: &str) {
         }
         Err(e) => {
             let lines = text.split('\n').count();
-            assert!(e.line <= lines.max(1) && !e.to_string().is_empty(), "{e} of {text}");
+            assert!(e.line as usize <= lines.max(1) && !e.to_string().is_empty(), "{e} of {text}");
         }
     }
     let written = asked(data, text, Plans::Written);
@@ -207,7 +207,7 @@ fn nearly_queries_are_answered_or_refused() {
         ];
         assert!(answered.contains(&true) || text.contains("{.i}"), "{text}");
     }
-    fuzz::cases(4_000, |draw| {
+    fuzz::cases(20_000, |draw| {
         let (text, other) = (draw.one_of(&texts).clone(), draw.one_of(&texts).clone());
         let text = if draw.below(5) == 0 {
             let mut bytes = text.into_bytes();
