@@ -103,17 +103,15 @@ fn epochs(before: &Graph, after: &Graph) -> Delta {
 /// Nodes of which something else is known in another epoch.
 pub(crate) fn changed_nodes(before: &Graph, after: &Graph) -> Vec<Pair<NodeId>> {
     let mut found = Vec::new();
-    for (at, a, b) in before.nodes.unlike(&after.nodes) {
-        for i in 0..a.len().max(b.len()) {
-            let (x, y) = (a.get(i).and_then(Option::as_ref), b.get(i).and_then(Option::as_ref));
-            let same = match (x, y) {
-                (None, None) => true,
-                (Some(x), Some(y)) => Arc::ptr_eq(x, y) || is_same_node(x, y),
-                _ => false,
-            };
-            if let (false, Ok(id)) = (same, u32::try_from(at + i)) {
-                found.push(Pair { before: x.map(|_| NodeId(id)), after: y.map(|_| NodeId(id)) });
-            }
+    for (at, x, y) in before.nodes.unlike(&after.nodes).flat_map(|page| page.rows()) {
+        let (x, y) = (x.and_then(Option::as_ref), y.and_then(Option::as_ref));
+        let same = match (x, y) {
+            (None, None) => true,
+            (Some(x), Some(y)) => Arc::ptr_eq(x, y) || is_same_node(x, y),
+            _ => false,
+        };
+        if let (false, Ok(id)) = (same, u32::try_from(at)) {
+            found.push(Pair { before: x.map(|_| NodeId(id)), after: y.map(|_| NodeId(id)) });
         }
     }
     let key = |of: &Graph, n: NodeId| of.raw(n).map_or(0, |n| n.key.hash);
@@ -144,23 +142,16 @@ fn is_same_node(a: &Node, b: &Node) -> bool {
 fn edges(before: &Graph, after: &Graph) -> Vec<Pair<EdgeId>> {
     let mut found = Vec::new();
     let none = Edge::default();
-    // Millions of rows: what is the same of nearly all of them is asked first, and in one go.
-    let same = |x: &Edge, y: &Edge| {
-        (x.from, x.to, x.relation, x.sources, x.ends) == (y.from, y.to, y.relation, y.sources, y.ends)
+    for (at, x, y) in before.edges.unlike(&after.edges).flat_map(|page| page.rows()) {
+        let (x, y) = (x.unwrap_or(&none), y.unwrap_or(&none));
+        let same = (x.from, x.to, x.relation, x.sources, x.ends)
+            == (y.from, y.to, y.relation, y.sources, y.ends)
             && x.seen == y.seen
-            && (x.ends == 0 || before.edge_ended(x) == after.edge_ended(y))
-    };
-    let mut put = |at: usize, x: &Edge, y: &Edge| {
-        if let (false, Ok(id)) = (same(x, y), u32::try_from(at)) {
+            && (x.ends == 0 || before.edge_ended(x) == after.edge_ended(y));
+        if let (false, Ok(id)) = (same, u32::try_from(at)) {
             let place = |e: &Edge| (!e.is_none()).then_some(EdgeId(id));
             found.push(Pair { before: place(x), after: place(y) });
         }
-    };
-    for (at, a, b) in before.edges.unlike(&after.edges) {
-        a.iter().zip(b).enumerate().for_each(|(i, (x, y))| put(at + i, x, y));
-        let both = a.len().min(b.len());
-        a.iter().enumerate().skip(both).for_each(|(i, x)| put(at + i, x, &none));
-        b.iter().enumerate().skip(both).for_each(|(i, y)| put(at + i, &none, y));
     }
     let key = |of: &Graph, id: EdgeId| of.edge(id).map(|e| (e.relation, of.order(e.from), of.order(e.to)));
     meet_again(

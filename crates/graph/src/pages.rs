@@ -11,28 +11,96 @@ const PAGE: usize = 128;
 const FOLDER: usize = 256;
 const ROWS: usize = PAGE * FOLDER;
 
-type Page<T> = Arc<[T]>;
+/// What changed between a page and what it was copied from.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    from: u64,
+    /// A bit for each row that may be another one.
+    rows: u128,
+}
+
+/// No page has this stamp.
+const NEVER: Step = Step { from: u64::MAX, rows: 0 };
+/// Every row.
+const ALL: u128 = u128::MAX;
+/// Copies that a page remembers: enough that two epochs with one or two between them are compared row by row that changed.
+const PAST: usize = 2;
+
+/// Rows, and which of them changed since the pages that this one was copied from, the latest first.
+#[derive(Clone, Debug)]
+struct Page<T> {
+    /// Tells it from every other page of the table's writer, as long as it is shared.
+    stamp: u64,
+    past: [Step; PAST],
+    rows: [T; PAGE],
+}
+
+impl<T> Page<T> {
+    /// The rows that may differ from another page's.
+    fn unlike(&self, other: &Page<T>) -> u128 {
+        self.since(other).or_else(|| other.since(self)).unwrap_or(ALL)
+    }
+
+    fn since(&self, other: &Page<T>) -> Option<u128> {
+        let mut rows = 0;
+        for step in self.past {
+            rows |= step.rows;
+            if step.from == other.stamp {
+                return Some(rows);
+            }
+        }
+        None
+    }
+}
+
+/// A page that two tables do not share.
+pub(crate) struct Unlike<'a, T> {
+    /// The place of its first row.
+    pub at: usize,
+    /// Its rows in the first table; none where that ends before.
+    pub before: &'a [T],
+    /// Its rows in the second table.
+    pub after: &'a [T],
+    /// A bit for each row that may differ.
+    rows: u128,
+}
+
+impl<'a, T> Unlike<'a, T> {
+    /// The rows that may differ, with their places.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (usize, Option<&'a T>, Option<&'a T>)> + use<'a, T> {
+        let (at, before, after, mut rows) = (self.at, self.before, self.after, self.rows);
+        std::iter::from_fn(move || {
+            let row = (rows != 0).then(|| rows.trailing_zeros() as usize)?;
+            rows &= rows - 1;
+            Some((at + row, before.get(row), after.get(row)))
+        })
+    }
+}
 
 /// A persistent table of rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Pages<T> {
-    folders: Vec<Arc<Vec<Page<T>>>>,
+    folders: Vec<Arc<Vec<Arc<Page<T>>>>>,
     len: usize,
     /// What stands for pages that were given back.
-    empty: Option<Page<T>>,
-}
-
-fn blank<T: Clone + Default>() -> Page<T> {
-    std::iter::repeat_n(T::default(), PAGE).collect()
+    empty: Option<Arc<Page<T>>>,
+    /// Stamps given so far. Only the writer gives any.
+    stamps: u64,
 }
 
 impl<T> Default for Pages<T> {
     fn default() -> Self {
-        Pages { folders: Vec::new(), len: 0, empty: None }
+        Pages { folders: Vec::new(), len: 0, empty: None, stamps: 0 }
     }
 }
 
 impl<T: Clone + Default> Pages<T> {
+    fn blank(&mut self) -> Arc<Page<T>> {
+        self.stamps += 1;
+        let rows = std::array::from_fn(|_| T::default());
+        Arc::new(Page { stamp: self.stamps, past: [NEVER; PAST], rows })
+    }
+
     /// How many rows.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -43,7 +111,7 @@ impl<T: Clone + Default> Pages<T> {
         if row >= self.len {
             return None;
         }
-        self.folders.get(row / ROWS)?.get(row % ROWS / PAGE)?.get(row % PAGE)
+        self.folders.get(row / ROWS)?.get(row % ROWS / PAGE)?.rows.get(row % PAGE)
     }
 
     /// A row to change.
@@ -52,7 +120,16 @@ impl<T: Clone + Default> Pages<T> {
             return None;
         }
         let folder = Arc::make_mut(self.folders.get_mut(row / ROWS)?);
-        Arc::make_mut(folder.get_mut(row % ROWS / PAGE)?).get_mut(row % PAGE)
+        let page = folder.get_mut(row % ROWS / PAGE)?;
+        if Arc::get_mut(page).is_none() {
+            self.stamps += 1;
+            let [latest, ..] = page.past;
+            let past = [Step { from: page.stamp, rows: 0 }, latest];
+            *page = Arc::new(Page { stamp: self.stamps, past, rows: page.rows.clone() });
+        }
+        let page = Arc::get_mut(page)?;
+        page.past[0].rows |= 1 << (row % PAGE);
+        page.rows.get_mut(row % PAGE)
     }
 
     /// Adds a row and says where.
@@ -61,10 +138,11 @@ impl<T: Clone + Default> Pages<T> {
         if at.is_multiple_of(ROWS) {
             self.folders.push(Arc::new(Vec::with_capacity(FOLDER)));
         }
-        if at.is_multiple_of(PAGE)
-            && let Some(folder) = self.folders.last_mut()
-        {
-            Arc::make_mut(folder).push(blank());
+        if at.is_multiple_of(PAGE) {
+            let page = self.blank();
+            if let Some(folder) = self.folders.last_mut() {
+                Arc::make_mut(folder).push(page);
+            }
         }
         self.len += 1;
         if let Some(place) = self.get_mut(at) {
@@ -79,12 +157,15 @@ impl<T: Clone + Default> Pages<T> {
         let Some(folder) = self.folders.get(row / ROWS) else { return };
         let Some(page) = folder.get(row % ROWS / PAGE) else { return };
         let whole = row / PAGE * PAGE + PAGE <= self.len;
-        if !whole || !page.iter().all(unused) {
+        if !whole || !page.rows.iter().all(unused) {
             return;
         }
         let empty = match &self.empty {
             Some(empty) => Arc::clone(empty),
-            None => Arc::clone(self.empty.insert(blank())),
+            None => {
+                let empty = self.blank();
+                Arc::clone(self.empty.insert(empty))
+            }
         };
         let folder = self.folders.get_mut(row / ROWS).map(Arc::make_mut);
         if let Some(page) = folder.and_then(|f| f.get_mut(row % ROWS / PAGE)) {
@@ -102,12 +183,8 @@ impl<T: Clone + Default> Pages<T> {
         }
     }
 
-    /// The pages that two tables do not share: the place of their first row, and their rows in both (none where a table ends before).
-    /// Rows past the end of a table read as by default.
-    pub(crate) fn unlike<'a>(
-        &'a self,
-        other: &'a Pages<T>,
-    ) -> impl Iterator<Item = (usize, &'a [T], &'a [T])> + 'a {
+    /// The pages that two tables do not share, when one writer made both. Rows past the end of a table read as by default.
+    pub(crate) fn unlike<'a>(&'a self, other: &'a Pages<T>) -> impl Iterator<Item = Unlike<'a, T>> + 'a {
         let folders = self.folders.len().max(other.folders.len());
         let apart = (0..folders).filter_map(|f| match (self.folders.get(f), other.folders.get(f)) {
             (Some(a), Some(b)) if Arc::ptr_eq(a, b) => None,
@@ -115,24 +192,28 @@ impl<T: Clone + Default> Pages<T> {
         });
         apart.flat_map(|(f, a, b)| {
             (0..a.len().max(b.len())).filter_map(move |p| {
-                let at = f * ROWS + p * PAGE;
-                match (a.get(p), b.get(p)) {
-                    (Some(a), Some(b)) if Arc::ptr_eq(a, b) => None,
-                    (a, b) => Some((at, a.map_or(&[][..], |a| a), b.map_or(&[][..], |b| b))),
-                }
+                let (a, b) = (a.get(p), b.get(p));
+                let rows = match (a, b) {
+                    (Some(a), Some(b)) if Arc::ptr_eq(a, b) => return None,
+                    (Some(a), Some(b)) => a.unlike(b),
+                    _ => ALL,
+                };
+                let told = |page: Option<&'a Arc<Page<T>>>| page.map_or(&[][..], |p| &p.rows);
+                Some(Unlike { at: f * ROWS + p * PAGE, before: told(a), after: told(b), rows })
             })
         })
     }
 
     /// Every row, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> + '_ {
-        self.folders.iter().flat_map(|f| f.iter()).flat_map(|p| p.iter()).take(self.len)
+        self.folders.iter().flat_map(|f| f.iter()).flat_map(|p| p.rows.iter()).take(self.len)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_clone_stays_as_it_was() {
@@ -149,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pages_that_are_not_shared_are_unlike() {
+    fn only_rows_that_changed_on_pages_that_are_not_shared_are_unlike() {
         let mut table: Pages<u32> = Pages::default();
         (0..40_000).for_each(|i| {
             table.push(i);
@@ -161,15 +242,59 @@ mod tests {
         (0..200).for_each(|i| {
             table.push(i);
         });
-        let places: Vec<usize> = before.unlike(&table).map(|u| u.0).collect();
+        let places: Vec<usize> = before.unlike(&table).map(|u| u.at).collect();
         assert_eq!(places, [256, 32_896, 39_936, 40_064, 40_192]);
-        let changed: Vec<(usize, u32, u32)> = before
-            .unlike(&table)
-            .flat_map(|(at, a, b)| (at..).zip(a.iter().zip(b)).map(|(i, (a, b))| (i, *a, *b)))
-            .filter(|(_, a, b)| a != b)
-            .take(2)
-            .collect();
-        assert_eq!(changed, [(300, 300, 7), (33_000, 33_000, 8)]);
+        let rows = |a: &Pages<u32>, b: &Pages<u32>| -> Vec<(usize, u32, u32)> {
+            let all: Vec<_> = a.unlike(b).take(2).flat_map(|u| u.rows()).collect();
+            all.into_iter().map(|(at, a, b)| (at, *a.unwrap(), *b.unwrap())).collect()
+        };
+        assert_eq!(rows(&before, &table), [(300, 300, 7), (33_000, 33_000, 8)]);
+        assert_eq!(rows(&table, &before), [(300, 7, 300), (33_000, 8, 33_000)]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever was changed, given back and kept in between, of all pairs of epochs.
+        #[test]
+        fn every_row_that_differs_is_among_those_that_may(steps in proptest::collection::vec((0usize..700, 0u8..12), 0..60)) {
+            let mut table: Pages<u32> = Pages::default();
+            let mut epochs = vec![table.clone()];
+            for (i, (row, what)) in (1..).zip(steps) {
+                match what {
+                    0 => epochs.push(table.clone()),
+                    1 => {
+                        // The epoch itself is let go, and its pages with it.
+                        let at = row % epochs.len();
+                        epochs.remove(at);
+                        epochs.push(table.clone());
+                    }
+                    2 => {
+                        for r in (row / PAGE * PAGE..).take(PAGE) {
+                            table.get_mut(r).into_iter().for_each(|v| *v = 0);
+                        }
+                        table.give_back(row, |v| *v == 0);
+                    }
+                    3..6 => {
+                        (0..row).for_each(|_| { table.push(i); });
+                    }
+                    _ => table.get_mut(row).into_iter().for_each(|v| *v = i),
+                }
+            }
+            epochs.push(table);
+            let last = epochs.len() - 1;
+            for (i, a) in epochs.iter().enumerate() {
+                for b in [epochs.get(i + 1), epochs.get(i / 2), epochs.get(last)].into_iter().flatten() {
+                    let may: Vec<usize> = a.unlike(b).flat_map(|u| u.rows()).map(|r| r.0).collect();
+                    let most = a.len().max(b.len());
+                    let read = |of: &Pages<u32>, row: usize| of.get(row).copied().unwrap_or_default();
+                    let differ = (0..most).filter(|r| read(a, *r) != read(b, *r));
+                    for row in differ {
+                        prop_assert!(may.binary_search(&row).is_ok(), "{}", row);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

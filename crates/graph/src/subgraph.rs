@@ -105,8 +105,13 @@ impl Graph {
         (from, to): (Minute, Minute),
         condition: Names<'_>,
     ) -> (BTreeMap<ClassId, usize>, Vec<Led>) {
-        let mut known: FxHashMap<NodeId, Vec<NodeId>> = FxHashMap::default();
-        let mut verdicts: FxHashMap<Vec<NodeId>, bool> = FxHashMap::default();
+        let mut named = Named {
+            graph: self,
+            condition,
+            of: vec![0; self.nodes.len()],
+            sets: Vec::new(),
+            places: FxHashMap::default(),
+        };
         let mut sampled: BTreeMap<ClassId, usize> = BTreeMap::new();
         let mut led: BTreeMap<(ClassId, RelationId, u64, NodeId), usize> = BTreeMap::new();
         let is_sampled =
@@ -125,15 +130,7 @@ impl Graph {
                 if !there {
                     continue;
                 }
-                let names = self.named_by(*node, STEPS, &mut known);
-                let counts = match verdicts.get(&names) {
-                    Some(known) => *known,
-                    None => {
-                        let verdict = condition(&names);
-                        verdicts.insert(names, verdict);
-                        verdict
-                    }
-                };
+                let counts = named.counts(*node);
                 if counts {
                     *sampled.entry(*class).or_default() += 1;
                     for edge in self.links.of(*node, End::Out).filter_map(|e| self.edge(e)) {
@@ -147,29 +144,70 @@ impl Graph {
         }
         (sampled, led.into_iter().map(|((class, relation, _, to), n)| (class, relation, to, n)).collect())
     }
+}
 
-    /// What a sampled node leads to, itself or through other sampled ones, sorted. What it leads to through others is remembered.
-    fn named_by(
-        &self,
-        node: NodeId,
-        steps: usize,
-        known: &mut FxHashMap<NodeId, Vec<NodeId>>,
-    ) -> Vec<NodeId> {
-        let mut names = Vec::new();
-        for edge in self.links.of(node, End::Out).filter_map(|e| self.edge(e)) {
-            let to = self.resolve(edge.to);
-            if !self.is_sampled(to) {
-                names.push(to);
+/// What sampled nodes lead to, themselves or through other sampled ones: many lead to the same, so each such set is kept once, with
+/// the verdict on it.
+struct Named<'a> {
+    graph: &'a Graph,
+    condition: Names<'a>,
+    /// By node: its set, counted from one.
+    of: Vec<u32>,
+    sets: Vec<(Vec<NodeId>, bool)>,
+    /// Sets by what they were put together from: nodes, and other sets with the highest bit set.
+    places: FxHashMap<Vec<u32>, u32>,
+}
+
+/// Marks a set among nodes.
+const SET: u32 = 1 << 31;
+
+impl Named<'_> {
+    fn counts(&mut self, node: NodeId) -> bool {
+        let set = self.set(node, STEPS);
+        self.sets.get(set as usize).is_some_and(|s| s.1)
+    }
+
+    fn set(&mut self, node: NodeId, steps: usize) -> u32 {
+        if let Some(known) = self.of.get(node.0 as usize).and_then(|s| s.checked_sub(1)) {
+            return known;
+        }
+        let mut parts: Vec<u32> = Vec::new();
+        let graph = self.graph;
+        for edge in graph.links.of(node, End::Out).filter_map(|e| graph.edge(e)) {
+            let to = graph.resolve(edge.to);
+            if !graph.is_sampled(to) {
+                parts.push(to.0);
             } else if steps > 0 {
-                if !known.contains_key(&to) {
-                    let further = self.named_by(to, steps - 1, known);
-                    known.insert(to, further);
-                }
-                names.extend(known.get(&to).into_iter().flatten());
+                parts.push(self.set(to, steps - 1) | SET);
+            }
+        }
+        parts.sort_unstable();
+        parts.dedup();
+        let set = match self.places.get(&parts) {
+            Some(known) => *known,
+            None => self.put(parts),
+        };
+        // What was found over fewer steps may not be all.
+        if let Some(slot) = self.of.get_mut(node.0 as usize).filter(|_| steps > 0) {
+            *slot = set + 1;
+        }
+        set
+    }
+
+    fn put(&mut self, parts: Vec<u32>) -> u32 {
+        let mut names: Vec<NodeId> = Vec::new();
+        for part in &parts {
+            match self.sets.get((part & !SET) as usize).filter(|_| part & SET != 0) {
+                Some((further, _)) => names.extend(further),
+                None => names.push(NodeId(*part)),
             }
         }
         names.sort_unstable();
         names.dedup();
-        names
+        let verdict = (self.condition)(&names);
+        let place = u32::try_from(self.sets.len()).unwrap_or(0);
+        self.sets.push((names, verdict));
+        self.places.insert(parts, place);
+        place
     }
 }

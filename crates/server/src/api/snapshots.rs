@@ -1,11 +1,12 @@
 //! Moments kept by name.
 
 use super::answers::unread;
-use super::{Answered, Api, Now, Trouble, aside, moment, said, told};
+use super::{Answered, Api, Now, Trouble, aside, moment, said};
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use engine::{Engine, Pin};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 /// Longest name of a snapshot.
 const MAX_NAME: usize = 200;
@@ -28,9 +29,14 @@ impl Named {
     }
 }
 
+fn shown(pin: &Pin) -> Json {
+    json!({ "name": pin.name, "label": pin.label, "at": pin.at.to_string() })
+}
+
 /// Every snapshot, by name.
 pub(crate) async fn all(State(api): State<Api>) -> Answered {
-    aside(api, |engine| Ok(Now(json!({ "snapshots": told(&engine.pins())? })))).await
+    let shown = |engine: &Engine| engine.pins().iter().map(shown).collect::<Vec<_>>();
+    aside(api, move |engine| Ok(Now(json!({ "snapshots": shown(engine) })))).await
 }
 
 /// Keeps a moment by name; the same name again is the new moment.
@@ -39,7 +45,7 @@ pub(crate) async fn take(State(api): State<Api>, body: Result<axum::Json<Named>,
     let (name, at) = (named.name()?, moment("at", named.at.as_deref())?);
     aside(api, move |engine| {
         let pin = engine.pin(&name, at).map_err(|e| Trouble::Ours(e.to_string()))?;
-        Ok(Now(told(&pin)?))
+        Ok(Now(shown(&pin)))
     })
     .await
 }
