@@ -1,9 +1,14 @@
 //! Facts that nobody would send: times at the ends of time, refs and ids that lead nowhere, keys that are everybody's. A graph takes them
 //! without a panic; those that keep to what facts promise count once, in any order.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy takes the helpers of an integration test for code outside of tests"
+)]
+
 #[path = "../../../tests/fuzz/mod.rs"]
 mod fuzz;
-#[allow(dead_code, reason = "shared with tests that use other parts")]
+#[allow(dead_code, clippy::panic, clippy::unwrap_used, reason = "shared with tests that use other parts")]
 mod written;
 
 use fuzz::Draw;
@@ -19,7 +24,7 @@ fn time(draw: &mut Draw) -> Time {
     match draw.below(4) {
         0 => {
             let ns = *draw.one_of(&odd);
-            u64::try_from(ns).ok().and_then(|ns| Time::from_nanos(ns)).unwrap_or(Time::EPOCH)
+            u64::try_from(ns).ok().and_then(Time::from_nanos).unwrap_or(Time::EPOCH)
         }
         _ => written::minute(i64::try_from(draw.below(30)).unwrap() - 5),
     }
@@ -215,7 +220,9 @@ fn odd_facts_are_folded_once_and_in_any_order() {
     let folded = |batches: &[Batch], times: usize| {
         let mut fold = Fold::new(Arc::clone(&o), Vec::new(), Limits::default());
         for _ in 0..times {
-            batches.iter().for_each(|b| drop(fold.fold(b, written::minute(10_000))));
+            for batch in batches {
+                fold.fold(batch, written::minute(10_000));
+            }
         }
         fold.graph().canonical()
     };

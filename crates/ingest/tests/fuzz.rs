@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "clippy takes the helpers of an integration test for code outside of tests"
 )]
 
