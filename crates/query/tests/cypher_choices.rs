@@ -1,8 +1,13 @@
 //! What is chosen by cost against the query as it is written: the same rows, in the same order where nothing was begun elsewhere. And
 //! the shortest walks, found from both ends, against all walks.
 
+#![expect(
+    clippy::panic,
+    reason = "clippy takes the helpers of an integration test for code outside of tests"
+)]
+
 #[path = "../../graph/tests/written/mod.rs"]
-#[allow(dead_code, reason = "shared with tests that use other parts")]
+#[allow(dead_code, clippy::panic, clippy::unwrap_used, reason = "shared with tests that use other parts")]
 mod written;
 
 use graph::{Graph, Limits};

@@ -4,7 +4,7 @@
 #[path = "../../../tests/fuzz/mod.rs"]
 mod fuzz;
 #[path = "../../graph/tests/written/mod.rs"]
-#[allow(dead_code, reason = "shared with tests that use other parts")]
+#[allow(dead_code, clippy::panic, clippy::unwrap_used, reason = "shared with tests that use other parts")]
 mod written;
 
 use graph::Limits as Bounds;

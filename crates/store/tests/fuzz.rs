@@ -1,6 +1,11 @@
 //! Logs whose bytes were changed: what is read back was written, in order, and what was not is told as damage; never a panic, never
 //! a record that nobody wrote.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy takes the helpers of an integration test for code outside of tests"
+)]
+
 #[path = "../../../tests/fuzz/mod.rs"]
 mod fuzz;
 
