@@ -7,11 +7,12 @@
 use crate::apart;
 use crate::intake::{Engine, EngineError, lock};
 use crate::sources::Sources;
-use graph::{Fold, Restore};
+use graph::{Fold, Part, Restore};
 use ontology::{Ontology, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use store::{CheckpointDamage, Keep, Store};
 
@@ -30,6 +31,9 @@ impl Default for KeepLog {
         KeepLog { hours: graph::Limits::default().hours, bytes: 64 << 30 }
     }
 }
+
+/// Parts that are read ahead of those that are put into the graph: some megabytes.
+const AHEAD: usize = 8;
 
 /// A checkpoint that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,10 +273,24 @@ impl Engine {
         let sources: Sources = serde_json::from_slice(&next(&mut parts)?).map_err(not_ours)?;
         let trust = ontology.mapping.trust.clone();
         let mut restore = Restore::new(ontology, trust, self.limits);
-        while let Some(part) = parts.next() {
-            restore.part(&part.map_err(|damage| damage.to_string())?).map_err(|e| e.to_string())?;
-            progress(parts.progress());
-        }
+        std::thread::scope(|scope| {
+            let (send, ahead) = sync_channel(AHEAD);
+            scope.spawn(move || {
+                while let Some(part) = parts.next() {
+                    let part = part.map_err(|damage| damage.to_string());
+                    let part = part.and_then(|bytes| Part::read(&bytes).map_err(|e| e.to_string()));
+                    // Whoever takes them has had enough.
+                    if send.send((part, parts.progress())).is_err() {
+                        return;
+                    }
+                }
+            });
+            for (part, read) in ahead {
+                restore.take(part?).map_err(|e| e.to_string())?;
+                progress(read);
+            }
+            Ok::<_, String>(())
+        })?;
         let mut fold = restore.finish().map_err(|e| e.to_string())?;
         fold.keep_apart(head.apart);
         Ok((fold, sources))

@@ -42,7 +42,7 @@ pub(crate) enum Told {
 }
 
 /// What is small.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Head {
     ends: Vec<Time>,
     cohorts: Vec<Arc<[NodeId]>>,
@@ -71,8 +71,22 @@ struct Counts {
     concluded: usize,
 }
 
-#[derive(Serialize, Deserialize)]
-enum Part {
+/// A part as it was read. Reading one needs nothing of the others, so that it can be done ahead of [`Restore::take`], by another thread.
+#[derive(Debug)]
+pub struct Part(Rows);
+
+impl Part {
+    /// Reads a part.
+    ///
+    /// # Errors
+    /// When the bytes are no part of a checkpoint of this form.
+    pub fn read(bytes: &[u8]) -> Result<Part, NotReadable> {
+        postcard::from_bytes(bytes).map(Part).map_err(|e| NotReadable(e.to_string()))
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Rows {
     Head(Head),
     Nodes(Vec<(Option<Arc<Node>>, Marks)>),
     /// So many nodes that were let go, a multiple of a page.
@@ -130,9 +144,9 @@ impl Checkpoint {
     /// # Errors
     /// [`NotReadable`] when a part cannot be put into bytes, which no part is known to be.
     pub fn parts(&self) -> impl Iterator<Item = Result<Vec<u8>, NotReadable>> + '_ {
-        let all = std::iter::once_with(|| Part::Head(self.head())).chain(self.nodes()).chain(self.edges());
+        let all = std::iter::once_with(|| Rows::Head(self.head())).chain(self.nodes()).chain(self.edges());
         let all = all.chain(self.series()).chain(self.conclusions()).chain(self.flows()).chain(self.items());
-        let all = all.chain(self.traces()).chain(std::iter::once_with(|| Part::Counts(self.counts())));
+        let all = all.chain(self.traces()).chain(std::iter::once_with(|| Rows::Counts(self.counts())));
         all.map(|part| postcard::to_allocvec(&part).map_err(|e| NotReadable(e.to_string())))
     }
 
@@ -153,52 +167,52 @@ impl Checkpoint {
         }
     }
 
-    fn nodes(&self) -> impl Iterator<Item = Part> + '_ {
+    fn nodes(&self) -> impl Iterator<Item = Rows> + '_ {
         chunks(self.graph.nodes.iter().zip(self.graph.marks.iter()), ROWS).map(|rows| {
             if rows.len() == ROWS && rows.iter().all(|(node, _)| node.is_none()) {
-                return Part::NoNodes(rows.len());
+                return Rows::NoNodes(rows.len());
             }
-            Part::Nodes(rows.into_iter().map(|(node, marks)| (node.clone(), *marks)).collect())
+            Rows::Nodes(rows.into_iter().map(|(node, marks)| (node.clone(), *marks)).collect())
         })
     }
 
-    fn edges(&self) -> impl Iterator<Item = Part> + '_ {
+    fn edges(&self) -> impl Iterator<Item = Rows> + '_ {
         chunks(self.graph.edges.iter(), ROWS).map(|rows| {
             if rows.len() == ROWS && rows.iter().all(|edge| edge.is_none()) {
-                return Part::NoEdges(rows.len());
+                return Rows::NoEdges(rows.len());
             }
-            Part::Edges(rows.into_iter().cloned().collect())
+            Rows::Edges(rows.into_iter().cloned().collect())
         })
     }
 
-    fn series(&self) -> impl Iterator<Item = Part> + '_ {
-        chunks(self.graph.series.iter(), FEW).map(|rows| Part::Series(rows.into_iter().cloned().collect()))
+    fn series(&self) -> impl Iterator<Item = Rows> + '_ {
+        chunks(self.graph.series.iter(), FEW).map(|rows| Rows::Series(rows.into_iter().cloned().collect()))
     }
 
-    fn conclusions(&self) -> impl Iterator<Item = Part> + '_ {
+    fn conclusions(&self) -> impl Iterator<Item = Rows> + '_ {
         let witnesses = chunks(self.graph.witnesses.iter(), ROWS);
-        let witnesses = witnesses.map(|rows| Part::Witnesses(rows.into_iter().cloned().collect()));
+        let witnesses = witnesses.map(|rows| Rows::Witnesses(rows.into_iter().cloned().collect()));
         let concluded = chunks(self.graph.concluded.iter(), FEW).map(|rows| {
             let one =
                 |(id, supports): (&EdgeId, &Supports)| (*id, supports.iter().cloned().collect::<Vec<_>>());
-            Part::Concluded(rows.into_iter().map(one).collect())
+            Rows::Concluded(rows.into_iter().map(one).collect())
         });
         witnesses.chain(concluded)
     }
 
-    fn flows(&self) -> impl Iterator<Item = Part> + '_ {
-        self.graph.flows.rows(ROWS).map(Part::Flows)
+    fn flows(&self) -> impl Iterator<Item = Rows> + '_ {
+        self.graph.flows.rows(ROWS).map(Rows::Flows)
     }
 
-    fn items(&self) -> impl Iterator<Item = Part> + '_ {
+    fn items(&self) -> impl Iterator<Item = Rows> + '_ {
         self.items.iter().flat_map(|(minute, items)| {
-            chunks(items.iter(), ROWS).map(|rows| Part::Items(*minute, rows.into_iter().copied().collect()))
+            chunks(items.iter(), ROWS).map(|rows| Rows::Items(*minute, rows.into_iter().copied().collect()))
         })
     }
 
-    fn traces(&self) -> impl Iterator<Item = Part> + '_ {
+    fn traces(&self) -> impl Iterator<Item = Rows> + '_ {
         let traces = chunks(self.traces.all(), FEW);
-        traces.map(|rows| Part::Traces(rows.into_iter().map(|(id, trace)| (id, Arc::clone(trace))).collect()))
+        traces.map(|rows| Rows::Traces(rows.into_iter().map(|(id, trace)| (id, Arc::clone(trace))).collect()))
     }
 
     fn counts(&self) -> Counts {
@@ -240,33 +254,32 @@ impl Restore {
     /// Takes the next part.
     ///
     /// # Errors
-    /// When the bytes are no part of a checkpoint of this form.
-    pub fn part(&mut self, bytes: &[u8]) -> Result<(), NotReadable> {
-        let part: Part = postcard::from_bytes(bytes).map_err(|e| NotReadable(e.to_string()))?;
+    /// When it does not go with those before.
+    pub fn take(&mut self, part: Part) -> Result<(), NotReadable> {
         let g = &mut self.fold.graph;
-        match part {
-            Part::Head(head) => self.head(head),
-            Part::Nodes(rows) => rows.into_iter().for_each(|(node, marks)| self.node(node, marks)),
-            Part::NoNodes(many) => {
+        match part.0 {
+            Rows::Head(head) => self.head(head),
+            Rows::Nodes(rows) => rows.into_iter().for_each(|(node, marks)| self.node(node, marks)),
+            Rows::NoNodes(many) => {
                 g.nodes.skip(many);
                 g.marks.skip(many);
                 g.order.skip(many);
             }
-            Part::Edges(rows) => rows.into_iter().for_each(|edge| self.edge(edge)),
-            Part::NoEdges(many) => g.edges.skip(many),
-            Part::Series(rows) => rows.into_iter().try_for_each(|series| self.series(series))?,
-            Part::Witnesses(rows) => rows.into_iter().try_for_each(|witness| self.witness(witness))?,
-            Part::Concluded(rows) => {
+            Rows::Edges(rows) => rows.into_iter().for_each(|edge| self.edge(edge)),
+            Rows::NoEdges(many) => g.edges.skip(many),
+            Rows::Series(rows) => rows.into_iter().try_for_each(|series| self.series(series))?,
+            Rows::Witnesses(rows) => rows.into_iter().try_for_each(|witness| self.witness(witness))?,
+            Rows::Concluded(rows) => {
                 let sets = rows.into_iter().map(|(id, s)| (id, s.into_iter().collect::<Supports>()));
                 g.concluded.extend(sets);
             }
-            Part::Flows(rows) => g.flows.put_rows(rows).map_err(|e| NotReadable(e.to_owned()))?,
-            Part::Items(minute, items) => {
+            Rows::Flows(rows) => g.flows.put_rows(rows).map_err(|e| NotReadable(e.to_owned()))?,
+            Rows::Items(minute, items) => {
                 self.fold.remembered_items += items.len();
                 Arc::make_mut(self.fold.remembered.entry(minute).or_default()).extend(items);
             }
-            Part::Traces(rows) => rows.into_iter().for_each(|(id, trace)| self.fold.traces.put(id, trace)),
-            Part::Counts(counts) => self.counts = Some(counts),
+            Rows::Traces(rows) => rows.into_iter().for_each(|(id, trace)| self.fold.traces.put(id, trace)),
+            Rows::Counts(counts) => self.counts = Some(counts),
         }
         Ok(())
     }

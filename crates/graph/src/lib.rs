@@ -38,7 +38,7 @@ mod trace;
 mod why;
 
 pub use census::{Census, Count, ENDS_PER_CLASS, End};
-pub use checkpoint::{Checkpoint, NotReadable, Restore};
+pub use checkpoint::{Checkpoint, NotReadable, Part, Restore};
 pub use compare::{
     Change, Difference, EdgeChange, Half, Kind, MeasureChange, NodeChange, Told, diff, learned,
 };

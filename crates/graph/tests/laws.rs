@@ -189,7 +189,7 @@ fn parts(fold: &mut Fold) -> Vec<Vec<u8>> {
 
 fn restored(o: &Arc<Ontology>, limits: Limits, parts: &[Vec<u8>]) -> Result<Fold, graph::NotReadable> {
     let mut restore = Restore::new(Arc::clone(o), trust(), limits);
-    parts.iter().try_for_each(|part| restore.part(part))?;
+    parts.iter().try_for_each(|part| restore.take(graph::Part::read(part)?))?;
     restore.finish()
 }
 
