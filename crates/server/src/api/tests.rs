@@ -313,7 +313,7 @@ async fn differences_and_cohorts_of_nothing_are_empty_and_wrong_ones_are_told() 
             "column 8: the graph holds no cell called `A`",
         ),
         ("/cohort", &[], 400, "where is missing"),
-        ("/cohort", &[("where", "cell ~ A")], 400, "where: column 8: expected `=`"),
+        ("/cohort", &[("where", "cell ~ A")], 400, "where: column 9: expected `=`"),
         ("/cohort", &[("where", "sell = A")], 404, "column 1: there is no dimension `sell`; nearest: "),
         ("/cohort", &[("where", "cell = A"), ("least", "3")], 400, "are of /diff"),
         ("/cohort", &[("where", &"(".repeat(8_000))], 400, "at most 64 deep"),
