@@ -246,6 +246,8 @@ impl Engine {
                     begun.checkpoint = Some(checkpoint.from_seq);
                     return (Some((fold, sources, checkpoint.from_seq)), begun);
                 }
+                // Damage names its file itself.
+                Err(why) if why.starts_with(&checkpoint.file) => begun.passed_over.push(why),
                 Err(why) => begun.passed_over.push(format!("{}: {why}", checkpoint.file)),
             }
         }
