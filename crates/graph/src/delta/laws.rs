@@ -159,7 +159,8 @@ fn batch(o: &Ontology, (what, a, b, m, x): Told) -> Batch {
         let of = o.class(class).unwrap();
         let key = |slot: u8, k: u8| Key {
             slot,
-            hash: (u128::from(of.0) << 32 | u128::from(slot) << 16 | u128::from(k) + 1) << 64 | u128::from(k),
+            hash: (u128::from(of.0) << 32 | u128::from(slot) << 16 | (u128::from(k) + 1)) << 64
+                | u128::from(k),
         };
         let keys = primary.map(|k| key(0, k)).into_iter().chain(weaker.map(|k| key(1, k))).collect();
         let attr = o.attr(of, "name").map(|at| (at, Value::text(format!("{class}{name}"))));
