@@ -69,7 +69,11 @@ fn a_way_is_told_from_where_the_trouble_begins() {
     assert!(way.starts_with("Host h <-runs_on- Instance "), "{way}");
     assert!(way.ends_with("-instance_of-> Service ratings"), "{way}");
     let out = asked(&graph, r#"impact Host "h""#);
-    assert!(!out.rows.is_empty() && out.rows.iter().all(|r| r[3].as_str().unwrap().starts_with("Host h <-runs_on- ")), "{out:?}");
+    assert!(
+        !out.rows.is_empty()
+            && out.rows.iter().all(|r| r[3].as_str().unwrap().starts_with("Host h <-runs_on- ")),
+        "{out:?}"
+    );
 }
 
 #[test]
