@@ -52,6 +52,7 @@ struct Head {
     totals: Totals,
     traces_let_go: u64,
     forgotten_before: Option<Minute>,
+    whole_from: Option<Minute>,
     arrived: Option<Minute>,
     conclusions: usize,
     /// So that the table of them is made large enough at once.
@@ -96,6 +97,7 @@ pub struct Checkpoint {
     traces: Traces,
     totals: Totals,
     forgotten_before: Option<Minute>,
+    whole_from: Option<Minute>,
     arrived: Option<Minute>,
     conclusions: usize,
 }
@@ -115,6 +117,7 @@ impl Fold {
             traces: self.traces.clone(),
             totals: self.totals,
             forgotten_before: self.forgotten_before,
+            whole_from: self.whole_from,
             arrived: self.known.arrived(),
             conclusions: self.drawing.held,
         }
@@ -123,7 +126,7 @@ impl Fold {
 
 impl Checkpoint {
     /// The form of the parts, raised whenever a type that is written changes: parts of another form are not to be read.
-    pub const FORM: u32 = 1;
+    pub const FORM: u32 = 2;
 
     /// Its parts, in the order in which they must be read. Each is some hundred kilobytes, made when it is asked for.
     ///
@@ -147,6 +150,7 @@ impl Checkpoint {
             totals: self.totals,
             traces_let_go: self.traces.let_go,
             forgotten_before: self.forgotten_before,
+            whole_from: self.whole_from,
             arrived: self.arrived,
             conclusions: self.conclusions,
             edges: g.edge_counts.iter().sum(),
@@ -287,6 +291,7 @@ impl Restore {
         fold.totals = head.totals;
         fold.traces.let_go = head.traces_let_go;
         fold.forgotten_before = head.forgotten_before;
+        fold.whole_from = head.whole_from;
         fold.known = Known::since(head.arrived);
         fold.drawing.held = head.conclusions;
         fold.edge_index.reserve(head.edges);
@@ -372,7 +377,10 @@ impl Restore {
             concluded: g.concluded.len(),
         };
         match self.counts {
-            Some(counts) if counts == found => Ok(fold),
+            Some(counts) if counts == found => {
+                fold.touch_all();
+                Ok(fold)
+            }
             Some(counts) => Err(NotReadable(format!("{counts:?} were written, {found:?} are here"))),
             None => Err(NotReadable("its end is missing".to_owned())),
         }
