@@ -4,7 +4,7 @@
 //! twice and in any order, so a newcomer takes back what its successor was said to have grown by and splits it in two. Where
 //! the source does not say when the process started, a fall between neighbours tells of a new start.
 
-use crate::stat::{Stat, tries_micro};
+use crate::stat::{FARTHEST, Stat, tries_micro};
 use ontology::{Minute, StreamId, Time};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -171,7 +171,7 @@ fn total(r: &Values) -> u64 {
     reason = "saturating by definition of `as`, and values are finite"
 )]
 fn micro(value: f64) -> i128 {
-    (value * MICRO).round() as i128
+    (value * MICRO).round().clamp(-FARTHEST, FARTHEST) as i128
 }
 
 /// Whole happenings: rounded down where it was read, so that what is lost here comes with a later reading.

@@ -11,6 +11,18 @@ const LOG_ONE: f64 = 16_777_216.0;
 /// Logarithms are taken of at least this: nothing that is measured in milliseconds, bytes or shares is usefully smaller.
 const LOG_FLOOR: f64 = 1e-6;
 
+/// As much as one observation may add to a sum, in millionths: nothing that is measured comes near, and a hundred million of these fit.
+pub(crate) const FARTHEST: f64 = 1e30;
+
+/// A value in millionths, as often as it was observed.
+#[expect(clippy::cast_possible_truncation, reason = "clamped first")]
+fn millionths(value: f64, count: u64) -> i128 {
+    let bound = FARTHEST as i128;
+    ((value * MICRO).clamp(-FARTHEST, FARTHEST) as i128)
+        .saturating_mul(i128::from(count))
+        .clamp(-bound, bound)
+}
+
 /// What is left of tries beyond whole ones, in millionths, each less than a whole one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Parts {
@@ -70,7 +82,7 @@ impl Stat {
         let ln = value.max(LOG_FLOOR).ln();
         self.count += count;
         self.bad += bad;
-        self.sum_micro += (value * MICRO) as i128 * n;
+        self.sum_micro = self.sum_micro.wrapping_add(millionths(value, count));
         self.log_sum += (ln * LOG_ONE) as i128 * n;
         self.log_square += (ln * ln * LOG_ONE) as i128 * n;
         self.sketch.add(value, count);
@@ -100,10 +112,9 @@ impl Stat {
     }
 
     /// Corrects the sum when a source knows it exactly and the values only by bucket.
-    #[expect(clippy::cast_possible_truncation, reason = "saturating by definition of `as`")]
     pub fn correct_sum(&mut self, by: f64) {
         if by.is_finite() {
-            self.sum_micro += (by * MICRO) as i128;
+            self.sum_micro = self.sum_micro.wrapping_add(millionths(by, 1));
         }
     }
 
@@ -111,7 +122,8 @@ impl Stat {
     pub fn merge(&mut self, other: &Stat) {
         more(&mut self.count, &mut self.parts.count, (other.count, other.parts.count));
         more(&mut self.bad, &mut self.parts.bad, (other.bad, other.parts.bad));
-        self.sum_micro += other.sum_micro;
+        // Wrapping, so that the order of what is added does not matter even beyond all bounds.
+        self.sum_micro = self.sum_micro.wrapping_add(other.sum_micro);
         self.log_sum += other.log_sum;
         self.log_square += other.log_square;
         self.sketch.merge(&other.sketch);
@@ -121,7 +133,7 @@ impl Stat {
     pub fn take(&mut self, other: &Stat) {
         less(&mut self.count, &mut self.parts.count, (other.count, other.parts.count));
         less(&mut self.bad, &mut self.parts.bad, (other.bad, other.parts.bad));
-        self.sum_micro -= other.sum_micro;
+        self.sum_micro = self.sum_micro.wrapping_sub(other.sum_micro);
         self.log_sum -= other.log_sum;
         self.log_square -= other.log_square;
         self.sketch.take(&other.sketch);

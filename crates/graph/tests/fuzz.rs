@@ -30,10 +30,10 @@ fn time(draw: &mut Draw) -> Time {
     }
 }
 
-/// Numbers at the ends of what sums take: sums are kept in millionths in 128 bits, so a value of 1e18 may come 2^40 times.
+/// Numbers at the ends of what there is.
 fn number(draw: &mut Draw) -> f64 {
     let none = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
-    let some = [0.0, -0.0, 1.0, -1.0, 5e-324, 0.25, 1e18, -1e18];
+    let some = [0.0, -0.0, 1.0, -1.0, 5e-324, 0.25, 1e18, -1e18, 1e308, f64::MAX, f64::MIN];
     if draw.below(4) == 0 { *draw.one_of(&none) } else { *draw.one_of(&some) }
 }
 
