@@ -182,6 +182,19 @@ Examples:
     /// Look into a data folder that no server has open: check, stats.
     #[command(subcommand)]
     Store(Store),
+    /// Ask in SQL, over history and the graph together.
+    #[command(after_help = "\
+Examples:
+  e2egraph sql \"select app_version, p95(merge_sketch(sketch)) as p95, sum(count) from measures where measure = 'view.ttr' group by 1\"
+  e2egraph sql \"select * from events where day = date '2026-11-24' order by time\" --json
+  e2egraph sql \"select count(*) from flows\" --history s3://bucket/e2egraph
+
+Ends with 3 when a table or column does not exist.")]
+    Sql(Sql),
+    /// Keep history from a data folder that no server has open: write, tidy, show.
+    #[cfg(feature = "history")]
+    #[command(subcommand)]
+    History(History),
     /// Hash personal data with a new key from now on: who comes again gets another id.
     #[command(after_help = "Example:\n  e2egraph rotate-key")]
     RotateKey(Server),
@@ -277,6 +290,10 @@ pub struct Serve {
     /// How much of the log is kept.
     #[command(flatten)]
     pub keep_log: KeepLog,
+    /// History.
+    #[cfg(feature = "history")]
+    #[command(flatten)]
+    pub history: HistoryAt,
     /// Addresses.
     #[command(flatten)]
     pub listen: Listen,
@@ -299,6 +316,97 @@ pub struct KeepLog {
 impl From<KeepLog> for engine::KeepLog {
     fn from(keep: KeepLog) -> engine::KeepLog {
         engine::KeepLog { hours: keep.hours, bytes: keep.gib << 30 }
+    }
+}
+
+/// A question in SQL.
+#[derive(Debug, Args, Clone)]
+pub struct Sql {
+    /// The query (docs/history.md).
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub query: String,
+    /// Ask this data folder, which no server has open, instead of a server.
+    #[cfg(feature = "history")]
+    #[arg(long, value_name = "DIR", conflicts_with = "history")]
+    pub data: Option<PathBuf>,
+    /// Ask this history alone (a folder or s3://bucket/prefix) instead of a server.
+    #[cfg(feature = "history")]
+    #[arg(long, value_name = "PLACE")]
+    pub history: Option<String>,
+    /// At most this many rows.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    pub limit: usize,
+    /// At most this many seconds.
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS", value_parser = speed)]
+    pub timeout: f64,
+    /// Server.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// Where history is kept, and for how long.
+#[cfg(feature = "history")]
+#[derive(Debug, Args, Clone, Default)]
+pub struct HistoryAt {
+    /// Keep history here: a folder, s3://bucket/prefix with the usual AWS_… variables, or `off`. DIR/history of the data folder
+    /// when not said.
+    #[arg(long, value_name = "PLACE")]
+    pub history: Option<String>,
+    /// Keep a table for so many days (interactions=30); may be given several times.
+    #[arg(long = "history-keep", value_name = "TABLE=DAYS", value_parser = keep)]
+    pub keep: Vec<(history::Table, u32)>,
+}
+
+/// What can be done with history from a data folder.
+#[cfg(feature = "history")]
+#[derive(Debug, Subcommand, Clone)]
+pub enum History {
+    /// Put the hours that are over, which history lacks or has otherwise, into its tables.
+    #[command(after_help = "Examples:\n  e2egraph history write --data /var/lib/e2egraph\n  e2egraph history write --data /var/lib/e2egraph --history s3://bucket/e2egraph --all")]
+    Write {
+        /// The data folder.
+        #[arg(long, value_name = "DIR", default_value = "e2egraph-data")]
+        data: PathBuf,
+        /// The last hour as well, although it may not be over.
+        #[arg(long)]
+        all: bool,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+        /// Place.
+        #[command(flatten)]
+        at: HistoryAt,
+        /// Ontology.
+        #[command(flatten)]
+        ontology: OntologyFrom,
+    },
+    /// Make one file of the hours of each day, drop what is too old, delete files that nothing needs any more.
+    #[command(after_help = "Example:\n  e2egraph history tidy --history s3://bucket/e2egraph --history-keep interactions=7")]
+    Tidy {
+        /// The data folder that the history belongs to, where no place is given.
+        #[arg(long, value_name = "DIR", default_value = "e2egraph-data")]
+        data: PathBuf,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+        /// Place.
+        #[command(flatten)]
+        at: HistoryAt,
+    },
+}
+
+/// A table and how many days it is kept.
+#[cfg(feature = "history")]
+fn keep(text: &str) -> Result<(history::Table, u32), String> {
+    let wrong = || {
+        let tables = history::Table::ALL.map(history::Table::name).join(", ");
+        format!("write it like interactions=30, with one of {tables}")
+    };
+    let (table, days) = text.split_once('=').ok_or_else(wrong)?;
+    let table = history::Table::named(table).ok_or_else(wrong)?;
+    match days.parse() {
+        Ok(days) if days > 0 => Ok((table, days)),
+        _ => Err(wrong()),
     }
 }
 

@@ -8,6 +8,11 @@ use store::{InspectError, RestoreError};
 #[error("{0}")]
 pub struct Wrong(pub String);
 
+/// The thing asked for does not exist.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotThere(pub String);
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -53,7 +58,8 @@ impl Exit {
             Exit::NoServer
         } else if error.downcast_ref::<Wrong>().is_some() {
             Exit::Wrong
-        } else if error.downcast_ref::<Refused>().is_some_and(|r| r.status == 404)
+        } else if error.downcast_ref::<NotThere>().is_some()
+            || error.downcast_ref::<Refused>().is_some_and(|r| r.status == 404)
             || matches!(error.downcast_ref(), Some(InspectError::NotThere(_)))
             || matches!(error.downcast_ref(), Some(RestoreError::Copy(InspectError::NotThere(_))))
         {

@@ -14,6 +14,8 @@ mod command {
     pub(crate) mod demo;
     pub(crate) mod eval;
     pub(crate) mod graph;
+    #[cfg(feature = "history")]
+    pub(crate) mod history;
     pub(crate) mod ontology;
     pub(crate) mod operate;
     pub(crate) mod received;
@@ -21,9 +23,12 @@ mod command {
     pub(crate) mod serve;
     pub(crate) mod sim;
     pub(crate) mod sources;
+    pub(crate) mod sql;
     pub(crate) mod store;
 }
 mod exit;
+#[cfg(feature = "history")]
+mod history;
 mod join;
 mod opening;
 mod out;
@@ -73,6 +78,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => command::demo::run(args).await,
         Command::Ontology(command) => command::ontology::run(command).await,
         Command::Store(command) => command::store::run(command).await,
+        #[cfg(feature = "history")]
+        Command::History(command) => command::history::run(command).await,
+        Command::Sql(args) => command::sql::run(args).await,
         Command::RotateKey(server) => command::operate::rotate_key(server).await,
         Command::Eval(args) => command::eval::run(args).await,
         Command::Bench(args) => command::bench::run(args).await,

@@ -186,6 +186,8 @@ pub struct Engine {
     pub(crate) sources: Mutex<Sources>,
     pub(crate) watch: Watch,
     pub(crate) apart: Mutex<Vec<Apart>>,
+    /// From when on the log says all there was; `None` when it lost nothing.
+    pub(crate) log_from: Mutex<Option<ontology::Minute>>,
     /// One change of the ontology at a time.
     pub(crate) reloading: Mutex<()>,
     pub(crate) keep_log: KeepLog,
@@ -236,6 +238,7 @@ impl Engine {
             ontology: Mutex::new(ontology),
             store,
             hash_key: Mutex::new(hash_key),
+            log_from: Mutex::default(),
             reloading: Mutex::default(),
             keep_log: options.keep_log,
             in_flight: InFlight::default(),
@@ -262,6 +265,8 @@ impl Engine {
         drop((fold, sources));
         engine.replayed_bytes.store(replayed.bytes, Ordering::Relaxed);
         engine.put_back(first);
+        let damaged = !replayed.damage.is_empty() || replayed.unreadable.is_some();
+        *lock(&engine.log_from) = crate::epoch::whole_log(replayed.first, replayed.last, damaged);
         started.replayed = replayed.requests;
         started.damage = replayed.damage;
         started.unreadable = replayed.unreadable;
@@ -471,6 +476,9 @@ impl Engine {
             }
             "known_minutes" | "known_rows" => {
                 "beyond: what was known at earlier minutes cannot be asked any more"
+            }
+            "touched_hours" => {
+                "beyond: what comes late for the earliest is not noticed by history until the next start"
             }
             "flow_bytes" => "beyond: the oldest quarters of an hour of what went along edges are forgotten",
             "series" => "beyond: samples of further cohorts count for the whole subject",

@@ -6,6 +6,7 @@
 
 mod apart;
 mod checkpoint;
+mod epoch;
 mod intake;
 mod propose;
 mod reload;
@@ -20,6 +21,7 @@ mod testing;
 
 pub use apart::{Apart, ApartError};
 pub use checkpoint::{Begun, Checkpointed, KeepLog};
+pub use epoch::Epoch;
 pub use intake::{
     Engine, EngineError, LostHashKey, Opening, Options, Receipt, Refusal, SetAside, Started, Understood,
     Unread,

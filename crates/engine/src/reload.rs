@@ -23,6 +23,10 @@ pub(crate) struct Replayed {
     pub(crate) requests: u64,
     /// Bytes of these.
     pub(crate) bytes: u64,
+    /// Place and arrival of the first record.
+    pub(crate) first: Option<(u64, Time)>,
+    /// Arrival of the last.
+    pub(crate) last: Option<Time>,
     /// Where to read on.
     pub(crate) next: u64,
     pub(crate) damage: Vec<Damage>,
@@ -79,6 +83,8 @@ impl Engine {
             replayed.next = record.seq + 1;
             replayed.bytes += record.body.len() as u64;
             let recorded = Time::EPOCH.plus_nanos(record.recorded_ns);
+            replayed.first = replayed.first.or(Some((record.seq, recorded)));
+            replayed.last = replayed.last.max(Some(recorded));
             let read = match Wire::from_log(record.kind, &record.body) {
                 Some((wire, body)) => normaliser.normalise(&wire, body, recorded).map_err(|m| m.to_string()),
                 None => Err(format!("record kind {} is of another version", record.kind)),
@@ -107,6 +113,7 @@ impl Engine {
         let mut normaliser = Normaliser::new(Arc::clone(&ontology), options);
         let mut new = Fold::new(Arc::clone(&ontology), ontology.mapping.trust.clone(), self.limits);
         new.keep_apart(apart::pairs(&lock(&self.apart)));
+        new.hold_like(&lock(&self.fold));
         let mut sources = Sources::default();
         let mut requests = 0;
         let mut next = 0;

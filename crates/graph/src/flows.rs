@@ -475,6 +475,15 @@ impl Flows {
         settled.chain(fresh.map(move |(w, r)| (begin(*w), r.as_ref())))
     }
 
+    /// First minute of the earliest window and last of the latest.
+    pub(crate) fn extent(&self) -> Option<(Minute, Minute)> {
+        let fresh = self.fresh.iter().flat_map(|f| f.runs().iter().map(|(w, _)| *w));
+        let ends = [self.windows.get_min(), self.windows.get_max()].into_iter().flatten().map(|(w, _)| *w);
+        let all = || ends.clone().chain(fresh.clone());
+        let begin = |w: i32| Minute(i64::from(w) * WINDOW);
+        Some((begin(all().min()?), begin(all().max()?).plus(WINDOW - 1)))
+    }
+
     /// Gives each cell of an edge in `from..to`, in no order; one cohort and minute may come several times.
     fn each<'a>(
         &'a self,

@@ -14,6 +14,7 @@ use crate::series::{CohortId, Of, Series, SeriesId};
 use crate::sources::{SetIndex, Sources};
 use crate::stat::tries_micro;
 use crate::topology::{Edge, EdgeId, Graph, Marks, Node, NodeId};
+use crate::touched::{self, Touched};
 use crate::trace::{Joined, Traces, Waiting};
 use ontology::fact::{Batch, Draft, Fact, ItemId, Observation, Ref, Step};
 use ontology::model::{Grain, Holds, MeasureKind};
@@ -50,6 +51,9 @@ pub struct Fold {
     pub(crate) kept_nodes: usize,
     pub(crate) totals: Totals,
     pub(crate) forgotten_before: Option<Minute>,
+    pub(crate) touched: Touched,
+    pub(crate) whole_from: Option<Minute>,
+    pub(crate) held_from: Option<Minute>,
 }
 
 /// What is the same for all facts of a batch.
@@ -97,6 +101,9 @@ impl Fold {
             kept_nodes: 0,
             totals: Totals::default(),
             forgotten_before: None,
+            touched: Touched::default(),
+            whole_from: None,
+            held_from: None,
         }
     }
 
@@ -142,7 +149,7 @@ impl Fold {
     }
 
     /// How much of each limit is used, in the order of [`Limits`]: name, used, limit.
-    pub fn usage(&self) -> [(&'static str, usize, usize); 10] {
+    pub fn usage(&self) -> [(&'static str, usize, usize); 11] {
         let (known_minutes, known_rows) = self.known.held();
         [
             ("sampled_nodes", self.sampled.len(), self.limits.sampled_nodes),
@@ -155,6 +162,7 @@ impl Fold {
             ("known_minutes", known_minutes, self.limits.known_minutes),
             ("known_rows", known_rows, self.limits.known_rows),
             ("flow_bytes", self.graph.flows.size().1, self.limits.flow_bytes),
+            ("touched_hours", self.touched.len(), touched::MOST),
         ]
     }
 
@@ -170,6 +178,7 @@ impl Fold {
             let (until, graph) = (recorded.minute(), self.graph());
             self.known.keep(until, graph, (self.limits.known_minutes, self.limits.known_rows));
         }
+        self.touched.begin();
         let before = self.totals;
         let source = self.source(&batch.source);
         let rank =
@@ -221,6 +230,7 @@ impl Fold {
                 self.one(fact, &mut context);
             }
         }
+        self.touch_sampled(&context);
         self.let_go_of_sampled();
         self.forget_old();
         Folded { facts: self.totals.facts - before.facts, repeated: self.totals.repeated - before.repeated }
@@ -357,6 +367,7 @@ impl Fold {
     }
 
     fn flow(&mut self, j: &Joined) {
+        self.touched.mark(j.at.minute());
         let edge = self.edge(j.relation, j.from, j.to, j.at, j.sources);
         // Interactions are nodes of their own and do not need a statistic per edge.
         if self.is_sampled(j.from) {
@@ -388,6 +399,9 @@ impl Fold {
         self.graph.flows.settle(&mut self.tail);
         let gone = self.graph.flows.keep_within(self.limits.flow_bytes);
         self.totals.flows_let_go += u64::try_from(gone).unwrap_or(u64::MAX);
+        if gone > 0 {
+            self.whole_from = self.whole_from.max(self.graph.flows.extent().map(|e| e.0));
+        }
     }
 
     fn sample(
@@ -452,6 +466,10 @@ impl Fold {
         start: Time,
         reading: Reading,
     ) {
+        // One that comes late changes what grew until the next.
+        if let Some(latest) = self.graph.latest.filter(|l| l.minute() > at.minute()) {
+            self.touched.mark_all(at.minute(), latest.minute());
+        }
         let id = self.series(of, cohort);
         if let Some(s) = self.graph.series.get_mut(id.0 as usize) {
             Arc::make_mut(s).reading(stream, at, start, reading);
@@ -555,6 +573,11 @@ impl Fold {
         let minute = at.minute();
         let known = self.graph.raw(node).is_some_and(|n| n.seen.at(minute, 0).is_some());
         if !known {
+            if self.is_sampled(node)
+                && let Some(first) = self.graph.raw(node).and_then(|n| n.seen.first())
+            {
+                self.touched.mark(first);
+            }
             self.with_node(node, |n| n.seen.add(minute, RUN_GAP_MINUTES));
         }
         self.moved(at, c);
@@ -573,6 +596,9 @@ impl Fold {
                 .edge(id)
                 .is_some_and(|e| e.seen.at(minute, 0).is_some() && sets.get(e.sources).has(sources));
             if !known {
+                if let Some(first) = self.graph.edge(id).and_then(|e| e.seen.first()).filter(|f| *f > minute) {
+                    self.touched.mark(first);
+                }
                 self.with_edge(id, |e| e.seen.add(minute, gap));
                 self.led_again(from, relation);
                 self.told_by(id, sources);
@@ -745,6 +771,7 @@ impl Fold {
     }
 
     fn moved(&mut self, at: Time, c: &Context) {
+        self.touched.mark(at.minute());
         if at <= c.recorded.plus_secs(AHEAD_SECS) {
             self.graph.latest = Some(self.graph.latest.map_or(at, |t| t.max(at)));
         }
@@ -758,6 +785,15 @@ impl Fold {
         self.source_index.insert(name.to_owned(), i);
         self.graph.sources.push_back(Arc::from(name));
         i
+    }
+
+    /// What was said of a sampled node shows where it was first seen.
+    fn touch_sampled(&mut self, c: &Context) {
+        for node in c.nodes.iter().flatten().filter(|n| self.graph.has_mark(**n, Marks::SAMPLED)) {
+            if let Some(first) = self.graph.raw(*node).and_then(|n| n.seen.first()) {
+                self.touched.mark(first);
+            }
+        }
     }
 
     /// Lets the oldest sampled nodes go, with their edges.
@@ -804,11 +840,16 @@ impl Fold {
     /// Forgets minutes beyond the limit, once an hour of new ones has come.
     fn forget_old(&mut self) {
         let Some(latest) = self.graph.latest else { return };
-        let before = latest.minute().plus(-self.limits.hours * 60);
+        let minutes = self.limits.hours * 60;
+        let mut before = latest.minute().plus(-minutes);
+        if let Some(held) = self.held_from {
+            before = before.min(held.max(latest.minute().plus(-minutes.saturating_mul(2))));
+        }
         if self.forgotten_before.is_some_and(|f| before.0 - f.0 < 60) {
             return;
         }
         self.forgotten_before = Some(before);
+        self.whole_from = self.whole_from.max(Some(before));
         self.graph.flows.forget_before(before);
         for i in 0..self.graph.series.len() {
             let stale =

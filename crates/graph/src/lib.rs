@@ -17,6 +17,7 @@ mod flows;
 mod fold;
 mod growing;
 mod hops;
+mod hours;
 mod identity;
 mod index;
 mod join;
@@ -34,6 +35,7 @@ mod stat;
 mod subgraph;
 mod supports;
 mod topology;
+mod touched;
 mod trace;
 mod why;
 
@@ -45,6 +47,7 @@ pub use compare::{
 pub use delta::{Delta, Pair, delta, delta_by_keys};
 pub use flows::{Side, Went};
 pub use fold::Fold;
+pub use hours::Flow;
 pub use limits::{Folded, Limits, Totals};
 pub use read::{Agg, Cohort, Direction, Hop};
 pub use runs::Runs;

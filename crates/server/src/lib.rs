@@ -13,6 +13,7 @@ pub mod atlas;
 mod checkpoint;
 pub mod elastic;
 pub mod feeds;
+mod history;
 mod hosts;
 mod intake;
 mod kubernetes;
@@ -33,6 +34,7 @@ pub mod syslog;
 pub mod zipkin;
 
 pub use api::Operator;
+pub use history::{Figure, History, SqlQuery, SqlTrouble};
 pub use hosts::{Hosts, name_of};
 pub use intake::{Delivery, Form, Intake, Receipt, Refusal, SetAside, Wire};
 pub use kubernetes::{AccessError, Kubernetes};

@@ -1,6 +1,6 @@
 //! The limits of the receivers: each has a name, a default and a documented effect.
 
-use crate::api::BEHIND;
+use crate::api::{BEHIND, SQL_AT_ONCE, SQL_ROWS, SQL_SECONDS};
 use crate::scrape::TARGETS;
 use crate::serve::LARGE_READERS;
 use crate::statsd::QUEUE;
@@ -48,7 +48,7 @@ pub struct Limits {
 }
 
 /// Every limit.
-pub const LIMITS: [Limit; 18] = [
+pub const LIMITS: [Limit; 21] = [
     // The default of the OTLP specification.
     limit(
         "request_body_bytes",
@@ -115,6 +115,11 @@ pub const LIMITS: [Limit; 18] = [
         "of one open page; beyond: it misses the oldest events and reads the state again",
         |_| BEHIND as u64,
     ),
+    limit("sql_queries", SQL_AT_ONCE as u64, "beyond: further queries in SQL are refused for now (503)", |_| {
+        SQL_AT_ONCE as u64
+    }),
+    limit("sql_rows", SQL_ROWS as u64, "of one answer; beyond: it is cut, and says so", |_| SQL_ROWS as u64),
+    limit("sql_seconds", SQL_SECONDS, "of one query in SQL; beyond: it is ended, and says so", |_| SQL_SECONDS),
     limit("syslog_message_bytes", syslog::MESSAGE as u64, "a longer syslog message is left out", |_| {
         syslog::MESSAGE as u64
     }),

@@ -1,6 +1,7 @@
 //! `/healthz`, and `/metrics` in the Prometheus text format (version 0.0.4).
 
 use crate::Receiver;
+use crate::history::History;
 use crate::limits::LIMITS;
 use axum::Router;
 use axum::extract::State;
@@ -17,17 +18,23 @@ struct Figures {
     engine: Arc<Engine>,
     receiver: Receiver,
     connections: Connections,
+    history: Option<Arc<dyn History>>,
 }
 
 /// Open connections by port.
 pub(crate) type Connections = [(&'static str, Arc<AtomicU64>); 3];
 
 /// The two pages.
-pub(crate) fn routes(engine: Arc<Engine>, receiver: Receiver, connections: Connections) -> Router {
+pub(crate) fn routes(
+    engine: Arc<Engine>,
+    receiver: Receiver,
+    connections: Connections,
+    history: Option<Arc<dyn History>>,
+) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(metrics))
-        .with_state(Figures { engine, receiver, connections })
+        .with_state(Figures { engine, receiver, connections, history })
 }
 
 async fn metrics(State(f): State<Figures>) -> Response {
@@ -122,6 +129,8 @@ fn text(f: &Figures) -> String {
         limits.iter().map(|l| (label(&[("limit", &l.name)]), l.value as f64)).collect();
     values.extend(LIMITS.iter().map(|l| (label(&[("limit", l.name)]), (l.value)(receiving) as f64)));
     values.push((label(&[("limit", "graph_exports_at_once")]), crate::api::EXPORTS_AT_ONCE as f64));
+    let of_history = f.history.iter().flat_map(|h| h.limits());
+    values.extend(of_history.map(|(name, value)| (label(&[("limit", name)]), value as f64)));
     family("limit", "gauge", "Every bound by name.", values);
     let mut used: Vec<(String, f64)> = limits
         .iter()
@@ -134,6 +143,10 @@ fn text(f: &Figures) -> String {
     used.push((label(&[("limit", "request_memory_bytes")]), f.receiver.memory_in_use() as f64));
     family("limit_used", "gauge", "How much of a bound is used, where that can be said.", used);
     let open = open.iter().map(|(port, n)| (label(&[("port", port)]), *n as f64)).collect();
+    for figure in f.history.iter().flat_map(|h| h.figures()) {
+        let rows = figure.value.map(|v| (String::new(), v)).into_iter().collect();
+        family(figure.name, figure.kind, figure.help, rows);
+    }
     family("connections", "gauge", "Open connections by port.", open);
     out
 }

@@ -1,6 +1,7 @@
 //! The whole server on its three ports: receivers, feeds, API, pages, figures, and the clock that makes it look.
 
 use crate::api::Operator;
+use crate::history::History;
 use crate::hosts::{Door, Hosts, known_host};
 use crate::intake::{Intake, Receipt, Refusal, Wire};
 use crate::kubernetes::Kubernetes;
@@ -113,6 +114,8 @@ pub struct Settings {
     pub operator: Operator,
     /// A cluster to watch.
     pub kubernetes: Option<Kubernetes>,
+    /// What keeps history and answers SQL.
+    pub history: Option<Arc<dyn History>>,
 }
 
 /// Opens the ports and serves.
@@ -120,7 +123,7 @@ pub struct Settings {
 /// # Errors
 /// When a port cannot be had.
 pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, ListenError> {
-    let Settings { addresses: wanted, origins, hosts, secrets, operator, kubernetes } = settings;
+    let Settings { addresses: wanted, origins, hosts, secrets, operator, kubernetes, history } = settings;
     let http = Port::open(wanted.http, "the web UI and API", "--http").await?;
     let grpc = Port::open(wanted.otlp_grpc, "OTLP/gRPC", "--otlp-grpc").await?;
     let otlp = Port::open(wanted.otlp_http, "OTLP/HTTP", "--otlp-http").await?;
@@ -147,8 +150,8 @@ pub async fn start(engine: Arc<Engine>, settings: Settings) -> Result<Running, L
         .merge(zipkin::routes(receiver.clone()))
         .merge(loki::routes(receiver.clone()))
         .merge(elastic::routes(receiver.clone()))
-        .merge(metrics::routes(Arc::clone(&engine), receiver.clone(), connections))
-        .merge(api::routes(Arc::clone(&engine), operator))
+        .merge(metrics::routes(Arc::clone(&engine), receiver.clone(), connections, history.clone()))
+        .merge(api::routes(Arc::clone(&engine), operator, history))
         .merge(assets::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
@@ -301,6 +304,7 @@ mod tests {
             hosts,
             secrets: Secrets::default(),
             kubernetes: None,
+            history: None,
             operator: Operator {
                 ontology: Arc::new(|| Ok(Ontology::builtin())),
                 hash_key: Arc::new(|| Ok([8; 32])),

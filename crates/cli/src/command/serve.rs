@@ -26,6 +26,8 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     let ready =
         prepare(&args.data, &args.listen, &args.ontology, (lost_hash_key, args.keep_log.into()), kubernetes)
             .await?;
+    #[cfg(feature = "history")]
+    let ready = Ready { history: crate::history::place(&args.data, &args.history)?, keep: crate::history::keep(&args.history), ..ready };
     // Before anybody can reach it. While the log is replayed, a signal ends the process at once, which the log survives.
     let stop = rim::Stop::listen()?;
     let mut running = ready.open().await?;
@@ -56,12 +58,23 @@ pub async fn start(data: &Path, listen: &Listen, ontology: &OntologyFrom) -> any
 struct Ready {
     engine: Engine,
     settings: Settings,
+    #[cfg(feature = "history")]
+    history: Option<::history::Place>,
+    #[cfg(feature = "history")]
+    keep: ::history::Keep,
 }
 
 impl Ready {
     /// Opens the ports.
     async fn open(self) -> anyhow::Result<Running> {
-        server::start(Arc::new(self.engine), self.settings).await.context("opening the ports")
+        let engine = Arc::new(self.engine);
+        #[cfg(feature = "history")]
+        let history: Option<Arc<dyn server::History>> =
+            Some(Arc::new(crate::history::Kept::start(Arc::clone(&engine), self.history, self.keep)?));
+        #[cfg(not(feature = "history"))]
+        let history: Option<Arc<dyn server::History>> = None;
+        let settings = Settings { history, ..self.settings };
+        server::start(engine, settings).await.context("opening the ports")
     }
 }
 
@@ -78,6 +91,8 @@ async fn prepare(
     let ontology = Arc::new(rim::ontology(ontology)?);
     let secrets = secrets(listen, &ontology)?;
     let data = data.to_owned();
+    #[cfg(feature = "history")]
+    let folder = data.clone();
     let engine = tokio::task::spawn_blocking(move || -> anyhow::Result<Engine> {
         let options = Options {
             data,
@@ -97,8 +112,15 @@ async fn prepare(
         syslog: listen.syslog,
     };
     let (origins, hosts) = (origins(listen), hosts(listen));
-    let settings = Settings { addresses, origins, hosts, secrets, operator, kubernetes };
-    Ok(Ready { engine, settings })
+    let settings = Settings { addresses, origins, hosts, secrets, operator, kubernetes, history: None };
+    Ok(Ready {
+        engine,
+        settings,
+        #[cfg(feature = "history")]
+        history: crate::history::place(&folder, &crate::args::HistoryAt::default())?,
+        #[cfg(feature = "history")]
+        keep: ::history::Keep::default(),
+    })
 }
 
 /// Which web pages may send telemetry.

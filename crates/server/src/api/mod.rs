@@ -11,12 +11,14 @@ mod ontology;
 mod operate;
 mod seen;
 mod snapshots;
+mod sql;
 mod things;
 
 #[cfg(test)]
 mod tests;
 
 use ::ontology::Time;
+use crate::history::History;
 use ::query::run::QueryError;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
@@ -32,6 +34,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 pub(crate) use export::AT_ONCE as EXPORTS_AT_ONCE;
+pub(crate) use sql::{AT_ONCE as SQL_AT_ONCE, MOST_ROWS as SQL_ROWS, MOST_SECONDS as SQL_SECONDS};
 
 pub(crate) use events::BEHIND;
 pub use operate::Operator;
@@ -54,10 +57,17 @@ pub(crate) struct Api {
     surveys: Arc<Semaphore>,
     /// Queries that may still begin.
     queries: Arc<Semaphore>,
+    history: Option<Arc<dyn History>>,
+    /// Queries in SQL that may still begin.
+    sqls: Arc<Semaphore>,
 }
 
 /// The API's routes.
-pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
+pub(crate) fn routes(
+    engine: Arc<Engine>,
+    operator: Operator,
+    history: Option<Arc<dyn History>>,
+) -> Router {
     let events = events::Events::of(&engine);
     let v1 = Router::new()
         .route("/regressions", get(answers::regressions))
@@ -69,6 +79,7 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
         .route("/cohort", get(compare::cohort))
         .route("/snapshots", get(snapshots::all).post(snapshots::take))
         .route("/snapshots/delete", post(snapshots::delete))
+        .route("/sql", post(sql::sql))
         .route("/graph/map", get(map::map))
         .route("/graph/find", get(things::find))
         .route("/graph/show", get(things::show))
@@ -98,6 +109,8 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator) -> Router {
             pictures: seen::Pictures::default(),
             surveys: Arc::new(Semaphore::new(1)),
             queries: Arc::new(Semaphore::new(cypher::AT_ONCE)),
+            history,
+            sqls: Arc::new(Semaphore::new(sql::AT_ONCE)),
         });
     Router::new().nest("/api/v1", v1)
 }
@@ -107,7 +120,7 @@ async fn nowhere() -> Trouble {
 }
 
 async fn wrong_method() -> Response {
-    let body = json!({"error": "this address is asked another way: /ask, /cypher, /snapshots, /snapshots/delete, /ontology/reload, /hash-key/rotate, /identity/split and /identity/rejoin take a POST, all others a GET"});
+    let body = json!({"error": "this address is asked another way: /ask, /cypher, /sql, /snapshots, /snapshots/delete, /ontology/reload, /hash-key/rotate, /identity/split and /identity/rejoin take a POST, all others a GET"});
     (StatusCode::METHOD_NOT_ALLOWED, axum::Json(body)).into_response()
 }
 

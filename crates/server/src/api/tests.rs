@@ -27,7 +27,7 @@ fn api_with(
     };
     let (engine, _) = Engine::open(&options, Arc::new(Ontology::builtin()), |_| {}).unwrap();
     let operator = Operator { ontology: Arc::new(ontology), hash_key: Arc::new(|| Ok([8; 32])) };
-    (routes(Arc::new(engine), operator), folder)
+    (routes(Arc::new(engine), operator, None), folder)
 }
 
 async fn send(router: &mut Router, request: Request<Body>) -> (StatusCode, Json) {
