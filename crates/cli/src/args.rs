@@ -362,7 +362,9 @@ pub struct HistoryAt {
 #[derive(Debug, Subcommand, Clone)]
 pub enum History {
     /// Put the hours that are over, which history lacks or has otherwise, into its tables.
-    #[command(after_help = "Examples:\n  e2egraph history write --data /var/lib/e2egraph\n  e2egraph history write --data /var/lib/e2egraph --history s3://bucket/e2egraph --all")]
+    #[command(
+        after_help = "Examples:\n  e2egraph history write --data /var/lib/e2egraph\n  e2egraph history write --data /var/lib/e2egraph --history s3://bucket/e2egraph --all"
+    )]
     Write {
         /// The data folder.
         #[arg(long, value_name = "DIR", default_value = "e2egraph-data")]
@@ -381,7 +383,9 @@ pub enum History {
         ontology: OntologyFrom,
     },
     /// Make one file of the hours of each day, drop what is too old, delete files that nothing needs any more.
-    #[command(after_help = "Example:\n  e2egraph history tidy --history s3://bucket/e2egraph --history-keep interactions=7")]
+    #[command(
+        after_help = "Example:\n  e2egraph history tidy --history s3://bucket/e2egraph --history-keep interactions=7"
+    )]
     Tidy {
         /// The data folder that the history belongs to, where no place is given.
         #[arg(long, value_name = "DIR", default_value = "e2egraph-data")]

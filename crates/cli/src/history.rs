@@ -3,10 +3,10 @@
 use crate::args::{HistoryAt, Sql as Asked};
 use crate::exit::NotThere;
 use crate::{out, rim};
+use ::history::{Bounds, Epoch, Keep, Place, Sql, SqlError, Writer};
 use anyhow::Context as _;
 use engine::{Engine, LostHashKey, Options};
 use futures_util::future::BoxFuture;
-use ::history::{Bounds, Epoch, Keep, Place, Sql, SqlError, Writer};
 use ontology::{Ontology, Time};
 use serde_json::Value as Json;
 use server::{Figure, SqlQuery, SqlTrouble};
@@ -50,7 +50,12 @@ pub fn keep(at: &HistoryAt) -> Keep {
 
 fn epoch(engine: &Engine) -> Epoch {
     let engine::Epoch { graph, touched, whole_from, sampled: (held, most) } = engine.epoch();
-    Epoch { graph, touched, whole_from, unfinished: held.saturating_mul(100) >= most.saturating_mul(PRESSING) }
+    Epoch {
+        graph,
+        touched,
+        whole_from,
+        unfinished: held.saturating_mul(100) >= most.saturating_mul(PRESSING),
+    }
 }
 
 /// The graph of a data folder that no server has open.
@@ -145,7 +150,13 @@ impl Drop for Kept {
     }
 }
 
-async fn write(engine: &Engine, place: Place, keep: &Keep, figures: &Figures, mut stopped: watch::Receiver<bool>) {
+async fn write(
+    engine: &Engine,
+    place: Place,
+    keep: &Keep,
+    figures: &Figures,
+    mut stopped: watch::Receiver<bool>,
+) {
     let label = place.label().to_owned();
     let mut writer = Writer::new(place);
     let mut wait = EVERY;
@@ -230,10 +241,20 @@ impl server::History for Kept {
         let count = |n: &AtomicU64| Some(n.load(Ordering::Relaxed) as f64);
         let last = f.last.load(Ordering::Relaxed);
         vec![
-            figure("history_rows_total", "counter", "Rows written to history, those that replaced others included.", count(&f.rows)),
+            figure(
+                "history_rows_total",
+                "counter",
+                "Rows written to history, those that replaced others included.",
+                count(&f.rows),
+            ),
             figure("history_hours_total", "counter", "Hours of tables written to history.", count(&f.hours)),
             figure("history_bytes_total", "counter", "Bytes of files written to history.", count(&f.bytes)),
-            figure("history_failures_total", "counter", "Times that writing history failed.", count(&f.failures)),
+            figure(
+                "history_failures_total",
+                "counter",
+                "Times that writing history failed.",
+                count(&f.failures),
+            ),
             figure(
                 "history_last_hour_timestamp_seconds",
                 "gauge",

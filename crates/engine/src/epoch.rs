@@ -22,7 +22,8 @@ impl Engine {
     pub fn epoch(&self) -> Epoch {
         let log_from = *lock(&self.log_from);
         let mut fold = lock(&self.fold);
-        let sampled = fold.usage().into_iter().find(|u| u.0 == "sampled_nodes").map_or((0, 0), |u| (u.1, u.2));
+        let sampled =
+            fold.usage().into_iter().find(|u| u.0 == "sampled_nodes").map_or((0, 0), |u| (u.1, u.2));
         Epoch {
             touched: fold.touched().collect(),
             whole_from: fold.whole_from().max(log_from),

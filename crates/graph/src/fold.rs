@@ -596,7 +596,8 @@ impl Fold {
                 .edge(id)
                 .is_some_and(|e| e.seen.at(minute, 0).is_some() && sets.get(e.sources).has(sources));
             if !known {
-                if let Some(first) = self.graph.edge(id).and_then(|e| e.seen.first()).filter(|f| *f > minute) {
+                if let Some(first) = self.graph.edge(id).and_then(|e| e.seen.first()).filter(|f| *f > minute)
+                {
                     self.touched.mark(first);
                 }
                 self.with_edge(id, |e| e.seen.add(minute, gap));

@@ -53,7 +53,6 @@ enum Kind {
     Text,
     Texts,
     Pairs,
-    Whole,
     Number,
     Bytes,
 }
@@ -86,7 +85,6 @@ fn data_type(kind: Kind, layout: Layout) -> DataType {
         (Kind::Text, Layout::Query) => DataType::Utf8View,
         (Kind::Bytes, Layout::File) => DataType::Binary,
         (Kind::Bytes, Layout::Query) => DataType::BinaryView,
-        (Kind::Whole, _) => DataType::Int64,
         (Kind::Number, _) => DataType::Float64,
         // Within lists and maps text stays as files hold it.
         (Kind::Texts, _) => DataType::List(Arc::new(Field::new("element", DataType::Utf8, true))),
@@ -208,9 +206,8 @@ impl Chart {
     /// The columns under an ontology.
     pub fn new(ontology: &Ontology) -> Chart {
         let classes = || (0..).map(ClassId).zip(&ontology.classes);
-        let events: Vec<bool> = classes()
-            .map(|(id, c)| c.grain == Grain::Each && ontology.attr(id, STARTED).is_some())
-            .collect();
+        let events: Vec<bool> =
+            classes().map(|(id, c)| c.grain == Grain::Each && ontology.attr(id, STARTED).is_some()).collect();
         let describes = |id: ClassId| !events.get(id.index()).copied().unwrap_or(false);
         let of = |table: Table| -> Arc<[Column]> {
             let fixed = match table {
@@ -274,7 +271,9 @@ mod tests {
 
     #[test]
     fn classes_are_columns_in_small_letters() {
-        for (class, column) in [("AppVersion", "app_version"), ("Isp", "isp"), ("CdnSite", "cdn_site"), ("URL", "url")] {
+        for (class, column) in
+            [("AppVersion", "app_version"), ("Isp", "isp"), ("CdnSite", "cdn_site"), ("URL", "url")]
+        {
             assert_eq!(snake(class), column);
         }
     }

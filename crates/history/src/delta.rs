@@ -1,13 +1,13 @@
 //! One table of history as Delta Lake has it: its log, its files, and commits that replace files by others.
 
 use crate::chart::{DAY, day_field, text_field};
+use crate::chart::{Layout, TIME};
 use crate::error::{HistoryError, first_line, is_missing};
 use crate::format::{FORMAT, PROPERTY};
 use crate::hour::{Hour, day_of};
 use crate::place::Place;
 use crate::stats_json::told;
 use crate::table::Table;
-use crate::chart::{Layout, TIME};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
@@ -90,7 +90,8 @@ impl Log {
     /// # Errors
     /// When its log cannot be read, or a later version wrote it.
     pub(crate) async fn open(place: &Place, table: Table) -> Result<Option<Log>, HistoryError> {
-        let mut log = Log { table, place: place.clone(), delta: DeltaTable::new(place.log(table)?), files: Vec::new() };
+        let mut log =
+            Log { table, place: place.clone(), delta: DeltaTable::new(place.log(table)?), files: Vec::new() };
         match log.delta.load().await {
             Ok(()) => {}
             Err(e) if is_missing(&e) => return Ok(None),
@@ -215,7 +216,9 @@ impl Log {
     ) -> Result<(), NotCommitted> {
         let change = kind != Replacing::Rearranged;
         let mut actions: Vec<Action> = Vec::new();
-        let failed = |doing, e: &DeltaTableError| NotCommitted::Failed(world(doing, &self.place, self.table, e));
+        let failed = |doing, e: &dyn std::fmt::Display| {
+            NotCommitted::Failed(world(doing, &self.place, self.table, &e))
+        };
         let state = self.delta.snapshot().map_err(|e| failed("reading the log", &e))?;
         let known: BTreeSet<String> = self.column_names().into_iter().collect();
         if columns.fields().iter().any(|f| !known.contains(f.name())) {
@@ -289,7 +292,12 @@ pub(crate) enum Replacing {
     Dropped,
 }
 
-pub(crate) fn world(doing: &'static str, place: &Place, table: Table, why: &impl std::fmt::Display) -> HistoryError {
+pub(crate) fn world(
+    doing: &'static str,
+    place: &Place,
+    table: Table,
+    why: &impl std::fmt::Display,
+) -> HistoryError {
     HistoryError::World { doing, table: table.name(), place: place.label().to_owned(), why: first_line(why) }
 }
 
@@ -316,7 +324,14 @@ fn kernel_schema(columns: &SchemaRef) -> Result<StructType, String> {
 }
 
 /// The action that puts a file into a table.
-pub(crate) fn added(path: String, size: u64, day: i64, hours: &BTreeMap<Hour, Part>, stats: String, now_ms: i64) -> Add {
+pub(crate) fn added(
+    path: String,
+    size: u64,
+    day: i64,
+    hours: &BTreeMap<Hour, Part>,
+    stats: String,
+    now_ms: i64,
+) -> Add {
     Add {
         path,
         size: i64::try_from(size).unwrap_or(i64::MAX),

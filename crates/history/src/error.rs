@@ -52,7 +52,9 @@ pub enum HistoryError {
         why: String,
     },
     /// Others wrote at the same time again and again.
-    #[error("table {table} of the history at {place} was changed by others {times} times while it was written; is another server writing there?")]
+    #[error(
+        "table {table} of the history at {place} was changed by others {times} times while it was written; is another server writing there?"
+    )]
     Contended {
         /// The table.
         table: &'static str,

@@ -51,7 +51,12 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn begin(place: &Place, table: Table, path: String, schema: &SchemaRef) -> Result<Output, HistoryError> {
+    pub(crate) fn begin(
+        place: &Place,
+        table: Table,
+        path: String,
+        schema: &SchemaRef,
+    ) -> Result<Output, HistoryError> {
         let failed = |e: &ParquetError| world("writing a file", place, table, e);
         let to = BufWriter::new(place.store(table), Path::from(path.as_str()));
         let properties = properties().map_err(|e| failed(&e))?;
@@ -68,7 +73,8 @@ impl Output {
     }
 
     pub(crate) async fn add(&mut self, batch: &RecordBatch) -> Result<(), HistoryError> {
-        let batch = conform(batch, &self.schema).map_err(|e| HistoryError::rows(self.table, first_line(e)))?;
+        let batch =
+            conform(batch, &self.schema).map_err(|e| HistoryError::rows(self.table, first_line(e)))?;
         self.stats.add(&batch);
         self.writer.write(&batch).await.map_err(|e| self.failed(&e))?;
         if self.writer.in_progress_size() > GROUP_BYTES {
@@ -147,9 +153,8 @@ pub(crate) async fn read(
 ) -> Result<BoxStream<'static, Result<RecordBatch, HistoryError>>, HistoryError> {
     let (store, place) = (place.store(table), place.clone());
     let named = path.to_owned();
-    let failed = move |e: ParquetError| {
-        world("reading a file", &place, table, &format!("{named}: {}", first_line(e)))
-    };
+    let failed =
+        move |e: ParquetError| world("reading a file", &place, table, &format!("{named}: {}", first_line(e)));
     // As the log names it: encoded characters are part of the name.
     let path = Path::parse(path).unwrap_or_else(|_| Path::from(path));
     let source = Source { store, path, size };

@@ -117,7 +117,8 @@ async fn merge_days(log: &mut Log, chart: &Chart, before: i64, now: Time) -> Res
     let columns = all_columns(log, chart);
     let mut merged = 0;
     for (day, mut files) in days {
-        let unfinished = files.iter().any(|f| f.hours.is_empty() || f.hours.values().any(|p| p.digest.is_none()));
+        let unfinished =
+            files.iter().any(|f| f.hours.is_empty() || f.hours.values().any(|p| p.digest.is_none()));
         if files.len() < WORTH_FILES || unfinished {
             continue;
         }

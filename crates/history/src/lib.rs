@@ -8,6 +8,7 @@
 //!
 //! **Next door:** `graph`, `ontology` and `stats` below; `cli` alone above, which lends it to `server`.
 
+pub mod bench;
 mod chart;
 mod delta;
 mod digest;

@@ -7,7 +7,8 @@ use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 use object_store::{
-    BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, RetryConfig,
+    BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+    RetryConfig,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,7 +117,11 @@ impl Place {
     pub(crate) fn make(&self) -> Result<(), HistoryError> {
         use std::os::unix::fs::DirBuilderExt as _;
         let Some(folder) = &self.folder else { return Ok(()) };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| wrong(&self.label, e))
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|e| wrong(&self.label, e))
     }
 
     /// The store, with `/` at a table's folder.

@@ -11,8 +11,8 @@ use crate::table::Table;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use graph::{EdgeId, Flow, Graph, NodeId, Runs, Series, Side, Stat};
 pub(crate) use build::micros;
+use graph::{EdgeId, Flow, Graph, NodeId, Runs, Series, Side, Stat};
 use look::Look;
 use ontology::model::Holds;
 use ontology::{Minute, Stretch, Time, Value};
@@ -55,10 +55,14 @@ pub(crate) fn batches<'g>(
         Table::Relations => Box::new(edges(graph, chart, hours).into_iter()),
         Table::Flows => Box::new(flows(graph, hours)),
         Table::Measures => Box::new(cells(graph, hours)),
-        Table::Events => Box::new(events(graph, chart, Some(hours)).into_iter().map(|(_, node, at)| Row::Event(node, at))),
-        Table::Interactions => Box::new(sampled(graph, Some(hours)).into_iter().map(|(_, node, at)| Row::Sampled(node, at))),
+        Table::Events => {
+            Box::new(events(graph, chart, Some(hours)).into_iter().map(|(_, node, at)| Row::Event(node, at)))
+        }
+        Table::Interactions => {
+            Box::new(sampled(graph, Some(hours)).into_iter().map(|(_, node, at)| Row::Sampled(node, at)))
+        }
     };
-    Batches { rows, look: Look::new(graph, chart), schema, columns }
+    Batches { rows, look: Look::new(graph), schema, columns }
 }
 
 impl Iterator for Batches<'_> {
@@ -72,7 +76,8 @@ impl Iterator for Batches<'_> {
 
 /// The part of some runs that lies in an hour, as one stretch of minutes.
 fn within(runs: &[&Runs], hour: Hour) -> Option<(Minute, Minute)> {
-    let touching = runs.iter().flat_map(|r| r.iter()).filter(|(from, to)| *from < hour.end() && *to >= hour.first());
+    let touching =
+        runs.iter().flat_map(|r| r.iter()).filter(|(from, to)| *from < hour.end() && *to >= hour.first());
     let clipped = touching.map(|(from, to)| (from.max(hour.first()), to.plus(1).min(hour.end())));
     clipped.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
@@ -108,7 +113,8 @@ fn edges<'g>(graph: &'g Graph, chart: &Chart, hours: &BTreeSet<Hour>) -> Vec<Row
         if graph.is_sampled(edge.from) || graph.is_sampled(edge.to) || is_event(edge.from) {
             continue;
         }
-        let fixed = graph.ontology().relations.get(edge.relation.index()).is_some_and(|r| r.holds == Holds::Fixed);
+        let fixed =
+            graph.ontology().relations.get(edge.relation.index()).is_some_and(|r| r.holds == Holds::Fixed);
         let first = edge.seen.first().filter(|_| fixed);
         let hours_of = match first {
             Some(first) => hours.get(&Hour::of(first)).copied().into_iter().collect(),
@@ -189,7 +195,11 @@ pub(crate) fn began(graph: &Graph, chart: &Chart, node: NodeId) -> Option<Time> 
 }
 
 /// Events by when they began, in some hours or in all: hour, node, moment.
-pub(crate) fn events(graph: &Graph, chart: &Chart, hours: Option<&BTreeSet<Hour>>) -> Vec<(Hour, NodeId, Time)> {
+pub(crate) fn events(
+    graph: &Graph,
+    chart: &Chart,
+    hours: Option<&BTreeSet<Hour>>,
+) -> Vec<(Hour, NodeId, Time)> {
     let mut found: Vec<(Hour, Time, String, NodeId)> = Vec::new();
     for node in graph.nodes() {
         let Some(at) = began(graph, chart, node) else { continue };
@@ -205,7 +215,9 @@ pub(crate) fn events(graph: &Graph, chart: &Chart, hours: Option<&BTreeSet<Hour>
 pub(crate) fn sampled(graph: &Graph, hours: Option<&BTreeSet<Hour>>) -> Vec<(Hour, NodeId, Minute)> {
     let mut found: Vec<(Hour, u16, String, NodeId, Minute)> = Vec::new();
     for node in graph.sampled() {
-        let Some((class, first)) = graph.node(node).and_then(|n| Some((n.class, n.seen.first()?))) else { continue };
+        let Some((class, first)) = graph.node(node).and_then(|n| Some((n.class, n.seen.first()?))) else {
+            continue;
+        };
         if hours.is_none_or(|h| h.contains(&Hour::of(first))) {
             found.push((Hour::of(first), class.0, graph.id(node), node, first));
         }
@@ -225,7 +237,9 @@ pub(crate) fn extent(graph: &Graph, chart: &Chart, table: Table) -> Option<(Hour
             let kept = graph.nodes().filter(|n| !graph.is_sampled(*n)).filter_map(|n| graph.node(n));
             of(&mut kept.filter_map(|n| Some((n.seen.first()?, n.seen.last()?))))
         }
-        Table::Relations => of(&mut graph.edges().filter_map(|(_, e)| Some((e.seen.first()?, e.seen.last()?)))),
+        Table::Relations => {
+            of(&mut graph.edges().filter_map(|(_, e)| Some((e.seen.first()?, e.seen.last()?))))
+        }
         Table::Flows => of(&mut graph.flow_extent().into_iter()),
         Table::Measures => {
             let grown = |s: &Series| {

@@ -20,6 +20,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::resolve::resolve_table_references;
 use futures::StreamExt as _;
+pub(crate) use json::rows;
 use provider::History;
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Consumers of memory that are named when there is not enough.
-const CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).unwrap_or(NonZeroUsize::MIN);
+const CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 /// Bytes that one query may put aside on disk.
 pub(crate) const SPILL_BYTES: u64 = 4 << 30;
 /// Bytes of memory when nothing is said.
@@ -111,7 +112,8 @@ impl Sql {
     async fn answer(&self, text: &str, epoch: Option<&Epoch>, bounds: &Bounds) -> Result<Answer, SqlError> {
         let context = self.context(text, epoch, bounds).await?;
         let failed = |e: DataFusionError| told(&e, bounds);
-        let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let options =
+            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = context.sql_with_options(text, options).await.map_err(failed)?;
         let columns = frame.schema().fields().iter().map(|f| f.name().clone()).collect();
         // One more than is told says that there are more.
@@ -127,12 +129,19 @@ impl Sql {
     }
 
     /// A session that knows the tables and functions.
-    async fn context(&self, text: &str, epoch: Option<&Epoch>, bounds: &Bounds) -> Result<SessionContext, SqlError> {
-        let config = SessionConfig::new().with_target_partitions(bounds.threads.max(1)).with_information_schema(true);
+    async fn context(
+        &self,
+        text: &str,
+        epoch: Option<&Epoch>,
+        bounds: &Bounds,
+    ) -> Result<SessionContext, SqlError> {
+        let config =
+            SessionConfig::new().with_target_partitions(bounds.threads.max(1)).with_information_schema(true);
         let runtime = runtime(bounds).map_err(|e| SqlError::Failed(first_line(e)))?;
         let context = SessionContext::new_with_config_rt(config, Arc::new(runtime));
         functions::register(&context);
-        let statement = context.state().sql_to_statement(text, &context.state().config_options().sql_parser.dialect);
+        let statement =
+            context.state().sql_to_statement(text, &context.state().config_options().sql_parser.dialect);
         let statement = statement.map_err(|e| told(&e, bounds))?;
         let (named, _) = resolve_table_references(&statement, true).map_err(|e| told(&e, bounds))?;
         let chart = epoch.map(|e| Arc::new(Chart::new(e.graph.ontology())));

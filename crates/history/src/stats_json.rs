@@ -59,14 +59,14 @@ impl FileStats {
         }
     }
 
-    pub(crate) fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// As Delta's protocol writes them.
     pub(crate) fn json(&self) -> String {
         let moment = |micros: i64, up: bool| {
-            let millis = if up { micros.div_euclid(1_000) + i64::from(micros.rem_euclid(1_000) != 0) } else { micros.div_euclid(1_000) };
+            let millis = if up {
+                micros.div_euclid(1_000) + i64::from(micros.rem_euclid(1_000) != 0)
+            } else {
+                micros.div_euclid(1_000)
+            };
             let secs = Time::from_secs(millis.div_euclid(1_000)).to_string();
             format!("{}.{:03}Z", secs.trim_end_matches('Z'), millis.rem_euclid(1_000))
         };
@@ -80,7 +80,8 @@ impl FileStats {
             least.insert(name.clone(), a);
             greatest.insert(name.clone(), b);
         }
-        json!({"numRecords": self.rows, "minValues": least, "maxValues": greatest, "nullCount": self.nulls}).to_string()
+        json!({"numRecords": self.rows, "minValues": least, "maxValues": greatest, "nullCount": self.nulls})
+            .to_string()
     }
 }
 

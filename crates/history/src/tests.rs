@@ -6,8 +6,8 @@ use graph::{Fold, Limits};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload, PutResult,
 };
 use ontology::fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, StreamId};
 use ontology::{Ontology, Time, Value};
@@ -49,7 +49,11 @@ fn statement(o: &Ontology, (kind, a, b, m): (u8, u8, u8, i64)) -> Batch {
         1 => related(draft(o, "Instance", a), "runs_on", draft(o, "Host", b)),
         2 => sample("view.ttr", "View", Observation::One(f64::from(a) * 100.0 + f64::from(b))),
         3 => {
-            let value = Observation::Cumulative { stream: StreamId(u64::from(b)), start: Time::EPOCH, value: m as f64 };
+            let value = Observation::Cumulative {
+                stream: StreamId(u64::from(b)),
+                start: Time::EPOCH,
+                value: m as f64,
+            };
             sample("host.pressure", "Host", value)
         }
         4 => {
@@ -187,13 +191,15 @@ fn a_world_has_rows_in_every_table_and_sums_are_those_of_the_graph() {
         let counted: u64 = flows.iter().map(|f| f.stat.count).sum();
         let mut sketch = stats::sketch::Sketch::new();
         flows.iter().for_each(|f| sketch.merge(&f.stat.sketch));
-        let text = "select sum(count), p95(merge_sketch(sketch)), quantile(merge_sketch(sketch), 0.5) from flows";
+        let text =
+            "select sum(count), p95(merge_sketch(sketch)), quantile(merge_sketch(sketch), 0.5) from flows";
         let answer = sql.ask(text, Some(&now), &bounds()).await.unwrap();
         assert_eq!(answer.rows[0][0].as_f64(), Some(counted as f64));
         assert_eq!(answer.rows[0][1].as_f64(), sketch.quantile(0.95));
         assert_eq!(answer.rows[0][2].as_f64(), sketch.quantile(0.5));
         // What describes a cohort is a column.
-        let text = "select app_version, sum(count) from measures where measure = 'view.ttr' group by 1 order by 1";
+        let text =
+            "select app_version, sum(count) from measures where measure = 'view.ttr' group by 1 order by 1";
         let answer = sql.ask(text, Some(&now), &bounds()).await.unwrap();
         assert!(answer.rows.len() > 1 && answer.rows.iter().all(|r| r[0].is_string()), "{answer:?}");
     });
@@ -296,7 +302,8 @@ fn a_class_that_is_new_is_a_column_that_is_new() {
         }
         let now = epoch(&mut fold);
         write(&mut Writer::new(place.clone()), &now).await;
-        let text = "select count(app_version), count(build), count(*) from measures where measure = 'view.ttr'";
+        let text =
+            "select count(app_version), count(build), count(*) from measures where measure = 'view.ttr'";
         for epoch in [None, Some(&now)] {
             let answer = Sql::new(Some(place.clone())).ask(text, epoch, &bounds()).await.unwrap();
             let numbers: Vec<i64> = answer.rows[0].iter().map(|v| v.as_i64().unwrap()).collect();
@@ -352,11 +359,19 @@ impl std::fmt::Display for Failing {
 
 #[async_trait::async_trait]
 impl ObjectStore for Failing {
-    async fn put_opts(&self, at: &Path, payload: PutPayload, options: PutOptions) -> object_store::Result<PutResult> {
+    async fn put_opts(
+        &self,
+        at: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> object_store::Result<PutResult> {
         if at.as_ref().contains("_delta_log") {
             let left = self.commits_left.load(Ordering::SeqCst);
             if left == 0 {
-                return Err(object_store::Error::Generic { store: "failing", source: "the disk is gone".into() });
+                return Err(object_store::Error::Generic {
+                    store: "failing",
+                    source: "the disk is gone".into(),
+                });
             }
             self.commits_left.store(left - 1, Ordering::SeqCst);
         }
@@ -412,7 +427,11 @@ fn a_crash_between_files_and_commit_loses_and_doubles_nothing() {
             write(&mut Writer::new(place.clone()), &now).await;
             let (hot, cold) = (Sql::new(None), Sql::new(Some(place)));
             for table in Table::ALL {
-                assert_eq!(rows(&hot, table, Some(&now)).await, rows(&cold, table, None).await, "{commits} {table:?}");
+                assert_eq!(
+                    rows(&hot, table, Some(&now)).await,
+                    rows(&cold, table, None).await,
+                    "{commits} {table:?}"
+                );
             }
         });
     }
@@ -434,7 +453,8 @@ fn what_a_later_version_wrote_and_what_is_damaged_is_refused_by_name() {
         let place = Place::on(Arc::clone(&store) as Arc<dyn ObjectStore>);
         let now = epoch(&mut folded(&o, &world(), Limits::default()));
         write(&mut Writer::new(place.clone()), &now).await;
-        tamper(&store, Table::Flows, |t| t.replace(r#""e2egraph.format":"1""#, r#""e2egraph.format":"2""#)).await;
+        tamper(&store, Table::Flows, |t| t.replace(r#""e2egraph.format":"1""#, r#""e2egraph.format":"2""#))
+            .await;
         tamper(&store, Table::Measures, |t| format!("{{\"metaData\": {}", &t[..t.len() / 3])).await;
         let refused = async |table: Table| {
             let sql = Sql::new(Some(place.clone()));
@@ -442,10 +462,16 @@ fn what_a_later_version_wrote_and_what_is_damaged_is_refused_by_name() {
             sql.ask(&text, Some(&now), &bounds()).await.unwrap_err()
         };
         let newer = refused(Table::Flows).await;
-        assert!(matches!(&newer, SqlError::History(HistoryError::Newer { found, .. }) if found == "2"), "{newer:?}");
+        assert!(
+            matches!(&newer, SqlError::History(HistoryError::Newer { found, .. }) if found == "2"),
+            "{newer:?}"
+        );
         assert!(newer.to_string().contains("later version"), "{newer}");
         let damaged = refused(Table::Measures).await;
-        assert!(matches!(damaged, SqlError::History(HistoryError::Log { table: "measures", .. })), "{damaged:?}");
+        assert!(
+            matches!(damaged, SqlError::History(HistoryError::Log { table: "measures", .. })),
+            "{damaged:?}"
+        );
         let written = Writer::new(place.clone()).write(&now, minute(100_000)).await;
         assert!(matches!(written, Err(HistoryError::Newer { .. })), "{written:?}");
         // The others are read on.
@@ -495,7 +521,9 @@ fn a_query_changes_nothing_reads_no_files_and_keeps_within_its_bounds() {
         let large = "select array_agg(a.value) from generate_series(1, 1000000) a, generate_series(1, 10) b";
         let full = ask(large, Bounds { memory_bytes: 1 << 20, ..bounds() }).await.unwrap_err();
         assert!(matches!(full, SqlError::Memory(..)), "{full}");
-        let tables = ask("select table_name from information_schema.tables where table_schema = 'public'", bounds()).await;
+        let tables =
+            ask("select table_name from information_schema.tables where table_schema = 'public'", bounds())
+                .await;
         assert_eq!(tables.unwrap().rows.len(), Table::ALL.len());
     });
 }

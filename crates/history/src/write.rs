@@ -9,7 +9,7 @@ use crate::hour::{Hour, day_text};
 use crate::place::Place;
 use crate::rows;
 use crate::table::Table;
-use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch};
+use arrow::array::{AsArray as _, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use deltalake_core::kernel::Add;
@@ -113,7 +113,9 @@ impl Writer {
             self.chart = Some((ontology.fingerprint, Chart::new(ontology)));
             self.looked.clear();
         }
-        let Some(chart) = self.chart.as_ref().map(|(_, chart)| chart.clone()) else { return Ok(Written::default()) };
+        let Some(chart) = self.chart.as_ref().map(|(_, chart)| chart.clone()) else {
+            return Ok(Written::default());
+        };
         let latest = epoch.graph.latest();
         let over = |hour: Hour| latest.is_some_and(|l| l.minute() >= hour.end().plus(SETTLED));
         let new: BTreeMap<Hour, u64> = epoch
@@ -121,7 +123,9 @@ impl Writer {
             .iter()
             .map(|(minute, number)| (Hour::of(*minute), *number))
             .filter(|(hour, number)| self.looked.get(hour) != Some(number))
-            .filter(|(hour, _)| over(*hour) || (epoch.unfinished && latest.is_some_and(|l| l >= hour.stretch().from)))
+            .filter(|(hour, _)| {
+                over(*hour) || (epoch.unfinished && latest.is_some_and(|l| l >= hour.stretch().from))
+            })
             .collect();
         let mut written = Written::default();
         if !new.is_empty() {
@@ -250,7 +254,9 @@ impl Wanted<'_> {
             digest.add(batch).map_err(|e| self.unmade(e))?;
         }
         let now_there = Part { digest: self.over.then(|| digest.text()) };
-        if there.is_some_and(|(_, part)| self.over && *part == now_there) || (there.is_none() && digest.rows() == 0) {
+        if there.is_some_and(|(_, part)| self.over && *part == now_there)
+            || (there.is_none() && digest.rows() == 0)
+        {
             return Ok(());
         }
         let mut inside: BTreeMap<Hour, Part> = there.map(|(f, _)| f.hours.clone()).unwrap_or_default();
@@ -269,7 +275,12 @@ impl Wanted<'_> {
         // A name of its own each time: what is deleted by its old name is never what stands there now.
         let state = if self.over { "whole" } else { "part" };
         let several = if inside.len() > 1 { format!("-{}", inside.len()) } else { String::new() };
-        let path = format!("day={}/{:02}{several}-{state}-{:x}.parquet", day_text(self.hour.day()), self.hour.of_day(), now.nanos());
+        let path = format!(
+            "day={}/{:02}{several}-{state}-{:x}.parquet",
+            day_text(self.hour.day()),
+            self.hour.of_day(),
+            now.nanos()
+        );
         let mut output = Output::begin(log.place(), self.table, path.clone(), self.schema)?;
         for batch in self.batches() {
             output.add(&batch.map_err(|e| self.unmade(e))?).await?;
@@ -308,7 +319,8 @@ impl Wanted<'_> {
         let mut kept = Vec::new();
         let mut rows = read(log.place(), self.table, (&file.path, file.size), self.schema).await?;
         while let Some(batch) = rows.try_next().await? {
-            let inside = filter_record_batch(&batch, &self.in_hour(&batch, true)?).map_err(|e| self.unmade(e))?;
+            let inside =
+                filter_record_batch(&batch, &self.in_hour(&batch, true)?).map_err(|e| self.unmade(e))?;
             let left = gone(&self.epoch.graph, self.table, self.chart, self.hour, &inside);
             let left = filter_record_batch(&inside, &left).map_err(|e| self.unmade(e))?;
             if left.num_rows() > 0 {
@@ -332,7 +344,13 @@ impl Wanted<'_> {
 }
 
 /// Which rows of an hour tell of nodes that a graph does not hold, or only since later.
-pub(crate) fn gone(graph: &Graph, table: Table, chart: &Chart, hour: Hour, rows: &RecordBatch) -> BooleanArray {
+pub(crate) fn gone(
+    graph: &Graph,
+    table: Table,
+    chart: &Chart,
+    hour: Hour,
+    rows: &RecordBatch,
+) -> BooleanArray {
     let Some(ids) = rows.column_by_name("id") else { return BooleanArray::from(vec![true; rows.num_rows()]) };
     let held = |id: &str| {
         let Some(node) = graph.node_with_id(id) else { return false };

@@ -115,11 +115,16 @@ pub const LIMITS: [Limit; 21] = [
         "of one open page; beyond: it misses the oldest events and reads the state again",
         |_| BEHIND as u64,
     ),
-    limit("sql_queries", SQL_AT_ONCE as u64, "beyond: further queries in SQL are refused for now (503)", |_| {
-        SQL_AT_ONCE as u64
-    }),
+    limit(
+        "sql_queries",
+        SQL_AT_ONCE as u64,
+        "beyond: further queries in SQL are refused for now (503)",
+        |_| SQL_AT_ONCE as u64,
+    ),
     limit("sql_rows", SQL_ROWS as u64, "of one answer; beyond: it is cut, and says so", |_| SQL_ROWS as u64),
-    limit("sql_seconds", SQL_SECONDS, "of one query in SQL; beyond: it is ended, and says so", |_| SQL_SECONDS),
+    limit("sql_seconds", SQL_SECONDS, "of one query in SQL; beyond: it is ended, and says so", |_| {
+        SQL_SECONDS
+    }),
     limit("syslog_message_bytes", syslog::MESSAGE as u64, "a longer syslog message is left out", |_| {
         syslog::MESSAGE as u64
     }),

@@ -7,6 +7,8 @@ mod cypher;
 mod diff;
 mod graph;
 mod restart;
+#[cfg(feature = "history")]
+mod history;
 
 use crate::args::Bench;
 use crate::command::received;
@@ -60,13 +62,19 @@ pub const BENCHES: &[(&str, &str, Run)] = &[
     ),
     ("cypher", "openCypher at that size, as people on call ask", cypher::cypher),
     ("restart", "a start on an hour of log and ten million edges", restart::restart),
+    #[cfg(feature = "history")]
+    (
+        "history",
+        "SQL by version, model and place over ten million interactions in Parquet",
+        history::group_by,
+    ),
     ("answer", "a question to its answer on a simulated world", answer),
 ];
 
 /// Runs one or all.
 pub async fn run(args: Bench) -> anyhow::Result<Exit> {
-    if args.dir.is_some() && args.name.as_deref() != Some("normalise") {
-        anyhow::bail!("only `bench normalise` reads a folder");
+    if args.dir.is_some() && !matches!(args.name.as_deref(), Some("normalise" | "history")) {
+        anyhow::bail!("only `bench normalise` reads a folder, and `bench history` keeps its table in one");
     }
     let chosen: Vec<_> = BENCHES.iter().filter(|b| args.name.as_deref().is_none_or(|n| n == b.0)).collect();
     let bar = Progress::new(chosen.len(), "benchmarks");

@@ -16,10 +16,13 @@ pub async fn run(command: History) -> anyhow::Result<Exit> {
             let ontology = crate::rim::ontology(&ontology)?;
             let epoch = kept::epoch_of(data, ontology, all).await?;
             let begin = Instant::now();
-            let Written { rows, hours, looked_at, bytes } = Writer::new(place.clone()).write(&epoch, kept::now()).await?;
+            let Written { rows, hours, looked_at, bytes } =
+                Writer::new(place.clone()).write(&epoch, kept::now()).await?;
             let seconds = begin.elapsed().as_secs_f64();
             if json {
-                out::json(&json!({"place": place.label(), "rows": rows, "hours": hours, "bytes": bytes, "seconds": seconds}))?;
+                out::json(
+                    &json!({"place": place.label(), "rows": rows, "hours": hours, "bytes": bytes, "seconds": seconds}),
+                )?;
             } else {
                 out::line(&format!(
                     "{rows} rows of {hours} hours of tables written to {} in {seconds:.1} s ({bytes} bytes); {looked_at} looked at",
@@ -34,7 +37,9 @@ pub async fn run(command: History) -> anyhow::Result<Exit> {
             let tidied = kept::keep(&at).tidy(&place, &ontology, now, now).await?;
             if json {
                 let (merged, dropped, deleted) = (tidied.merged, tidied.dropped, tidied.deleted);
-                out::json(&json!({"place": place.label(), "merged": merged, "dropped": dropped, "deleted": deleted}))?;
+                out::json(
+                    &json!({"place": place.label(), "merged": merged, "dropped": dropped, "deleted": deleted}),
+                )?;
             } else {
                 out::line(&format!(
                     "{}: {} files became part of others, {} were too old, {} that nothing needs any more were deleted",

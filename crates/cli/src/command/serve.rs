@@ -27,7 +27,11 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
         prepare(&args.data, &args.listen, &args.ontology, (lost_hash_key, args.keep_log.into()), kubernetes)
             .await?;
     #[cfg(feature = "history")]
-    let ready = Ready { history: crate::history::place(&args.data, &args.history)?, keep: crate::history::keep(&args.history), ..ready };
+    let ready = Ready {
+        history: crate::history::place(&args.data, &args.history)?,
+        keep: crate::history::keep(&args.history),
+        ..ready
+    };
     // Before anybody can reach it. While the log is replayed, a signal ends the process at once, which the log survives.
     let stop = rim::Stop::listen()?;
     let mut running = ready.open().await?;

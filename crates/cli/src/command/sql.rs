@@ -27,7 +27,11 @@ async fn answer(asked: &Sql) -> anyhow::Result<Value> {
         "limits": { "rows": asked.limit, "seconds": asked.timeout },
     });
     // The server ends the query; the answer has a way to go as well.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of seconds")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive number of seconds"
+    )]
     let patience = asked.timeout.min(3_600.0).ceil() as u64 + 10;
     Client::new(&asked.server.server)?.patient(patience).post("/api/v1/sql", &body).await
 }

@@ -7,7 +7,7 @@ use crate::format::ENDED;
 use crate::hour::Hour;
 use crate::sketch;
 use arrow::array::{
-    ArrayRef, BinaryArray, BinaryViewArray, Float64Array, Int64Array, ListBuilder, MapBuilder, MapFieldNames,
+    ArrayRef, BinaryArray, BinaryViewArray, Float64Array, ListBuilder, MapBuilder, MapFieldNames,
     RecordBatch, RecordBatchOptions, StringArray, StringBuilder, StringViewArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, SchemaRef};
@@ -178,23 +178,24 @@ fn array(
             known.iter().map(|k| k.cohort.as_ref().and_then(|c| c.1.get(&class)).map(String::as_str)),
             data_type,
         ),
-        What::Count => numbers(rows.iter().map(|r| Some(stat(r).map_or(0.0, Stat::tries))), data_type),
-        What::Bad => numbers(rows.iter().map(|r| Some(stat(r).map_or(0.0, Stat::bad_tries))), data_type),
-        What::Sum => numbers(rows.iter().map(|r| Some(stat(r).map_or(0.0, Stat::sum))), data_type),
-        What::Grown => numbers(
-            rows.iter().map(|r| match r {
-                Row::Cell(_, _, _, grown) => Some(*grown),
-                _ => None,
-            }),
-            data_type,
-        ),
+        What::Count => numbers(rows.iter().map(|r| Some(stat(r).map_or(0.0, Stat::tries)))),
+        What::Bad => numbers(rows.iter().map(|r| Some(stat(r).map_or(0.0, Stat::bad_tries)))),
+        What::Sum => numbers(rows.iter().map(|r| Some(stat(r).map_or(0.0, Stat::sum)))),
+        What::Grown => numbers(rows.iter().map(|r| match r {
+            Row::Cell(_, _, _, grown) => Some(*grown),
+            _ => None,
+        })),
         What::Sketch => sketches(rows, data_type),
         What::Attributes => attributes(look, rows),
-        What::Sources => lists(rows.iter().map(|r| match r {
-            Row::Edge(edge, ..) => look.graph.edge_sources(*edge).into_iter().map(str::to_owned).collect(),
-            row => node(row)
-                .map(|n| look.graph.node_sources(n).into_iter().map(str::to_owned).collect())
-                .unwrap_or_default(),
+        What::Sources => lists(rows.iter().map(|r| {
+            match r {
+                Row::Edge(edge, ..) => {
+                    look.graph.edge_sources(*edge).into_iter().map(str::to_owned).collect()
+                }
+                row => node(row)
+                    .map(|n| look.graph.node_sources(n).into_iter().map(str::to_owned).collect())
+                    .unwrap_or_default(),
+            }
         })),
         What::Concerns => lists(both().map(|(r, _)| concerns(look, r))),
     })
@@ -228,16 +229,14 @@ fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>, data_type: &DataType
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "whole numbers by the column's type")]
-fn numbers(values: impl Iterator<Item = Option<f64>>, data_type: &DataType) -> ArrayRef {
-    match data_type {
-        DataType::Int64 => Arc::new(values.map(|v| v.map(|v| v as i64)).collect::<Int64Array>()),
-        _ => Arc::new(values.collect::<Float64Array>()),
-    }
+fn numbers(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
+    Arc::new(values.collect::<Float64Array>())
 }
 
 fn sketches(rows: &[Row], data_type: &DataType) -> ArrayRef {
-    let bytes = rows.iter().map(|r| stat(r).filter(|s| s.sketch.parts().len() > 0).map(|s| sketch::encode(&s.sketch)));
+    let bytes = rows
+        .iter()
+        .map(|r| stat(r).filter(|s| s.sketch.parts().len() > 0).map(|s| sketch::encode(&s.sketch)));
     match data_type {
         DataType::BinaryView => Arc::new(bytes.collect::<BinaryViewArray>()),
         _ => Arc::new(bytes.collect::<BinaryArray>()),
@@ -255,7 +254,8 @@ fn lists(values: impl Iterator<Item = Vec<String>>) -> ArrayRef {
 }
 
 fn attributes(look: &Look, rows: &[Row]) -> ArrayRef {
-    let names = MapFieldNames { entry: "key_value".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
+    let names =
+        MapFieldNames { entry: "key_value".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
     let mut builder = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
     for row in rows {
         for (attr, value) in node(row).map(|n| look.graph.attrs(n)).unwrap_or_default() {

@@ -1,6 +1,5 @@
 //! What rows ask of a graph again and again, remembered: names and ids of nodes, what a cohort consists of.
 
-use crate::chart::Chart;
 use graph::{CohortId, Direction, Graph, NodeId};
 use ontology::model::{Holds, KeyPart};
 use ontology::{ClassId, RelationId};
@@ -25,7 +24,6 @@ pub(crate) type Dimensions = BTreeMap<ClassId, String>;
 
 pub(crate) struct Look<'g> {
     pub(crate) graph: &'g Graph,
-    pub(crate) chart: &'g Chart,
     nodes: FxHashMap<NodeId, Arc<Told>>,
     cohorts: FxHashMap<CohortId, Arc<(String, Dimensions)>>,
 }
@@ -35,13 +33,14 @@ pub(crate) fn cohort_id(graph: &Graph, cohort: CohortId) -> String {
     let ids: BTreeSet<String> = graph.cohort_members(cohort).into_iter().map(|n| graph.id(n)).collect();
     // FNV-1a (Fowler, Noll, Vo), 64 bits.
     let bytes = ids.iter().flat_map(|id| id.bytes().chain([b' ']));
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("{hash:016x}")
 }
 
 impl<'g> Look<'g> {
-    pub(crate) fn new(graph: &'g Graph, chart: &'g Chart) -> Look<'g> {
-        Look { graph, chart, nodes: FxHashMap::default(), cohorts: FxHashMap::default() }
+    pub(crate) fn new(graph: &'g Graph) -> Look<'g> {
+        Look { graph, nodes: FxHashMap::default(), cohorts: FxHashMap::default() }
     }
 
     pub(crate) fn node(&mut self, node: NodeId) -> Arc<Told> {
@@ -107,7 +106,8 @@ impl<'g> Look<'g> {
         for node in &nodes {
             let class = self.node(*node).class;
             let ontology = self.graph.ontology();
-            let keys = ontology.classes.get(class.index()).and_then(|c| c.keys.first()).cloned().unwrap_or_default();
+            let keys =
+                ontology.classes.get(class.index()).and_then(|c| c.keys.first()).cloned().unwrap_or_default();
             for part in keys {
                 let KeyPart::Relation(relation) = part else { continue };
                 if let Some(target) = self.graph.target(*node, relation).filter(|t| !nodes.contains(t)) {

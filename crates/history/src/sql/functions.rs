@@ -20,11 +20,19 @@ pub(super) fn register(context: &SessionContext) {
             Ok(ColumnarValue::Array(quantiles(sketches, |_| Some(q))?))
         };
         let sketch = vec![DataType::Binary];
-        context.register_udf(create_udf(name, sketch, DataType::Float64, Volatility::Immutable, Arc::new(run)));
+        context.register_udf(create_udf(
+            name,
+            sketch,
+            DataType::Float64,
+            Volatility::Immutable,
+            Arc::new(run),
+        ));
     }
     let run = |args: &[ColumnarValue]| {
         let arrays = ColumnarValue::values_to_arrays(args)?;
-        let [sketches, shares] = arrays.as_slice() else { return exec_err!("quantile takes a sketch and a share") };
+        let [sketches, shares] = arrays.as_slice() else {
+            return exec_err!("quantile takes a sketch and a share");
+        };
         let shares = shares.as_primitive::<Float64Type>();
         let share = |at: usize| shares.is_valid(at).then(|| shares.value(at));
         if let Some(wrong) = shares.iter().flatten().find(|q| !(0.0..=1.0).contains(q)) {
@@ -33,7 +41,13 @@ pub(super) fn register(context: &SessionContext) {
         Ok(ColumnarValue::Array(quantiles(sketches, share)?))
     };
     let arguments = vec![DataType::Binary, DataType::Float64];
-    context.register_udf(create_udf("quantile", arguments, DataType::Float64, Volatility::Immutable, Arc::new(run)));
+    context.register_udf(create_udf(
+        "quantile",
+        arguments,
+        DataType::Float64,
+        Volatility::Immutable,
+        Arc::new(run),
+    ));
     context.register_udaf(create_udaf(
         "merge_sketch",
         vec![DataType::Binary],
@@ -47,7 +61,10 @@ pub(super) fn register(context: &SessionContext) {
 fn sketch_of(bytes: &[u8]) -> Result<Sketch> {
     match decode(bytes) {
         Some(sketch) => Ok(sketch),
-        None => exec_err!("{} bytes that are no sketch; take the column `sketch` or merge_sketch(sketch)", bytes.len()),
+        None => exec_err!(
+            "{} bytes that are no sketch; take the column `sketch` or merge_sketch(sketch)",
+            bytes.len()
+        ),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use datafusion::arrow::array::{Array, AsArray as _, RecordBatch};
 use datafusion::arrow::datatypes::{
-    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -12,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use std::fmt::Write as _;
 
 /// Puts the rows of a batch behind others.
-pub(super) fn rows(batch: &RecordBatch, to: &mut Vec<Vec<Json>>) -> Result<(), ArrowError> {
+pub(crate) fn rows(batch: &RecordBatch, to: &mut Vec<Vec<Json>>) -> Result<(), ArrowError> {
     for row in 0..batch.num_rows() {
         to.push(batch.columns().iter().map(|c| value(c.as_ref(), row)).collect::<Result<_, _>>()?);
     }
@@ -79,7 +80,10 @@ fn value(array: &dyn Array, row: usize) -> Result<Json, ArrowError> {
             let mut map = Map::new();
             for i in 0..pairs.len() {
                 let key = value(keys.as_ref(), i)?;
-                map.insert(key.as_str().map_or_else(|| key.to_string(), str::to_owned), value(values.as_ref(), i)?);
+                map.insert(
+                    key.as_str().map_or_else(|| key.to_string(), str::to_owned),
+                    value(values.as_ref(), i)?,
+                );
             }
             Json::Object(map)
         }

@@ -27,11 +27,11 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::union::UnionExec;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt as _;
 use graph::Graph;
@@ -81,7 +81,11 @@ impl History {
         epoch: Option<&Epoch>,
         chart: Option<Arc<Chart>>,
     ) -> Result<History> {
-        let hot = epoch.zip(chart).map(|(e, chart)| Hot { graph: e.graph.clone(), chart, whole_from: e.whole_from });
+        let hot = epoch.zip(chart).map(|(e, chart)| Hot {
+            graph: e.graph.clone(),
+            chart,
+            whole_from: e.whole_from,
+        });
         let of_chart = hot.as_ref().map(|h| h.chart.file_schema(table, Layout::Query));
         // Without a graph the columns are those that the table has; with one, both.
         let fallback = || Chart::new(&ontology::Ontology::builtin()).file_schema(table, Layout::Query);
@@ -178,11 +182,17 @@ impl History {
             statistics.total_byte_size = Precision::Absent;
             statistics.num_rows =
                 file.rows.and_then(|r| usize::try_from(r).ok()).map_or(Precision::Absent, Precision::Exact);
-            let moment = |micros| Precision::Exact(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
+            let moment = |micros| {
+                Precision::Exact(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())))
+            };
             if let (Some(at), Some((least, greatest))) = (time, file.time)
                 && let Some(column) = statistics.column_statistics.get_mut(at)
             {
-                *column = ColumnStatistics { min_value: moment(least).to_inexact(), max_value: moment(greatest).to_inexact(), ..ColumnStatistics::new_unknown() };
+                *column = ColumnStatistics {
+                    min_value: moment(least).to_inexact(),
+                    max_value: moment(greatest).to_inexact(),
+                    ..ColumnStatistics::new_unknown()
+                };
             }
             let mut found = PartitionedFile::new(file.path.as_str(), file.size);
             // As the log names it: encoded characters are part of the name.
@@ -194,7 +204,8 @@ impl History {
         };
         let all: Vec<PartitionedFile> = files.iter().map(one).collect();
         let groups = FileGroup::new(all).split_files(threads.max(1));
-        let schema = TableSchema::new(file_schema, vec![Arc::new(day_field())]);
+        let schema =
+            TableSchema::builder(file_schema).with_table_partition_cols(vec![Arc::new(day_field())]).build();
         let mut source = ParquetSource::new(schema);
         if let Some(predicate) = predicate {
             source = source.with_predicate(Arc::clone(predicate));
@@ -227,7 +238,9 @@ impl History {
 
 /// The same rows with their day, and the columns of a schema.
 fn with_days(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let time = batch.column_by_name(crate::chart::TIME).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+    let time = batch
+        .column_by_name(crate::chart::TIME)
+        .and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
     let days: Date32Array = match time {
         Some(time) => time.iter().map(|t| i32::try_from(t?.div_euclid(86_400_000_000)).ok()).collect(),
         None => Date32Array::from(vec![None; batch.num_rows()]),
@@ -262,7 +275,9 @@ impl TableProvider for History {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let predicate = match conjunction(filters.to_vec()) {
-            Some(all) => Some(state.create_physical_expr(all, &DFSchema::try_from(Arc::clone(&self.schema))?)?),
+            Some(all) => {
+                Some(state.create_physical_expr(all, &DFSchema::try_from(Arc::clone(&self.schema))?)?)
+            }
             None => None,
         };
         // A limit holds before what is filtered afterwards only where nothing is.
@@ -278,8 +293,10 @@ impl TableProvider for History {
             parts.push(self.files(&plan.files, projection, predicate.as_ref(), threads, limit)?);
         }
         if !plan.both.is_empty() {
-            let left = self.left_over(&plan.both).await.map_err(|e| DataFusionError::External(Box::new(e)))?;
-            let exec = MemorySourceConfig::try_new_exec(&[left], Arc::clone(&self.schema), projection.cloned())?;
+            let left =
+                self.left_over(&plan.both).await.map_err(|e| DataFusionError::External(Box::new(e)))?;
+            let exec =
+                MemorySourceConfig::try_new_exec(&[left], Arc::clone(&self.schema), projection.cloned())?;
             parts.push(exec);
         }
         if let Some(hot) = self.hot.as_ref().filter(|_| !plan.hot.is_empty()) {
@@ -294,7 +311,14 @@ impl TableProvider for History {
                     schema: Arc::clone(&projected),
                 })
             });
-            let exec = StreamingTableExec::try_new(Arc::clone(&projected), streams.collect(), None, [], false, limit)?;
+            let exec = StreamingTableExec::try_new(
+                Arc::clone(&projected),
+                streams.collect(),
+                None,
+                [],
+                false,
+                limit,
+            )?;
             parts.push(Arc::new(exec));
         }
         match parts.len() {
@@ -334,12 +358,14 @@ impl PartitionStream for HotHours {
             let day = schema.column_with_name(DAY).is_some();
             // The day is read off the time.
             if day && !columns.iter().any(|c| c.name == crate::chart::TIME) {
-                columns.extend(hot.chart.columns(table).iter().find(|c| c.name == crate::chart::TIME).cloned());
+                columns
+                    .extend(hot.chart.columns(table).iter().find(|c| c.name == crate::chart::TIME).cloned());
             }
             let fields: Vec<Field> = columns.iter().map(|c| c.field(Layout::Query)).collect();
             let made = Arc::new(Schema::new(fields));
             for batch in rows::batches(&hot.graph, &hot.chart, table, &hours, (columns, made)) {
-                let batch = batch.and_then(|b| if day { with_days(&b, &schema) } else { conform(&b, &schema) });
+                let batch =
+                    batch.and_then(|b| if day { with_days(&b, &schema) } else { conform(&b, &schema) });
                 let batch = batch.map_err(DataFusionError::from);
                 // Nobody listens any more.
                 if to.blocking_send(batch).is_err() {

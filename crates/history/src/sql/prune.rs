@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -34,7 +34,9 @@ impl Containers<'_> {
                 let all = self.0.iter().map(|of| of.time.map(pick));
                 Some(Arc::new(all.collect::<TimestampMicrosecondArray>().with_timezone("UTC")))
             }
-            DAY => Some(Arc::new(self.0.iter().map(|of| i32::try_from(of.day).ok()).collect::<Date32Array>())),
+            DAY => {
+                Some(Arc::new(self.0.iter().map(|of| i32::try_from(of.day).ok()).collect::<Date32Array>()))
+            }
             _ => None,
         }
     }
@@ -68,9 +70,14 @@ impl PruningStatistics for Containers<'_> {
 }
 
 /// Which of these a predicate may be true in. All, where that cannot be said.
-pub(super) fn may_hold(predicate: Option<&Arc<dyn PhysicalExpr>>, schema: &SchemaRef, of: &[Of]) -> Vec<bool> {
+pub(super) fn may_hold(
+    predicate: Option<&Arc<dyn PhysicalExpr>>,
+    schema: &SchemaRef,
+    of: &[Of],
+) -> Vec<bool> {
     let pruned = predicate.and_then(|p| {
-        let pruning = PruningPredicate::try_new(Arc::clone(p), Arc::clone(schema)).ok()?;
+        let pruning =
+            PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(Arc::clone(p)).ok()?;
         pruning.prune(&Containers(of)).ok()
     });
     pruned.unwrap_or_else(|| vec![true; of.len()])

@@ -17,8 +17,8 @@ mod things;
 #[cfg(test)]
 mod tests;
 
-use ::ontology::Time;
 use crate::history::History;
+use ::ontology::Time;
 use ::query::run::QueryError;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
@@ -63,11 +63,7 @@ pub(crate) struct Api {
 }
 
 /// The API's routes.
-pub(crate) fn routes(
-    engine: Arc<Engine>,
-    operator: Operator,
-    history: Option<Arc<dyn History>>,
-) -> Router {
+pub(crate) fn routes(engine: Arc<Engine>, operator: Operator, history: Option<Arc<dyn History>>) -> Router {
     let events = events::Events::of(&engine);
     let v1 = Router::new()
         .route("/regressions", get(answers::regressions))
