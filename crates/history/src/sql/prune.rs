@@ -77,7 +77,7 @@ pub(super) fn may_hold(
 ) -> Vec<bool> {
     let pruned = predicate.and_then(|p| {
         let pruning =
-            PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(Arc::clone(p)).ok()?;
+            PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(Arc::clone(p))?;
         pruning.prune(&Containers(of)).ok()
     });
     pruned.unwrap_or_else(|| vec![true; of.len()])
