@@ -83,8 +83,7 @@ fn data_type(kind: Kind, layout: Layout) -> DataType {
         (Kind::Moment, _) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         (Kind::Text, Layout::File) => DataType::Utf8,
         (Kind::Text, Layout::Query) => DataType::Utf8View,
-        (Kind::Bytes, Layout::File) => DataType::Binary,
-        (Kind::Bytes, Layout::Query) => DataType::BinaryView,
+        (Kind::Bytes, _) => DataType::Binary,
         (Kind::Number, _) => DataType::Float64,
         // Within lists and maps text stays as files hold it.
         (Kind::Texts, _) => DataType::List(Arc::new(Field::new("element", DataType::Utf8, true))),

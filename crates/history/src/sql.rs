@@ -151,7 +151,8 @@ impl Sql {
                 shown = true;
                 continue;
             }
-            if Table::named(name.table()).is_none() {
+            let is_function = context.state().table_functions().contains_key(name.table());
+            if Table::named(name.table()).is_none() && !is_function {
                 let known = Table::ALL.map(Table::name);
                 return Err(SqlError::Unknown(names::unknown("table", name.table(), &known)));
             }

@@ -272,13 +272,14 @@ impl Wanted<'_> {
         if inside.is_empty() {
             return Ok(());
         }
-        // A name of its own each time: what is deleted by its old name is never what stands there now.
         let state = if self.over { "whole" } else { "part" };
         let several = if inside.len() > 1 { format!("-{}", inside.len()) } else { String::new() };
+        // A name of its own each time, by what is in it and by when: what is taken out by one name is never what comes in by it.
         let path = format!(
-            "day={}/{:02}{several}-{state}-{:x}.parquet",
+            "day={}/{:02}{several}-{state}-{}-{:x}.parquet",
             day_text(self.hour.day()),
             self.hour.of_day(),
+            digest.text(),
             now.nanos()
         );
         let mut output = Output::begin(log.place(), self.table, path.clone(), self.schema)?;

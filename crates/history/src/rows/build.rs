@@ -7,8 +7,8 @@ use crate::format::ENDED;
 use crate::hour::Hour;
 use crate::sketch;
 use arrow::array::{
-    ArrayRef, BinaryArray, BinaryViewArray, Float64Array, ListBuilder, MapBuilder, MapFieldNames,
-    RecordBatch, RecordBatchOptions, StringArray, StringBuilder, StringViewArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, Float64Array, ListBuilder, MapBuilder, MapFieldNames, RecordBatch,
+    RecordBatchOptions, StringArray, StringBuilder, StringViewArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
@@ -185,7 +185,7 @@ fn array(
             Row::Cell(_, _, _, grown) => Some(*grown),
             _ => None,
         })),
-        What::Sketch => sketches(rows, data_type),
+        What::Sketch => sketches(rows),
         What::Attributes => attributes(look, rows),
         What::Sources => lists(rows.iter().map(|r| {
             match r {
@@ -233,14 +233,10 @@ fn numbers(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
     Arc::new(values.collect::<Float64Array>())
 }
 
-fn sketches(rows: &[Row], data_type: &DataType) -> ArrayRef {
-    let bytes = rows
-        .iter()
-        .map(|r| stat(r).filter(|s| s.sketch.parts().len() > 0).map(|s| sketch::encode(&s.sketch)));
-    match data_type {
-        DataType::BinaryView => Arc::new(bytes.collect::<BinaryViewArray>()),
-        _ => Arc::new(bytes.collect::<BinaryArray>()),
-    }
+fn sketches(rows: &[Row]) -> ArrayRef {
+    let some =
+        |row: &Row| stat(row).filter(|s| s.sketch.parts().len() > 0).map(|s| sketch::encode(&s.sketch));
+    Arc::new(rows.iter().map(some).collect::<BinaryArray>())
 }
 
 fn lists(values: impl Iterator<Item = Vec<String>>) -> ArrayRef {
