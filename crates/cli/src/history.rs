@@ -66,6 +66,7 @@ pub async fn epoch_of(data: PathBuf, ontology: Ontology, all: bool) -> anyhow::R
     let options = Options {
         data,
         limits: graph::Limits::default(),
+        keep_log: engine::KeepLog::default(),
         new_hash_key: rim::random_key()?,
         lost_hash_key: LostHashKey::Refuse,
     };

@@ -20,13 +20,12 @@ pub struct Epoch {
 impl Engine {
     /// The graph as it is now with what changed in it.
     pub fn epoch(&self) -> Epoch {
-        let log_from = *lock(&self.log_from);
         let mut fold = lock(&self.fold);
         let sampled =
             fold.usage().into_iter().find(|u| u.0 == "sampled_nodes").map_or((0, 0), |u| (u.1, u.2));
         Epoch {
             touched: fold.touched().collect(),
-            whole_from: fold.whole_from().max(log_from),
+            whole_from: fold.whole_from(),
             sampled,
             graph: fold.graph(),
         }
@@ -42,11 +41,13 @@ impl Engine {
 pub(crate) fn whole_log(first: Option<(u64, Time)>, last: Option<Time>, damaged: bool) -> Option<Minute> {
     // Telemetry may be dated this much after it came.
     const AHEAD_SECS: i64 = 300;
+    /// The number of the first record of a log.
+    const FIRST: u64 = 1;
     let after = |at: Time| Minute((at.plus_secs(AHEAD_SECS).minute().0.div_euclid(60) + 1) * 60);
     match (first, last) {
         // What is lost cannot be dated.
         (_, Some(last)) if damaged => Some(after(last)),
-        (Some((seq, at)), _) if seq > 0 => Some(after(at)),
+        (Some((seq, at)), _) if seq > FIRST => Some(after(at)),
         _ => None,
     }
 }
@@ -59,11 +60,11 @@ mod tests {
     fn a_log_that_lost_its_beginning_says_all_only_from_later_on() {
         let at = |text: &str| Time::parse(text).unwrap();
         let (first, last) = (at("2026-11-24T10:20:00Z"), at("2026-11-25T10:58:00Z"));
-        assert_eq!(whole_log(Some((0, first)), Some(last), false), None);
+        assert_eq!(whole_log(Some((1, first)), Some(last), false), None);
         assert_eq!(whole_log(None, None, true), None);
         let begun = whole_log(Some((7, first)), Some(last), false);
         assert_eq!(begun.map(|m| m.start()), Some(at("2026-11-24T11:00:00Z")));
-        let damaged = whole_log(Some((0, first)), Some(last), true);
+        let damaged = whole_log(Some((1, first)), Some(last), true);
         assert_eq!(damaged.map(|m| m.start()), Some(at("2026-11-25T12:00:00Z")));
     }
 }

@@ -186,8 +186,6 @@ pub struct Engine {
     pub(crate) sources: Mutex<Sources>,
     pub(crate) watch: Watch,
     pub(crate) apart: Mutex<Vec<Apart>>,
-    /// From when on the log says all there was; `None` when it lost nothing.
-    pub(crate) log_from: Mutex<Option<ontology::Minute>>,
     /// One change of the ontology at a time.
     pub(crate) reloading: Mutex<()>,
     pub(crate) keep_log: KeepLog,
@@ -238,7 +236,6 @@ impl Engine {
             ontology: Mutex::new(ontology),
             store,
             hash_key: Mutex::new(hash_key),
-            log_from: Mutex::default(),
             reloading: Mutex::default(),
             keep_log: options.keep_log,
             in_flight: InFlight::default(),
@@ -266,7 +263,8 @@ impl Engine {
         engine.replayed_bytes.store(replayed.bytes, Ordering::Relaxed);
         engine.put_back(first);
         let damaged = !replayed.damage.is_empty() || replayed.unreadable.is_some();
-        *lock(&engine.log_from) = crate::epoch::whole_log(replayed.first, replayed.last, damaged);
+        let first = replayed.first.filter(|_| started.begun.checkpoint.is_none());
+        lock(&engine.fold).not_whole_before(crate::epoch::whole_log(first, replayed.last, damaged));
         started.replayed = replayed.requests;
         started.damage = replayed.damage;
         started.unreadable = replayed.unreadable;

@@ -117,9 +117,13 @@ impl Engine {
         let mut sources = Sources::default();
         let mut requests = 0;
         let mut next = 0;
+        let (mut first, mut damaged) = (None, false);
         let mut read_on = |new: &mut Fold, sources: &mut Sources, next: &mut u64| {
             let replayed = self.replay(*next, &mut normaliser, (new, sources), &mut |_| {});
             *next = replayed.next;
+            first = first.or(replayed.first);
+            damaged |= !replayed.damage.is_empty() || replayed.unreadable.is_some();
+            new.not_whole_before(crate::epoch::whole_log(first, replayed.last, damaged));
             requests += replayed.requests;
             replayed.requests
         };

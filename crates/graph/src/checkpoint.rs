@@ -52,6 +52,7 @@ struct Head {
     totals: Totals,
     traces_let_go: u64,
     forgotten_before: Option<Minute>,
+    whole_from: Option<Minute>,
     arrived: Option<Minute>,
     conclusions: usize,
     /// So that the table of them is made large enough at once.
@@ -110,6 +111,7 @@ pub struct Checkpoint {
     traces: Traces,
     totals: Totals,
     forgotten_before: Option<Minute>,
+    whole_from: Option<Minute>,
     arrived: Option<Minute>,
     conclusions: usize,
 }
@@ -129,6 +131,7 @@ impl Fold {
             traces: self.traces.clone(),
             totals: self.totals,
             forgotten_before: self.forgotten_before,
+            whole_from: self.whole_from,
             arrived: self.known.arrived(),
             conclusions: self.drawing.held,
         }
@@ -137,7 +140,7 @@ impl Fold {
 
 impl Checkpoint {
     /// The form of the parts, raised whenever a type that is written changes: parts of another form are not to be read.
-    pub const FORM: u32 = 1;
+    pub const FORM: u32 = 2;
 
     /// Its parts, in the order in which they must be read. Each is some hundred kilobytes, made when it is asked for.
     ///
@@ -161,6 +164,7 @@ impl Checkpoint {
             totals: self.totals,
             traces_let_go: self.traces.let_go,
             forgotten_before: self.forgotten_before,
+            whole_from: self.whole_from,
             arrived: self.arrived,
             conclusions: self.conclusions,
             edges: g.edge_counts.iter().sum(),
@@ -300,6 +304,7 @@ impl Restore {
         fold.totals = head.totals;
         fold.traces.let_go = head.traces_let_go;
         fold.forgotten_before = head.forgotten_before;
+        fold.whole_from = head.whole_from;
         fold.known = Known::since(head.arrived);
         fold.drawing.held = head.conclusions;
         fold.edge_index.reserve(head.edges);
@@ -385,7 +390,10 @@ impl Restore {
             concluded: g.concluded.len(),
         };
         match self.counts {
-            Some(counts) if counts == found => Ok(fold),
+            Some(counts) if counts == found => {
+                fold.touch_all();
+                Ok(fold)
+            }
             Some(counts) => Err(NotReadable(format!("{counts:?} were written, {found:?} are here"))),
             None => Err(NotReadable("its end is missing".to_owned())),
         }

@@ -70,6 +70,23 @@ impl Fold {
         self.held_from = from.map(Time::minute);
     }
 
+    /// Before a minute not all there was may have been folded: the log no longer says it.
+    pub fn not_whole_before(&mut self, minute: Option<Minute>) {
+        self.whole_from = self.whole_from.max(minute);
+    }
+
+    /// Counts every hour that anything is held of as told of: it is not known any more which were.
+    pub(crate) fn touch_all(&mut self) {
+        let g = &self.graph;
+        let series = g.every_series().filter_map(Series::extent);
+        let seen = g.nodes.iter().flatten().filter_map(|n| Some((n.seen.first()?, n.seen.last()?)));
+        let ends = g.flows.extent().into_iter().chain(series).chain(seen);
+        if let Some((from, to)) = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) {
+            self.touched.begin();
+            self.touched.mark_all(from, to);
+        }
+    }
+
     /// Keeps as long as another writer does.
     pub fn hold_like(&mut self, other: &Fold) {
         self.held_from = other.held_from;

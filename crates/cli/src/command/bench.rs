@@ -6,9 +6,9 @@ mod crash;
 mod cypher;
 mod diff;
 mod graph;
-mod restart;
 #[cfg(feature = "history")]
 mod history;
+mod restart;
 
 use crate::args::Bench;
 use crate::command::received;
