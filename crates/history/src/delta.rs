@@ -92,6 +92,13 @@ impl Log {
     pub(crate) async fn open(place: &Place, table: Table) -> Result<Option<Log>, HistoryError> {
         let mut log =
             Log { table, place: place.clone(), delta: DeltaTable::new(place.log(table)?), files: Vec::new() };
+        // A folder that is not there is told in another way than one without a log.
+        match log.delta.log_store().is_delta_table_location().await {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(e) if is_missing(&e) => return Ok(None),
+            Err(e) => return Err(log.unreadable(&e)),
+        }
         match log.delta.load().await {
             Ok(()) => {}
             Err(e) if is_missing(&e) => return Ok(None),
