@@ -332,11 +332,14 @@ mod tests {
         let intake = IntoEngine::new(engine);
         let now = Time::EPOCH.plus_secs(1_795_500_001);
         let broken = |bytes: usize| Bytes::from(vec![b'x'; bytes]);
-        // What can be said at once was read at once.
-        let small = intake.accept(Wire::TracesJson, broken(INLINE), now).now_or_never();
-        assert!(matches!(small, Some(Err(Refusal::Malformed(_)))), "{small:?}");
+        // Nobody reads beside that thread as long as all who would are busy.
+        let busy = intake.readers.acquire_many(u32::try_from(LARGE_READERS).unwrap()).await.unwrap();
         let mut large = intake.accept(Wire::TracesJson, broken(INLINE + 1), now);
         assert!((&mut large).now_or_never().is_none());
+        let small = intake.accept(Wire::TracesJson, broken(INLINE), now).now_or_never();
+        assert!(matches!(small, Some(Err(Refusal::Malformed(_)))), "{small:?}");
+        assert!((&mut large).now_or_never().is_none());
+        drop(busy);
         assert!(matches!(large.await, Err(Refusal::Malformed(_))));
     }
 
