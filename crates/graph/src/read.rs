@@ -199,9 +199,12 @@ impl Graph {
     /// For how long a node is taken to be there after it was seen. A source that says how often it tells of it may miss one
     /// telling: that is twice the interval, and a minute for the way.
     pub(crate) fn life_minutes(&self, node: NodeId) -> i64 {
-        let Some(raw) = self.raw(node) else { return 86_400 / 60 };
-        let Some(class) = self.ontology.classes.get(raw.class.index()) else { return 86_400 / 60 };
-        let said = class.interval.filter(|_| !raw.attrs.is_empty()).and_then(|a| self.attr(node, a));
+        let marks = self.marks.get(node.0 as usize).copied().unwrap_or_default();
+        let Some(class) = self.ontology.classes.get(marks.class.index()) else { return 86_400 / 60 };
+        // Of what counts as another, or another as it, others may have said it.
+        let paced = marks.has(Marks::PACED)
+            || marks.has(Marks::SHARED) && self.raw(node).is_some_and(|raw| !raw.attrs.is_empty());
+        let said = class.interval.filter(|_| paced).and_then(|a| self.attr(node, a));
         match said {
             Some(Value::Float(secs)) if *secs > 0.0 => {
                 #[expect(clippy::cast_possible_truncation, reason = "bounded to a year of minutes")]
@@ -304,22 +307,33 @@ impl Graph {
     }
 
     /// Gives every edge at a node that sources told to hold at a moment, in no order that means anything, until `found` says that it has
-    /// enough. What a walk asks: nothing is sorted, named or copied.
+    /// enough. What a walk asks: nothing is sorted, named or copied, and edges that came later are passed over.
     pub fn each_hop_at(&self, node: NodeId, at: Time, mut found: impl FnMut(Hop) -> ControlFlow<()>) {
-        for member in self.members(node) {
+        let minute = at.minute();
+        let mut around = |member: NodeId| {
             for (end, direction) in [(End::Out, Direction::Out), (End::Into, Direction::In)] {
-                for edge in self.links.of(member, end) {
-                    let Some(e) = self.edge(edge).filter(|e| !e.seen.is_empty() && self.told_to_hold(e, at))
-                    else {
-                        continue;
-                    };
-                    let node = self.resolve(if direction == Direction::Out { e.to } else { e.from });
-                    if found(Hop { edge, relation: e.relation, direction, node }).is_break() {
-                        return;
-                    }
-                }
+                self.links.seen_by(member, end, minute, |edges| {
+                    // All rows at once: the processor waits for memory once instead of each time.
+                    let rows = edges.iter().filter_map(|e| self.edges.get(*e as usize));
+                    std::hint::black_box(rows.map(|e| e.from.0).fold(0, u32::wrapping_add));
+                    edges.iter().try_for_each(|id| {
+                        let edge = EdgeId(*id);
+                        let Some(e) =
+                            self.edge(edge).filter(|e| !e.seen.is_empty() && self.told_to_hold(e, at))
+                        else {
+                            return ControlFlow::Continue(());
+                        };
+                        let node = self.resolve(if direction == Direction::Out { e.to } else { e.from });
+                        found(Hop { edge, relation: e.relation, direction, node })
+                    })
+                })?;
             }
-        }
+            ControlFlow::Continue(())
+        };
+        let _ = match self.has_mark(node, Marks::SHARED) {
+            false => around(node),
+            true => self.members(node).into_iter().try_for_each(around),
+        };
     }
 
     /// Nodes a relation leads to at some time, in key order, each once.
