@@ -139,7 +139,7 @@ impl Fold {
 
 impl Checkpoint {
     /// The form of the parts, raised whenever a type that is written changes: parts of another form are not to be read.
-    pub const FORM: u32 = 3;
+    pub const FORM: u32 = 2;
 
     /// Its parts, in the order in which they must be read. Each is some hundred kilobytes, made when it is asked for.
     ///

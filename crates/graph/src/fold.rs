@@ -507,7 +507,6 @@ impl Fold {
                 n.sources = n.sources.with(source);
                 draft.attrs.iter().for_each(|(attr, value)| n.say(*attr, value, rank, at));
             });
-            self.mark_paced(node, draft);
             if new && !self.graph.has_mark(node, Marks::SHARED) {
                 self.note_name(node);
             } else if new || name.is_some_and(|n| n != self.graph.name(node)) {
@@ -515,18 +514,6 @@ impl Fold {
             }
         }
         Some(node)
-    }
-
-    /// Notes of a node that somebody said how often they tell of it.
-    fn mark_paced(&mut self, node: NodeId, draft: &Draft) {
-        let Some(marks) = self.graph.marks.get(node.0 as usize) else { return };
-        let interval = self.graph.ontology.classes.get(marks.class.index()).and_then(|c| c.interval);
-        if !marks.has(Marks::PACED)
-            && interval.is_some_and(|i| draft.attrs.iter().any(|(a, _)| *a == i))
-            && let Some(marks) = self.graph.marks.get_mut(node.0 as usize)
-        {
-            marks.set(Marks::PACED);
-        }
     }
 
     fn make(&mut self, class: ClassId, key: ontology::Key, primary: bool) -> Option<NodeId> {
@@ -552,7 +539,7 @@ impl Fold {
             owners: Vec::new(),
             followers: Vec::new(),
         })));
-        let mut marks = Marks::new(class);
+        let mut marks = Marks::default();
         if sampled {
             marks.set(Marks::SAMPLED);
         }

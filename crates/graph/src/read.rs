@@ -199,12 +199,9 @@ impl Graph {
     /// For how long a node is taken to be there after it was seen. A source that says how often it tells of it may miss one
     /// telling: that is twice the interval, and a minute for the way.
     pub(crate) fn life_minutes(&self, node: NodeId) -> i64 {
-        let marks = self.marks.get(node.0 as usize).copied().unwrap_or_default();
-        let Some(class) = self.ontology.classes.get(marks.class.index()) else { return 86_400 / 60 };
-        // Of what counts as another, or another as it, others may have said it.
-        let paced = marks.has(Marks::PACED)
-            || marks.has(Marks::SHARED) && self.raw(node).is_some_and(|raw| !raw.attrs.is_empty());
-        let said = class.interval.filter(|_| paced).and_then(|a| self.attr(node, a));
+        let Some(raw) = self.raw(node) else { return 86_400 / 60 };
+        let Some(class) = self.ontology.classes.get(raw.class.index()) else { return 86_400 / 60 };
+        let said = class.interval.filter(|_| !raw.attrs.is_empty()).and_then(|a| self.attr(node, a));
         match said {
             Some(Value::Float(secs)) if *secs > 0.0 => {
                 #[expect(clippy::cast_possible_truncation, reason = "bounded to a year of minutes")]

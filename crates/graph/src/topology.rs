@@ -76,40 +76,21 @@ impl Node {
 }
 
 /// What is known of a node without looking at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Marks {
-    pub class: ClassId,
-    set: u8,
-}
-
-/// One of them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark(u8);
-
-impl Default for Marks {
-    fn default() -> Self {
-        Marks::new(ClassId(u16::MAX))
-    }
-}
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Marks(u8);
 
 impl Marks {
     /// It is of a class of which a sample is held.
-    pub(crate) const SAMPLED: Mark = Mark(1);
+    pub(crate) const SAMPLED: Marks = Marks(1);
     /// It, or another, was found by a weaker key: it may count as another, or another as it.
-    pub(crate) const SHARED: Mark = Mark(2);
-    /// Somebody said how often they tell of it.
-    pub(crate) const PACED: Mark = Mark(4);
+    pub(crate) const SHARED: Marks = Marks(2);
 
-    pub(crate) fn new(class: ClassId) -> Marks {
-        Marks { class, set: 0 }
+    pub(crate) fn has(self, mark: Marks) -> bool {
+        self.0 & mark.0 != 0
     }
 
-    pub(crate) fn has(self, mark: Mark) -> bool {
-        self.set & mark.0 != 0
-    }
-
-    pub(crate) fn set(&mut self, mark: Mark) {
-        self.set |= mark.0;
+    pub(crate) fn set(&mut self, mark: Marks) {
+        self.0 |= mark.0;
     }
 }
 
@@ -160,7 +141,7 @@ pub struct Graph {
     pub(crate) links: Links,
     pub(crate) ends: imbl::Vector<Time>,
     pub(crate) flows: Flows,
-    /// What reading asks of nodes most often, four bytes each.
+    /// What reading asks of nodes most often, a byte each.
     pub(crate) marks: Pages<Marks>,
     /// The part of each node's key that ids show: what is told in order is sorted by it.
     pub(crate) order: Pages<u64>,
@@ -219,7 +200,7 @@ impl Graph {
         self.latest
     }
 
-    pub(crate) fn has_mark(&self, node: NodeId, mark: Mark) -> bool {
+    pub(crate) fn has_mark(&self, node: NodeId, mark: Marks) -> bool {
         self.marks.get(node.0 as usize).is_some_and(|m| m.has(mark))
     }
 
