@@ -4,6 +4,7 @@
 
 use crate::conclude::Drawing;
 use crate::flows::{Side, Tail};
+use crate::glance::Glance;
 use crate::growing::{Reading, Values};
 use crate::identity::key_id;
 use crate::index::{EdgeIndex, Ends};
@@ -529,7 +530,7 @@ impl Fold {
             return None;
         }
         let id = NodeId(u32::try_from(self.graph.nodes.len()).ok()?);
-        self.graph.nodes.push(Some(Arc::new(Node {
+        let node = Node {
             class,
             key,
             attrs: Vec::new(),
@@ -538,7 +539,9 @@ impl Fold {
             sources: Sources::default(),
             owners: Vec::new(),
             followers: Vec::new(),
-        })));
+        };
+        self.graph.glances.push(Glance::of(&self.graph.ontology, &node));
+        self.graph.nodes.push(Some(Arc::new(node)));
         let mut marks = Marks::default();
         if sampled {
             marks.set(Marks::SAMPLED);
@@ -699,8 +702,15 @@ impl Fold {
     }
 
     pub(crate) fn with_node(&mut self, node: NodeId, change: impl FnOnce(&mut Node)) {
-        if let Some(Some(n)) = self.graph.nodes.get_mut(node.0 as usize) {
-            change(Arc::make_mut(n));
+        let (at, graph) = (node.0 as usize, &mut self.graph);
+        let Some(Some(n)) = graph.nodes.get_mut(at) else { return };
+        let n = Arc::make_mut(n);
+        change(n);
+        let glance = Glance::of(&graph.ontology, n);
+        if graph.glances.get(at) != Some(&glance)
+            && let Some(old) = graph.glances.get_mut(at)
+        {
+            *old = glance;
         }
     }
 
@@ -812,6 +822,10 @@ impl Fold {
                 *slot = None;
             }
             self.graph.nodes.give_back(oldest.0 as usize, Option::is_none);
+            if let Some(glance) = self.graph.glances.get_mut(oldest.0 as usize) {
+                *glance = Glance::default();
+            }
+            self.graph.glances.give_back(oldest.0 as usize, |g| *g == Glance::default());
             self.totals.sampled_let_go += 1;
         }
     }

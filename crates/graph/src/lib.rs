@@ -15,6 +15,7 @@ mod conclude;
 mod delta;
 mod flows;
 mod fold;
+mod glance;
 mod growing;
 mod hops;
 mod hours;

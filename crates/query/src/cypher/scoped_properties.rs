@@ -93,7 +93,7 @@ impl Properties {
             }
             SOURCES => texts(s.graph.node_sources(node)),
             _ => {
-                let class = s.graph.node(node).map(|n| n.class.index());
+                let class = s.graph.class_of(node).map(ontology::ClassId::index);
                 let attr = class.and_then(|c| self.attr(s.graph.ontology(), c, key));
                 attr.and_then(|a| s.graph.attr(node, a)).map_or(Value::Null, value)
             }
@@ -114,7 +114,7 @@ impl Properties {
         // Each round waits for one thing of every node, and these come together.
         let of = |(node, key): (NodeRef, PropertyKey)| {
             let node = NodeId(node.0);
-            let class = s.graph.member(node)?.class;
+            let class = s.graph.class_of(node)?;
             s.graph.attr(node, self.attr(s.graph.ontology(), class.index(), key)?)
         };
         let values: Vec<&ontology::Value> =
