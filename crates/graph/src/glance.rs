@@ -3,6 +3,7 @@
 
 use crate::topology::{Graph, Marks, Node, NodeId};
 use ontology::{AttrId, ClassId, Minute, Ontology, Value};
+use std::hint::black_box;
 
 /// A day: for how long what nobody knows the kind of is taken to be there.
 const LIFE_MINUTES: i64 = 86_400 / 60;
@@ -64,6 +65,11 @@ impl Graph {
         self.glance(self.resolve(node)).class
     }
 
+    /// Whether a place holds a node.
+    pub(crate) fn is_held(&self, node: NodeId) -> bool {
+        self.glance(node).class.is_some()
+    }
+
     /// When one key of a node was first seen, without looking at the node.
     pub fn first_seen(&self, member: NodeId) -> Option<Minute> {
         self.glance(member).first.map(|m| Minute(i64::from(m)))
@@ -89,6 +95,22 @@ impl Graph {
             }
             _ => i64::from(glance.life_minutes),
         }
+    }
+
+    /// Reads attributes of nodes for the sake of having them near: each round waits for one thing of every node, and these come
+    /// together. Of what counts as another node nothing is fetched.
+    pub fn fetch_attrs<I: Iterator<Item = AttrId>>(&self, nodes: &[NodeId], attrs_of: impl Fn(ClassId) -> I) {
+        let raw = || nodes.iter().filter_map(|n| self.raw(*n));
+        black_box(raw().fold(0, |sum, n| sum ^ n.attrs.len()));
+        black_box(raw().filter_map(|n| n.attrs.first()).fold(0, |sum, a| sum ^ a.0.0));
+        let said = raw().flat_map(|n| {
+            attrs_of(n.class).filter_map(|attr| n.attrs.iter().find(|(a, _)| *a == attr)).map(|(_, s)| &s.value)
+        });
+        let first = |v: &Value| match v {
+            Value::Text(text) => text.as_bytes().first().copied().unwrap_or(0),
+            _ => 0,
+        };
+        black_box(said.fold(0, |sum, v| sum ^ first(v)));
     }
 
     fn has_attrs(&self, node: NodeId) -> bool {

@@ -64,8 +64,10 @@ impl Graph {
             let taken = room.zip(&mut edges).map(|(place, edge)| *place = edge).count();
             let taken = few.get(..taken).unwrap_or_default();
             if taken.len() > 1 {
-                let ends = taken.iter().filter_map(|e| self.edges.get(e.0 as usize));
-                black_box(ends.fold(0, |sum, e| sum ^ e.to.0));
+                let edges = || taken.iter().filter_map(|e| self.edges.get(e.0 as usize));
+                black_box(edges().fold(0, |sum, e| sum ^ e.to.0 ^ e.ends));
+                let ends = edges().flat_map(|e| [e.from, e.to]);
+                black_box(ends.fold(0, |sum, n| sum ^ self.order(n) ^ u64::from(self.is_held(n))));
             }
             taken.iter().copied().try_for_each(&mut give)?;
             if taken.len() < most {
@@ -73,6 +75,28 @@ impl Graph {
             }
             most = AT_ONCE;
         }
+    }
+
+    /// How many edges [`Graph::each_hop`] would give, counted no further than `most`, without a look at them.
+    pub fn hop_count(
+        &self,
+        node: NodeId,
+        direction: Direction,
+        relations: &[RelationId],
+        most: usize,
+    ) -> usize {
+        let end = if direction == Direction::Out { End::Out } else { End::Into };
+        let count = |member: NodeId, most: usize| {
+            if relations.is_empty() {
+                self.links.of(member, end).take(most).count()
+            } else {
+                self.links.of_relations(member, end, relations).take(most).count()
+            }
+        };
+        if !self.has_mark(node, Marks::SHARED) {
+            return count(node, most);
+        }
+        self.members(node).into_iter().fold(0, |sum, m| sum + count(m, most - sum))
     }
 
     /// Every edge from a sampled node.

@@ -176,8 +176,11 @@ impl Graph {
             }
             Holds::Flow => edge.seen.at(minute, FLOW_LIFE_MINUTES).is_some(),
             Holds::While => {
-                edge.seen.at(minute, self.life_minutes(edge.from)).is_some()
-                    && (!relation.single || !self.superseded(edge, minute))
+                // Mostly it goes on, or is long over: then it does not matter for how long it would live.
+                let run = edge.seen.at(minute, FOREVER_MINUTES);
+                run.is_some_and(|(_, last)| {
+                    minute <= last || minute.0 <= last.0.saturating_add(self.life_minutes(edge.from))
+                }) && (!relation.single || !self.superseded(edge, minute))
             }
         }
     }

@@ -250,6 +250,11 @@ impl<'a> Scoped<'a> {
         types.is_empty() || types.iter().any(from_sampled)
     }
 
+    /// Whether there may be edges at a node that the graph does not index there.
+    fn may_come_from_sampled(&self, node: NodeId, types: &[EdgeType]) -> bool {
+        self.may_be_sampled(types) && self.class(node).is_some_and(|c| !self.is_sampled(c))
+    }
+
     /// Edges between two nodes that say the same as this one and held: the first stands for all.
     pub(super) fn alike(&self, edge: EdgeRef) -> Vec<EdgeId> {
         let id = EdgeId(edge.0);
@@ -279,19 +284,14 @@ impl<'a> Scoped<'a> {
         check: Check,
         mut found: impl FnMut(Met) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let (few, many);
+        let room;
         let relations: &[RelationId] = if let [only] = types {
-            few = [relation_of(*only)];
-            &few
+            &[relation_of(*only)]
         } else {
-            many = types.iter().map(|t| relation_of(*t)).collect::<Vec<_>>();
-            &many
+            room = types.iter().map(|t| relation_of(*t)).collect::<Vec<_>>();
+            &room
         };
-        let directions: &[Direction] = match way {
-            Way::Out => &[Direction::Out],
-            Way::In => &[Direction::In],
-            Way::Both => &[Direction::Out, Direction::In],
-        };
+        let directions = directions_of(way);
         let mut give = |relation: RelationId, direction, far: NodeId, id: EdgeId| {
             // A loop is told once, on the way out.
             if way == Way::Both && direction == Direction::In && far == node {
@@ -311,10 +311,7 @@ impl<'a> Scoped<'a> {
                 give(hop.relation, hop.direction, hop.node, hop.edge)
             })?;
         }
-        if way != Way::Out
-            && self.may_be_sampled(types)
-            && self.class(node).is_some_and(|c| !self.is_sampled(c))
-        {
+        if way != Way::Out && self.may_come_from_sampled(node, types) {
             for (relation, from, id) in self.sampled_edges().get(&node).into_iter().flatten() {
                 let of_these = relations.is_empty() || relations.contains(relation);
                 let told = || self.graph.edge(*id).is_some_and(|e| self.edge_held(*id, e) && self.is_there_along(*from, e));
@@ -345,6 +342,14 @@ pub(super) fn label_of(class: ClassId) -> Label {
 
 fn class_of(label: Label) -> ClassId {
     ClassId(u16::try_from(label.0).unwrap_or(u16::MAX))
+}
+
+fn directions_of(way: Way) -> &'static [Direction] {
+    match way {
+        Way::Out => &[Direction::Out],
+        Way::In => &[Direction::In],
+        Way::Both => &[Direction::Out, Direction::In],
+    }
 }
 
 fn relation_of(of: EdgeType) -> RelationId {
@@ -453,12 +458,18 @@ impl Data for Scoped<'_> {
     }
 
     fn degree(&self, node: NodeRef, way: Way, types: &[EdgeType], most: usize) -> usize {
+        let relations: Vec<RelationId> = types.iter().map(|t| relation_of(*t)).collect();
+        let id = NodeId(node.0);
         let mut degree = 0;
-        let _ = self.each_edge(NodeId(node.0), way, types, Check::Later, |_| {
-            degree += 1;
-            if degree < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        degree.min(most)
+        for direction in directions_of(way) {
+            degree += self.graph.hop_count(id, *direction, &relations, most - degree);
+        }
+        if way != Way::Out && degree < most && self.may_come_from_sampled(id, types) {
+            let fits = |r: &RelationId| relations.is_empty() || relations.contains(r);
+            let sampled = self.sampled_edges().get(&id).into_iter().flatten();
+            degree += sampled.filter(|e| fits(&e.0)).take(most - degree).count();
+        }
+        degree
     }
 
     fn nodes_in_any_order(&self, label: Option<Label>) -> Box<dyn Iterator<Item = NodeRef> + '_> {
