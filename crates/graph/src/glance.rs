@@ -3,7 +3,6 @@
 
 use crate::topology::{Graph, Marks, Node, NodeId};
 use ontology::{AttrId, ClassId, Minute, Ontology, Value};
-use std::hint::black_box;
 
 /// A day: for how long what nobody knows the kind of is taken to be there.
 const LIFE_MINUTES: i64 = 86_400 / 60;
@@ -97,22 +96,6 @@ impl Graph {
         }
     }
 
-    /// Reads attributes of nodes for the sake of having them near: each round waits for one thing of every node, and these come
-    /// together. Of what counts as another node nothing is fetched.
-    pub fn fetch_attrs<I: Iterator<Item = AttrId>>(&self, nodes: &[NodeId], attrs_of: impl Fn(ClassId) -> I) {
-        let raw = || nodes.iter().filter_map(|n| self.raw(*n));
-        black_box(raw().fold(0, |sum, n| sum ^ n.attrs.len()));
-        black_box(raw().filter_map(|n| n.attrs.first()).fold(0, |sum, a| sum ^ a.0.0));
-        let said = raw().flat_map(|n| {
-            attrs_of(n.class).filter_map(|attr| n.attrs.iter().find(|(a, _)| *a == attr)).map(|(_, s)| &s.value)
-        });
-        let first = |v: &Value| match v {
-            Value::Text(text) => text.as_bytes().first().copied().unwrap_or(0),
-            _ => 0,
-        };
-        black_box(said.fold(0, |sum, v| sum ^ first(v)));
-    }
-
     fn has_attrs(&self, node: NodeId) -> bool {
         self.raw(node).is_some_and(|n| !n.attrs.is_empty())
     }
@@ -121,11 +104,10 @@ impl Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     #[test]
     fn a_node_that_says_how_often_it_is_told_of_lives_twice_as_long() {
-        let o = Arc::new(Ontology::builtin());
+        let o = Ontology::builtin();
         let class = o.class("Service").unwrap();
         let half_an_hour = Value::Float(1800.0);
         assert_eq!(life_minutes(&o, class, |_| Some(&half_an_hour)), 61);

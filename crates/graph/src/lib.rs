@@ -10,6 +10,7 @@
 
 mod census;
 mod checkpoint;
+mod columns;
 mod compare;
 mod conclude;
 mod delta;
@@ -44,6 +45,7 @@ mod why;
 
 pub use census::{Census, Count, ENDS_PER_CLASS, End};
 pub use checkpoint::{Checkpoint, NotReadable, Part, Restore};
+pub use columns::Column;
 pub use compare::{
     Change, Difference, EdgeChange, Half, Kind, MeasureChange, NodeChange, Told, diff, learned,
 };

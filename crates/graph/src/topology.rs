@@ -1,5 +1,6 @@
 //! Nodes and edges, and the graph that holds them: every table persistent, so that a clone is a snapshot.
 
+use crate::columns::Columns;
 use crate::flows::Flows;
 use crate::glance::Glance;
 use crate::index::Ends;
@@ -151,6 +152,7 @@ pub struct Graph {
     pub(crate) marks: Pages<Marks>,
     /// What it asks next.
     pub(crate) glances: Pages<Glance>,
+    pub(crate) columns: Arc<Columns>,
     /// The part of each node's key that ids show: what is told in order is sorted by it.
     pub(crate) order: Pages<u64>,
     /// How many edges of each relation there are.
@@ -181,6 +183,7 @@ impl Graph {
             nodes: Pages::default(),
             marks: Pages::default(),
             glances: Pages::default(),
+            columns: Arc::default(),
             order: Pages::default(),
             edges: Pages::default(),
             links: Links::default(),

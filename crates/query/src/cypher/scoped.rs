@@ -314,7 +314,11 @@ impl<'a> Scoped<'a> {
         if way != Way::Out && self.may_come_from_sampled(node, types) {
             for (relation, from, id) in self.sampled_edges().get(&node).into_iter().flatten() {
                 let of_these = relations.is_empty() || relations.contains(relation);
-                let told = || self.graph.edge(*id).is_some_and(|e| self.edge_held(*id, e) && self.is_there_along(*from, e));
+                let told = || {
+                    self.graph
+                        .edge(*id)
+                        .is_some_and(|e| self.edge_held(*id, e) && self.is_there_along(*from, e))
+                };
                 if of_these && (check == Check::Later || told()) {
                     give(*relation, Direction::In, *from, *id)?;
                 }
@@ -332,6 +336,12 @@ impl<'a> Scoped<'a> {
         classes.sort_unstable();
         classes.dedup();
         classes.into_iter().map(|c| self.graph.class_size(c)).sum()
+    }
+}
+
+impl Drop for Scoped<'_> {
+    fn drop(&mut self) {
+        self.properties.keep(self.graph);
     }
 }
 
