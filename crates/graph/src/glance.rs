@@ -64,11 +64,6 @@ impl Graph {
         self.glance(self.resolve(node)).class
     }
 
-    /// Whether a place holds a node.
-    pub(crate) fn is_held(&self, node: NodeId) -> bool {
-        self.glance(node).class.is_some()
-    }
-
     /// When one key of a node was first seen, without looking at the node.
     pub fn first_seen(&self, member: NodeId) -> Option<Minute> {
         self.glance(member).first.map(|m| Minute(i64::from(m)))

@@ -64,10 +64,8 @@ impl Graph {
             let taken = room.zip(&mut edges).map(|(place, edge)| *place = edge).count();
             let taken = few.get(..taken).unwrap_or_default();
             if taken.len() > 1 {
-                let edges = || taken.iter().filter_map(|e| self.edges.get(e.0 as usize));
-                black_box(edges().fold(0, |sum, e| sum ^ e.to.0 ^ e.ends));
-                let ends = edges().flat_map(|e| [e.from, e.to]);
-                black_box(ends.fold(0, |sum, n| sum ^ self.order(n) ^ u64::from(self.is_held(n))));
+                let edges = taken.iter().filter_map(|e| self.edges.get(e.0 as usize));
+                black_box(edges.fold(0, |sum, e| sum ^ e.to.0 ^ e.ends));
             }
             taken.iter().copied().try_for_each(&mut give)?;
             if taken.len() < most {
