@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Attributes that are kept; the one that was first kept of them makes room. 24 bytes a node each.
-const ATTRIBUTES: usize = 8;
+pub(crate) const ATTRIBUTES: usize = 8;
 /// Nodes of a page that a reader asks before it writes down all of them: a quarter.
 const ASKED: u8 = 32;
 /// Texts of an attribute that are held once for all nodes: more are names, not kinds.
@@ -36,6 +36,13 @@ struct Known {
 /// What readers of all epochs share: attributes by name.
 #[derive(Debug, Default)]
 pub(crate) struct Columns(Mutex<VecDeque<(String, Arc<Known>)>>);
+
+impl Columns {
+    /// How many attributes are kept.
+    pub(crate) fn held(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
 
 /// One attribute, by name, as a reader uses it.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //!
 //! Every bound here has a name in [`Limits`]; what happens at the bound is said there and counted in [`Totals`].
 
+use crate::columns;
 use crate::conclude::Drawing;
 use crate::flows::{Side, Tail};
 use crate::glance::Glance;
@@ -149,7 +150,7 @@ impl Fold {
     }
 
     /// How much of each limit is used, in the order of [`Limits`]: name, used, limit.
-    pub fn usage(&self) -> [(&'static str, usize, usize); 11] {
+    pub fn usage(&self) -> [(&'static str, usize, usize); 12] {
         let (known_minutes, known_rows) = self.known.held();
         [
             ("sampled_nodes", self.sampled.len(), self.limits.sampled_nodes),
@@ -163,6 +164,7 @@ impl Fold {
             ("known_rows", known_rows, self.limits.known_rows),
             ("flow_bytes", self.graph.flows.size().1, self.limits.flow_bytes),
             ("touched_hours", self.touched.len(), touched::MOST),
+            ("columns", self.graph.columns.held(), columns::ATTRIBUTES),
         ]
     }
 
