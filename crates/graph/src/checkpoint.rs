@@ -8,6 +8,7 @@
 
 use crate::flows::FlowRows;
 use crate::fold::Fold;
+use crate::glance::Glance;
 use crate::identity::key_id;
 use crate::items::Items;
 use crate::join::{Support, Witness};
@@ -266,6 +267,7 @@ impl Restore {
             Rows::NoNodes(many) => {
                 g.nodes.skip(many);
                 g.marks.skip(many);
+                g.glances.skip(many);
                 g.order.skip(many);
             }
             Rows::Edges(rows) => rows.into_iter().for_each(|edge| self.edge(edge)),
@@ -312,10 +314,13 @@ impl Restore {
         let fold = &mut self.fold;
         let g = &mut fold.graph;
         g.marks.push(marks);
+        let glance = node.as_ref().map_or_else(Glance::default, |n| Glance::of(&g.ontology, n));
+        let row = g.glances.push(glance);
         let order = g.order.push(node.as_ref().map_or(0, |n| key_id(n.key.hash)));
         let Some(node) = node else {
             g.nodes.push(None);
             g.nodes.give_back(order, Option::is_none);
+            g.glances.give_back(row, |g| *g == Glance::default());
             return;
         };
         let id = NodeId(u32::try_from(order).unwrap_or(u32::MAX));

@@ -2,8 +2,10 @@
 //!
 //! Every bound here has a name in [`Limits`]; what happens at the bound is said there and counted in [`Totals`].
 
+use crate::columns;
 use crate::conclude::Drawing;
 use crate::flows::{Side, Tail};
+use crate::glance::Glance;
 use crate::growing::{Reading, Values};
 use crate::identity::key_id;
 use crate::index::{EdgeIndex, Ends};
@@ -148,7 +150,7 @@ impl Fold {
     }
 
     /// How much of each limit is used, in the order of [`Limits`]: name, used, limit.
-    pub fn usage(&self) -> [(&'static str, usize, usize); 11] {
+    pub fn usage(&self) -> [(&'static str, usize, usize); 12] {
         let (known_minutes, known_rows) = self.known.held();
         [
             ("sampled_nodes", self.sampled.len(), self.limits.sampled_nodes),
@@ -162,6 +164,7 @@ impl Fold {
             ("known_rows", known_rows, self.limits.known_rows),
             ("flow_bytes", self.graph.flows.size().1, self.limits.flow_bytes),
             ("touched_hours", self.touched.len(), touched::MOST),
+            ("columns", self.graph.columns.held(), columns::ATTRIBUTES),
         ]
     }
 
@@ -529,7 +532,7 @@ impl Fold {
             return None;
         }
         let id = NodeId(u32::try_from(self.graph.nodes.len()).ok()?);
-        self.graph.nodes.push(Some(Arc::new(Node {
+        let node = Node {
             class,
             key,
             attrs: Vec::new(),
@@ -538,7 +541,9 @@ impl Fold {
             sources: Sources::default(),
             owners: Vec::new(),
             followers: Vec::new(),
-        })));
+        };
+        self.graph.glances.push(Glance::of(&self.graph.ontology, &node));
+        self.graph.nodes.push(Some(Arc::new(node)));
         let mut marks = Marks::default();
         if sampled {
             marks.set(Marks::SAMPLED);
@@ -699,8 +704,15 @@ impl Fold {
     }
 
     pub(crate) fn with_node(&mut self, node: NodeId, change: impl FnOnce(&mut Node)) {
-        if let Some(Some(n)) = self.graph.nodes.get_mut(node.0 as usize) {
-            change(Arc::make_mut(n));
+        let (at, graph) = (node.0 as usize, &mut self.graph);
+        let Some(Some(n)) = graph.nodes.get_mut(at) else { return };
+        let n = Arc::make_mut(n);
+        change(n);
+        let glance = Glance::of(&graph.ontology, n);
+        if graph.glances.get(at) != Some(&glance)
+            && let Some(old) = graph.glances.get_mut(at)
+        {
+            *old = glance;
         }
     }
 
@@ -812,6 +824,10 @@ impl Fold {
                 *slot = None;
             }
             self.graph.nodes.give_back(oldest.0 as usize, Option::is_none);
+            if let Some(glance) = self.graph.glances.get_mut(oldest.0 as usize) {
+                *glance = Glance::default();
+            }
+            self.graph.glances.give_back(oldest.0 as usize, |g| *g == Glance::default());
             self.totals.sampled_let_go += 1;
         }
     }

@@ -10,11 +10,13 @@
 
 mod census;
 mod checkpoint;
+mod columns;
 mod compare;
 mod conclude;
 mod delta;
 mod flows;
 mod fold;
+mod glance;
 mod growing;
 mod hops;
 mod hours;
@@ -43,6 +45,7 @@ mod why;
 
 pub use census::{Census, Count, ENDS_PER_CLASS, End};
 pub use checkpoint::{Checkpoint, NotReadable, Part, Restore};
+pub use columns::Column;
 pub use compare::{
     Change, Difference, EdgeChange, Half, Kind, MeasureChange, NodeChange, Told, diff, learned,
 };
