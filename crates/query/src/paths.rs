@@ -102,6 +102,9 @@ struct Step {
 /// Kinds of trouble that may be at a thing, with what they cost so far and what each has become.
 type Kinds = BTreeMap<AspectId, (u64, Option<AspectId>)>;
 
+/// Kinds of trouble that may have become one, with what that costs.
+type Costs = Rc<[(AspectId, u64)]>;
+
 /// A partial way from where trouble is felt.
 #[derive(Clone, Copy)]
 struct Label {
@@ -161,7 +164,7 @@ struct Search<'a> {
     /// Where trouble can have come from, by where it is.
     steps: BTreeMap<NodeId, Rc<[(Hop, Step)]>>,
     /// What steps cost: by relation, direction and kind of trouble, from which kinds.
-    carried: BTreeMap<(RelationId, Direction, AspectId), Rc<[(AspectId, u64)]>>,
+    carried: BTreeMap<(RelationId, Direction, AspectId), Costs>,
     /// What it costs at least to get from a place to where trouble begins.
     ahead: FxHashMap<Place, u64>,
     /// The same of every other place: nothing gets there when not said.
@@ -289,7 +292,7 @@ impl Search<'_> {
     }
 
     /// Of each kind of trouble that can have become this one and come along an edge, what that costs.
-    fn carried(&mut self, kind: AspectId, hop: &Hop) -> Rc<[(AspectId, u64)]> {
+    fn carried(&mut self, kind: AspectId, hop: &Hop) -> Costs {
         let key = (hop.relation, hop.direction, kind);
         if let Some(known) = self.carried.get(&key) {
             return Rc::clone(known);

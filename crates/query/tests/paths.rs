@@ -149,7 +149,7 @@ proptest! {
                 // What origins tells is the best way, or one that meets a thing twice and so is at least as likely.
                 let origins = aspects.iter().flat_map(|a| view.origins(*felt, *a, minute(m), bounds));
                 let origin = origins.filter(|o| o.node == *begins).max_by(|a, b| a.weight.total_cmp(&b.weight));
-                prop_assert_eq!(origin.is_some() || weights.is_empty(), true);
+                prop_assert!(origin.is_some() || weights.is_empty());
                 if let Some(origin) = origin {
                     let mut met: Vec<NodeId> = origin.path.iter().map(|s| s.hop.node).chain([*felt]).collect();
                     met.sort_unstable();

@@ -1,5 +1,10 @@
 //! Regressions, investigations, questions in plain words, and queries.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a rim crate: how long a question may take is told by the clock"
+)]
+
 use super::{Answered, Api, MAX_BODY, Now, Said, Trouble, aside, epoch, moment, said, told};
 use ::query::View;
 use ::query::text::NodeName;
