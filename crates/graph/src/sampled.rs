@@ -1,9 +1,9 @@
 //! Which sampled nodes (sessions, interactions) a condition is true of, without looking at all of them.
 //!
 //! A sampled node names what it leads to, itself or through other sampled ones. A condition is decided by few nodes, so of all that a
-//! node names only these are kept, as the number of a set that many share. If a condition needs any of them, it can be true only of what
-//! leads there: classes with a relation to one of them are walked, and from those that name one, edges are followed back (an interaction
-//! is found from its session). Interactions are not looked at when the condition is about what sessions name.
+//! node names only these are kept, as the number of a set that many share. Only classes with a relation to something that decides are
+//! walked, and what their nodes name is handed on to those that lead to them (from a session to its interactions). So interactions are
+//! not looked at when the condition is about what sessions name, but those of sessions that name some of it.
 
 use crate::links::End;
 use crate::subgraph::{Condition, Led};
@@ -11,10 +11,9 @@ use crate::topology::{Graph, Marks, NodeId};
 use crate::{Direction, Runs};
 use ontology::model::Grain;
 use ontology::{ClassId, Minute, RelationId};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::rc::Rc;
 
 /// Sampled nodes lead to sampled nodes (an interaction to its session, a session to its device) over at most so many steps.
 const STEPS: usize = 4;
@@ -68,15 +67,13 @@ const EMPTY: Set = 0;
 struct Named<'a> {
     graph: &'a Graph,
     condition: &'a Condition<'a>,
-    /// By node: its set, counted from one; of a node that decides, the set of it alone.
-    of: Vec<u32>,
+    /// By node: its set; of a node that decides, the set of it alone.
+    of: Vec<Set>,
     sets: Vec<(Vec<NodeId>, bool)>,
     numbers: FxHashMap<Vec<NodeId>, Set>,
     unions: FxHashMap<(Set, Set), Set>,
-    /// By sampled class: the relations by which it leads to sampled classes or to what decides.
-    along: FxHashMap<ClassId, Rc<[RelationId]>>,
-    /// Sampled classes that lead to what decides.
-    near: BTreeSet<ClassId>,
+    /// Sampled nodes whose set is not empty.
+    some: Vec<NodeId>,
 }
 
 impl<'a> Named<'a> {
@@ -84,21 +81,19 @@ impl<'a> Named<'a> {
         let mut named = Named {
             graph,
             condition,
-            of: vec![0; graph.nodes.len()],
+            of: vec![EMPTY; graph.nodes.len()],
             sets: Vec::new(),
             numbers: FxHashMap::default(),
             unions: FxHashMap::default(),
-            along: FxHashMap::default(),
-            near: BTreeSet::new(),
+            some: Vec::new(),
         };
         named.put(Vec::new());
-        for node in condition.about {
+        for node in condition.about.iter().filter(|n| !graph.is_sampled(**n)) {
             let set = named.put(vec![*node]);
             if let Some(slot) = named.of.get_mut(node.0 as usize) {
-                *slot = set + 1;
+                *slot = set;
             }
         }
-        named.classes();
         named
     }
 
@@ -113,121 +108,82 @@ impl<'a> Named<'a> {
         number
     }
 
-    /// Where classes lead, as the ontology says, between classes of which one is the other's kind: what a thing counts as may be of a
-    /// more special class than what the relation was told of.
-    fn classes(&mut self) {
-        let (graph, o) = (self.graph, &self.graph.ontology);
-        let class_of = |n: &NodeId| graph.raw(*n).map(|n| n.class);
+    /// Sampled classes, with the relations by which each leads to what decides, as the ontology says, between classes of which one is
+    /// the other's kind: what a thing counts as may be of a more special class than what the relation was told of.
+    fn classes(&self) -> Vec<(ClassId, Vec<RelationId>)> {
+        let o = &self.graph.ontology;
+        let class_of = |n: &NodeId| self.graph.raw(*n).map(|n| n.class);
         let about: BTreeSet<ClassId> = self.condition.about.iter().filter_map(class_of).collect();
         let kin = |a: ClassId, b: ClassId| o.is_a(a, b) || o.is_a(b, a);
-        let sampled: Vec<ClassId> = self.sampled_classes().collect();
-        for class in &sampled {
-            let mut along = Vec::new();
-            for (relation, r) in (0..).map(RelationId).zip(&o.relations) {
-                let leads = |to: &ClassId| r.arrows.iter().any(|a| kin(*class, a.0) && kin(*to, a.1));
-                let near = about.iter().any(leads);
-                if near {
-                    self.near.insert(*class);
-                }
-                if near || sampled.iter().any(leads) {
-                    along.push(relation);
-                }
-            }
-            if !along.is_empty() {
-                self.along.insert(*class, along.into());
-            }
-        }
-    }
-
-    fn sampled_classes(&self) -> impl Iterator<Item = ClassId> + use<'a> {
-        let graph = self.graph;
-        let is_sampled = move |c: &ClassId| {
-            graph.ontology.classes.get(c.index()).is_some_and(|c| c.grain == Grain::Sampled)
+        let leads = |class: ClassId, arrows: &[(ClassId, ClassId)]| {
+            arrows.iter().any(|a| kin(class, a.0) && about.iter().any(|c| kin(*c, a.1)))
         };
-        graph.by_class.keys().copied().filter(is_sampled)
+        let is_sampled = |c: &ClassId| o.classes.get(c.index()).is_some_and(|c| c.grain == Grain::Sampled);
+        let relations = |class: ClassId| {
+            let all = (0..).map(RelationId).zip(&o.relations);
+            all.filter(|(_, r)| leads(class, &r.arrows)).map(|(id, _)| id).collect()
+        };
+        self.graph.by_class.keys().copied().filter(is_sampled).map(|c| (c, relations(c))).collect()
     }
 
     fn holds(&self, set: Set) -> bool {
         self.sets.get(set as usize).is_some_and(|s| s.1)
     }
 
+    fn set(&self, node: NodeId) -> Set {
+        self.of.get(node.0 as usize).copied().unwrap_or(EMPTY)
+    }
+
+    /// Adds to what a sampled node names. Says whether that is more than before.
+    fn add(&mut self, node: NodeId, part: Set) -> bool {
+        let before = self.set(node);
+        let set = self.union(before, part);
+        if before == EMPTY && set != EMPTY {
+            self.some.push(node);
+        }
+        if let Some(slot) = self.of.get_mut(node.0 as usize) {
+            *slot = set;
+        }
+        set != before
+    }
+
     /// Every sampled node that the condition is true of.
     fn all(&mut self) -> Vec<NodeId> {
         let graph = self.graph;
-        let of_nothing = self.holds(EMPTY);
-        let walked =
-            self.sampled_classes().filter(|c| of_nothing || self.near.contains(c)).collect::<Vec<_>>();
-        let (mut found, mut queue) = (Vec::new(), Vec::new());
-        for class in &walked {
-            for node in graph.by_class.get(class).into_iter().flatten() {
-                self.look(*node, *class, &mut found, &mut queue);
+        let classes = self.classes();
+        let of_class = |c: &ClassId| graph.by_class.get(c).into_iter().flatten().copied();
+        // What counts as another node has that one's names.
+        let stands = |n: &NodeId| !graph.has_mark(*n, Marks::SHARED) || graph.stands(*n);
+        for (class, relations) in classes.iter().filter(|c| !c.1.is_empty()) {
+            for node in of_class(class).filter(stands) {
+                let mut set = EMPTY;
+                let _: ControlFlow<()> = graph.each_hop(node, Direction::Out, relations, |hop, _| {
+                    if !graph.is_sampled(hop.node) {
+                        set = self.union(set, self.set(hop.node));
+                    }
+                    ControlFlow::Continue(())
+                });
+                self.add(node, set);
             }
         }
-        if of_nothing {
-            return found;
+        let mut handed: Vec<(NodeId, Set)> = self.some.iter().map(|n| (*n, self.set(*n))).collect();
+        for _ in 0..STEPS {
+            let mut next = Vec::new();
+            for (node, part) in handed {
+                let _: ControlFlow<()> = graph.each_hop(node, Direction::In, &[], |hop, _| {
+                    if graph.is_sampled(hop.node) && self.add(hop.node, part) {
+                        next.push((hop.node, part));
+                    }
+                    ControlFlow::Continue(())
+                });
+            }
+            handed = next;
         }
-        let mut met: FxHashSet<NodeId> = FxHashSet::default();
-        while let Some(node) = queue.pop() {
-            let _: ControlFlow<()> = graph.each_hop(node, Direction::In, &[], |hop, _| {
-                let class = graph.raw(hop.node).map(|n| n.class).filter(|c| !walked.contains(c));
-                if let Some(class) = class.filter(|_| graph.is_sampled(hop.node) && met.insert(hop.node)) {
-                    self.look(hop.node, class, &mut found, &mut queue);
-                }
-                ControlFlow::Continue(())
-            });
+        if self.holds(EMPTY) {
+            let all = classes.iter().flat_map(|(class, _)| of_class(class)).filter(stands);
+            return all.filter(|n| self.holds(self.set(*n))).collect();
         }
-        found
-    }
-
-    /// Notes a node that the condition is true of, and one that names something that decides.
-    fn look(&mut self, node: NodeId, class: ClassId, found: &mut Vec<NodeId>, queue: &mut Vec<NodeId>) {
-        if self.graph.has_mark(node, Marks::SHARED) && !self.graph.stands(node) {
-            return;
-        }
-        let (set, _) = self.set(node, class, STEPS);
-        if self.holds(set) {
-            found.push(node);
-        }
-        if set != EMPTY {
-            queue.push(node);
-        }
-    }
-
-    /// What a node names of what decides, and whether that is all, however many steps away.
-    fn set(&mut self, node: NodeId, class: ClassId, steps: usize) -> (Set, bool) {
-        if let Some(known) = self.known(node) {
-            return (known, true);
-        }
-        let graph = self.graph;
-        let Some(relations) = self.along.get(&class).map(Rc::clone) else { return (EMPTY, true) };
-        let (mut set, mut whole) = (EMPTY, true);
-        let _: ControlFlow<()> = graph.each_hop(node, Direction::Out, &relations, |hop, _| {
-            let part = match self.known(hop.node) {
-                Some(known) => known,
-                None if !graph.is_sampled(hop.node) => EMPTY,
-                None if steps == 0 => {
-                    whole = false;
-                    EMPTY
-                }
-                None => {
-                    let further = graph.raw(hop.node).map_or(class, |n| n.class);
-                    let (part, all) = self.set(hop.node, further, steps - 1);
-                    whole &= all;
-                    part
-                }
-            };
-            set = self.union(set, part);
-            ControlFlow::Continue(())
-        });
-        // What is more than some steps away depends on where from.
-        if let Some(slot) = self.of.get_mut(node.0 as usize).filter(|_| whole) {
-            *slot = set + 1;
-        }
-        (set, whole)
-    }
-
-    fn known(&self, node: NodeId) -> Option<Set> {
-        self.of.get(node.0 as usize)?.checked_sub(1)
+        self.some.iter().copied().filter(|n| self.holds(self.set(*n))).collect()
     }
 
     fn union(&mut self, a: Set, b: Set) -> Set {
