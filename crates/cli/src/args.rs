@@ -714,7 +714,7 @@ pub enum Graph {
     Common(Trouble),
     /// The likeliest ways by which trouble at one thing gets to another, strongest first.
     #[command(
-        after_help = "Example:\n  e2egraph graph paths Service content/ratings View tvui/lolomo --of latency --best 3"
+        after_help = "Example:\n  e2egraph graph paths Service content/ratings Service edge/gateway --of latency --best 3"
     )]
     Paths {
         /// Class of the thing where trouble begins.

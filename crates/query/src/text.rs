@@ -5,7 +5,7 @@
 //! show Service "ratings" at 2026-11-24T12:00:00Z
 //! neighbours Service "ratings" hops 2 limit 100
 //! path View "tvui/lolomo" to Service "ratings"
-//! paths Service "ratings" to View "tvui/lolomo" of latency hops 6 at 2026-11-24T12:00:00Z best 3
+//! paths Host "h1" to Operation "gateway/home" of latency hops 6 at 2026-11-24T12:00:00Z best 3
 //! follows rests_on from View "tvui/lolomo" to Service "ratings" at 2026-11-24T12:00:00Z limit 20
 //! series view.ttr of View "tvui/lolomo" where AppVersion = "tvui/8.42.0" and Cell in ("x/B", "x/C")
 //!        by AppVersion, Cell of "x" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z every 5m show p75
