@@ -271,6 +271,11 @@ impl Log {
         }
     }
 
+    /// The version it was read at.
+    pub(crate) fn version(&self) -> Option<u64> {
+        self.delta.version().and_then(|v| u64::try_from(v).ok())
+    }
+
     pub(crate) fn place(&self) -> &Place {
         &self.place
     }

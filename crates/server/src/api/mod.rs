@@ -17,8 +17,8 @@ mod things;
 #[cfg(test)]
 mod tests;
 
-use crate::history::History;
-use ::ontology::Time;
+use crate::history::{Earlier, History, SqlTrouble};
+use ::ontology::{Stretch, Time};
 use ::query::run::QueryError;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
@@ -28,6 +28,7 @@ use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use engine::Engine;
+use graph::Graph;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use tokio::sync::Semaphore;
 pub(crate) use export::AT_ONCE as EXPORTS_AT_ONCE;
 pub(crate) use sql::{AT_ONCE as SQL_AT_ONCE, MOST_ROWS as SQL_ROWS, MOST_SECONDS as SQL_SECONDS};
 
+pub use cypher::ask_cypher;
 pub(crate) use events::BEHIND;
 pub use operate::Operator;
 
@@ -141,6 +143,22 @@ pub(crate) enum Trouble {
     Ours(String),
 }
 
+impl Trouble {
+    /// What it says, and whether it is about what is not there.
+    fn told(self) -> (String, bool) {
+        match self {
+            Trouble::Missing(e) => (e, true),
+            Trouble::Query(e) => (e.to_string(), e.kind == ::query::cypher::Kind::UnknownName),
+            Trouble::Unclear(e)
+            | Trouble::TooLarge(e)
+            | Trouble::Media(e)
+            | Trouble::Unsound(e)
+            | Trouble::Busy(e)
+            | Trouble::Ours(e) => (e, false),
+        }
+    }
+}
+
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let (status, error) = match self {
@@ -216,8 +234,74 @@ pub(crate) fn moment(name: &str, text: Option<&str>) -> Result<Option<Time>, Tro
     Time::parse(text).map(Some).map_err(|e| Trouble::Unclear(format!("{name}: {e}")))
 }
 
+/// A graph that a question is asked of, and what is to be said of it in the answer.
+pub(crate) struct Looked {
+    pub(crate) graph: Graph,
+    pub(crate) note: Option<String>,
+}
+
+/// What is asked of a moment is summed over up to so long before it.
+const LOOKS_BACK_SECS: i64 = 15 * 60;
+
+impl Api {
+    /// What history tells of some moments and stretches, where the graph no longer holds them whole.
+    pub(crate) async fn earlier(
+        &self,
+        known: Option<Time>,
+        of: Vec<Stretch>,
+    ) -> Result<Option<Earlier>, Trouble> {
+        let Some(history) = &self.history else { return Ok(None) };
+        let Some(first) = of.iter().map(|s| s.from).min() else { return Ok(None) };
+        let whole = history.whole_from().filter(|w| first.plus_secs(-LOOKS_BACK_SECS) < *w);
+        match (whole, known) {
+            (None, _) => Ok(None),
+            (Some(whole), Some(_)) => Err(Trouble::Unclear(format!(
+                "as_known: {first} is told by history, which does not say when things became known; leave `as_known` out, or ask of a \
+                 moment after {whole}"
+            ))),
+            (Some(_), None) => history.earlier(of).await.map(Some).map_err(Trouble::from),
+        }
+    }
+}
+
+/// What history tells where it was asked, else the graph as it is now or as it was known at a moment.
+pub(crate) fn looked(
+    engine: &Engine,
+    known: Option<Time>,
+    earlier: Option<Earlier>,
+) -> Result<Looked, Trouble> {
+    match earlier {
+        Some(Earlier { graph, note }) => Ok(Looked { graph, note: Some(note) }),
+        None => Ok(Looked { graph: epoch(engine, known)?, note: None }),
+    }
+}
+
+/// Puts a note into an answer, where there is one.
+pub(crate) fn noted(mut answer: Json, note: Option<String>) -> Json {
+    if let (Some(fields), Some(note)) = (answer.as_object_mut(), note) {
+        fields.insert("note".to_owned(), json!(note));
+    }
+    answer
+}
+
+/// A moment as a stretch, where one was said.
+pub(crate) fn times(moments: impl IntoIterator<Item = Option<Time>>) -> Vec<Stretch> {
+    moments.into_iter().flatten().map(|t| Stretch { from: t, to: t }).collect()
+}
+
+impl From<SqlTrouble> for Trouble {
+    fn from(trouble: SqlTrouble) -> Trouble {
+        match trouble {
+            SqlTrouble::Wrong(why) => Trouble::Unclear(why),
+            SqlTrouble::Unknown(why) => Trouble::Missing(why),
+            SqlTrouble::Unavailable(why) => Trouble::Busy(why),
+            SqlTrouble::Ours(why) => Trouble::Ours(why),
+        }
+    }
+}
+
 /// The graph as it is now, or as it was known at a moment.
-pub(crate) fn epoch(engine: &Engine, known: Option<Time>) -> Result<graph::Graph, Trouble> {
+fn epoch(engine: &Engine, known: Option<Time>) -> Result<Graph, Trouble> {
     let Some(at) = known else { return Ok(engine.graph()) };
     engine.graph_known(at).map_err(|since| {
         Trouble::Unclear(format!("as_known: what was known at {at} cannot be said, only from {since} on"))
