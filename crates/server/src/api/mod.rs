@@ -62,6 +62,8 @@ pub(crate) struct Api {
     history: Option<Arc<dyn History>>,
     /// Queries in SQL that may still begin.
     sqls: Arc<Semaphore>,
+    /// Questions that may still wait for history.
+    earlier: Arc<Semaphore>,
 }
 
 /// The API's routes.
@@ -109,6 +111,7 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator, history: Option<Ar
             queries: Arc::new(Semaphore::new(cypher::AT_ONCE)),
             history,
             sqls: Arc::new(Semaphore::new(sql::AT_ONCE)),
+            earlier: Arc::new(Semaphore::new(EARLIER_AT_ONCE)),
         });
     Router::new().nest("/api/v1", v1)
 }
@@ -240,6 +243,8 @@ pub(crate) struct Looked {
     pub(crate) note: Option<String>,
 }
 
+/// Questions that wait at once for a graph to be made of history: it is made for one after the other.
+pub(crate) const EARLIER_AT_ONCE: usize = 8;
 /// What is asked of a moment is summed over up to so long before it.
 const LOOKS_BACK_SECS: i64 = 15 * 60;
 
@@ -259,7 +264,14 @@ impl Api {
                 "as_known: {first} is told by history, which does not say when things became known; leave `as_known` out, or ask of a \
                  moment after {whole}"
             ))),
-            (Some(_), None) => history.earlier(of).await.map(Some).map_err(Trouble::from),
+            (Some(_), None) => {
+                let Ok(_permit) = self.earlier.try_acquire() else {
+                    return Err(Trouble::Busy(format!(
+                        "{EARLIER_AT_ONCE} questions wait for history already; try again when one has ended"
+                    )));
+                };
+                history.earlier(of).await.map(Some).map_err(Trouble::from)
+            }
         }
     }
 }
