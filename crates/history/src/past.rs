@@ -16,7 +16,7 @@ use crate::place::Place;
 use crate::rows;
 use crate::sql::{Bounds, Sql};
 use crate::table::Table;
-use crate::write::Epoch;
+use crate::write::{Epoch, SETTLED};
 use graph::Graph;
 use load::{Loading, Step};
 use ontology::{Ontology, Stretch, Time};
@@ -195,8 +195,9 @@ impl Pasts {
             )));
         }
         let made = Arc::new(self.made((&windows, first), ontology, epoch, bounds).await?);
-        // What the graph still adds to is another a minute later.
-        let over = epoch.is_none_or(|e| e.whole_from.is_some_and(|w| to.first() <= w));
+        // Hours that are not over are others a minute later; those that are show in the tables' versions when late facts change them.
+        let settled = to.first().plus(SETTLED).start();
+        let over = epoch.is_none_or(|e| e.graph.latest().is_some_and(|latest| latest >= settled));
         if over {
             kept.retain(|(k, _)| k.0 != windows);
             kept.truncate(KEPT - 1);

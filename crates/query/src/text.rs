@@ -868,6 +868,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_question_tells_which_times_it_is_about() {
+        let times = |text: &str| {
+            let query: Query = text.parse().unwrap();
+            query.times().into_iter().map(|s| format!("{}..{}", s.from, s.to)).collect::<Vec<_>>()
+        };
+        let (a, b) = ("2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z");
+        assert_eq!(times(&format!("show Service \"x\" at {a}")), [format!("{a}..{a}")]);
+        assert_eq!(times(&format!("changes between {a} and {b}")), [format!("{a}..{b}")]);
+        let both = [format!("{a}..{b}"), format!("{b}..{b}")];
+        assert_eq!(times(&format!("diff between {a} and {b} against at {b}")), both);
+        assert!(times("show Service \"x\"").is_empty());
+        assert!(times(&format!("diff snapshot \"x\" against known {a}")).is_empty());
+    }
+
+    #[test]
     fn every_question_prints_as_it_was_written() {
         for text in [
             r#"find Service "rat" at 2026-11-24T12:00:00Z limit 20"#,
