@@ -120,7 +120,7 @@ def earlier(data, place):
     checks.check("a moment before everything is told", none.returncode == 3 and "begin at" in none.stderr, none.stderr)
     copy = tempfile.mkdtemp(prefix="e2egraph-test-")
     shutil.copytree(data, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("lock"))
-    with Server("--graph-hours", "1", data=copy) as server:
+    with Server(data=copy, extra=["--graph-hours", "1"]) as server:
         # Something new makes the graph forget what is older than an hour.
         change = [{"kind": "deployment", "id": "deploy-late", "service": "content/ratings", "version": "9", "environment": "prod",
                    "status": "done", "by": "cd", "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}]
