@@ -127,21 +127,26 @@ fn at(graph: &Graph, at: Time) -> BTreeSet<String> {
     said
 }
 
+/// Class and id: what nobody saw or related, but only measured, has no name of its own in history.
+fn id(o: &Ontology, graph: &Graph, node: graph::NodeId) -> String {
+    format!("{} {}", graph.node(node).map_or("?", |n| o.class_name(n.class)), graph.id(node))
+}
+
 /// What went along edges and what was measured in a stretch.
 fn figures(graph: &Graph, during: Stretch) -> BTreeMap<String, graph::Stat> {
     let o = graph.ontology();
-    let cohort = |c| graph.cohort_members(c).into_iter().map(|n| name(o, graph, n)).collect::<BTreeSet<_>>();
+    let cohort = |c| graph.cohort_members(c).into_iter().map(|n| id(o, graph, n)).collect::<BTreeSet<_>>();
     let mut all = BTreeMap::new();
     for f in graph.flows_during(during) {
         let e = graph.edge(f.edge).unwrap();
-        let ends = (name(o, graph, e.from), name(o, graph, e.to));
+        let ends = (id(o, graph, e.from), id(o, graph, e.to));
         all.insert(
             format!("{:?} {ends:?} {:?} {:?} {:?}", e.relation, f.side, cohort(f.cohort), f.minute),
             f.stat,
         );
     }
     for s in graph.every_series() {
-        let of = format!("{:?} {} {:?}", s.measure, name(o, graph, s.subject), cohort(s.cohort));
+        let of = format!("{:?} {} {:?}", s.measure, id(o, graph, s.subject), cohort(s.cohort));
         let (from, to) = (during.from.minute(), during.to.minute());
         all.extend(s.between(from, to).iter().map(|(m, stat)| (format!("{of} {m:?}"), stat.clone())));
         for (m, grown) in s.growth(from, to) {
