@@ -233,6 +233,7 @@ const EVENTS: &[(&str, What, Kind)] = &[
     ("concerns", What::Concerns, Kind::Texts),
     ("attributes", What::Attributes, Kind::Pairs),
     ("sources", What::Sources, Kind::Texts),
+    ("seen", What::Seen, Kind::Stretches),
 ];
 
 const INTERACTIONS: &[(&str, What, Kind)] = &[

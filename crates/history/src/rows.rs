@@ -23,6 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) enum Row<'g> {
     /// A node, seen from one minute up to another.
     Seen(NodeId, Minute, Minute),
+    /// A node that only relations tell of, in the hour that begins at a minute.
+    Related(NodeId, Minute),
     /// An edge, the same.
     Edge(EdgeId, Minute, Minute),
     Flow(Flow),
@@ -92,14 +94,22 @@ fn within(runs: &[&Runs], hour: Hour) -> Vec<(Minute, Minute)> {
     parts
 }
 
-/// When a thing was seen, under any of its keys; of what nobody saw itself, when sources told of its relations.
-fn seen_runs<'g>(graph: &'g Graph, node: NodeId) -> Vec<&'g Runs> {
-    let members = graph.members(node);
-    let own: Vec<&Runs> = members.iter().filter_map(|m| graph.member(*m)).map(|n| &n.seen).collect();
-    if own.iter().any(|r| !r.is_empty()) {
-        return own;
+/// When a thing was seen, under any of its keys.
+fn seen_runs(graph: &Graph, node: NodeId) -> Vec<&Runs> {
+    graph.members(node).into_iter().filter_map(|m| graph.member(m)).map(|n| &n.seen).collect()
+}
+
+/// The hours of some in which sources told of a thing's relations; of what is said once, where it was first said.
+fn related(graph: &Graph, node: NodeId, hours: &BTreeSet<Hour>) -> BTreeSet<Hour> {
+    let mut found = BTreeSet::new();
+    for edge in graph.hops(node).into_iter().filter_map(|h| graph.edge(h.edge)) {
+        let relation = graph.ontology().relations.get(edge.relation.index());
+        match edge.seen.first().filter(|_| relation.is_some_and(|r| r.holds == Holds::Fixed)) {
+            Some(first) => found.extend(hours.get(&Hour::of(first))),
+            None => found.extend(touched(&[&edge.seen], hours)),
+        }
     }
-    graph.hops(node).into_iter().filter_map(|h| graph.edge(h.edge)).map(|e| &e.seen).collect()
+    found
 }
 
 /// The hours of some that runs touch.
@@ -110,18 +120,27 @@ fn touched<'a>(runs: &'a [&Runs], hours: &'a BTreeSet<Hour>) -> BTreeSet<Hour> {
 
 /// Things that are kept each and are no events.
 fn seen<'g>(graph: &'g Graph, chart: &Chart, hours: &BTreeSet<Hour>) -> Vec<Row<'g>> {
-    let mut found: Vec<(Hour, u16, String, NodeId, (Minute, Minute))> = Vec::new();
+    let mut found: Vec<(Hour, u16, String, NodeId, Option<(Minute, Minute)>)> = Vec::new();
     for node in graph.nodes().filter(|n| !graph.is_sampled(*n)) {
         let Some(class) = graph.node(node).map(|n| n.class).filter(|c| !chart.is_event(*c)) else { continue };
         let runs = seen_runs(graph, node);
-        for hour in touched(&runs, hours) {
-            for part in within(&runs, hour) {
-                found.push((hour, class.0, graph.id(node), node, part));
+        let own = touched(&runs, hours);
+        for hour in &own {
+            for part in within(&runs, *hour) {
+                found.push((*hour, class.0, graph.id(node), node, Some(part)));
             }
+        }
+        // What becomes of it in other hours changes nothing in this one.
+        for hour in related(graph, node, hours).difference(&own) {
+            found.push((*hour, class.0, graph.id(node), node, None));
         }
     }
     found.sort_unstable();
-    found.into_iter().map(|(.., node, (from, to))| Row::Seen(node, from, to)).collect()
+    let row = |(hour, _, _, node, part): (Hour, u16, String, NodeId, Option<(Minute, Minute)>)| match part {
+        Some((from, to)) => Row::Seen(node, from, to),
+        None => Row::Related(node, hour.first()),
+    };
+    found.into_iter().map(row).collect()
 }
 
 /// Edges between things and events, as sources told of them. What is said once and true for good stands where it was said.
@@ -254,7 +273,8 @@ pub(crate) fn extent(graph: &Graph, chart: &Chart, table: Table) -> Option<(Hour
         Table::Entities => {
             let kept = graph.nodes().filter(|n| !graph.is_sampled(*n));
             let runs = kept.flat_map(|n| seen_runs(graph, n));
-            of(&mut runs.filter_map(|r| Some((r.first()?, r.last()?))))
+            let told = graph.edges().map(|(_, e)| &e.seen);
+            of(&mut runs.chain(told).filter_map(|r| Some((r.first()?, r.last()?))))
         }
         Table::Relations => {
             of(&mut graph.edges().filter_map(|(_, e)| Some((e.seen.first()?, e.seen.last()?))))

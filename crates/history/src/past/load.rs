@@ -42,9 +42,8 @@ impl Step {
 
     pub(super) const fn columns(self) -> &'static str {
         match self {
-            Step::Entities | Step::Events => {
-                "time, class, id, seen_from, seen_to, ended_at, attributes, sources"
-            }
+            Step::Entities => "time, class, id, seen_from, seen_to, ended_at, attributes, sources",
+            Step::Events => "time, class, id, seen, ended_at, attributes, sources",
             Step::Relations => {
                 "relation, from_class, from_id, to_class, to_id, seen_from, seen_to, ended_at, sources"
             }
@@ -247,7 +246,8 @@ impl Loading {
         }
         let columns = Columns { table: step.table(), batch };
         match step {
-            Step::Entities | Step::Events => self.things(&columns)?,
+            Step::Entities => self.things(&columns)?,
+            Step::Events => self.events(&columns)?,
             Step::Relations => self.relations(&columns)?,
             Step::Flows => self.flows(&columns)?,
             Step::Measures => self.measures(&columns)?,
@@ -306,6 +306,29 @@ impl Loading {
             let Some(node) = self.node(class.at(row), id.at(row)) else { continue };
             if let Some((first, last)) = minutes(moment(from, row), moment(to, row)) {
                 self.past.seen(node, first, last);
+            }
+            if let Some(at) = moment(ended, row) {
+                self.past.ended(node, at);
+            }
+            if let Some(at) = moment(time, row) {
+                self.attributes(node, class.at(row), (at, attributes, row));
+            }
+            Loading::sources(sources, row, |name| self.past.told_by(node, name));
+        }
+        Ok(())
+    }
+
+    fn events(&mut self, columns: &Columns<'_>) -> Result<(), SqlError> {
+        let (time, class, id) = (columns.moments("time")?, columns.texts("class")?, columns.texts("id")?);
+        let (ended, attributes) = (columns.moments("ended_at")?, columns.maps("attributes")?);
+        let (sources, seen) = (columns.lists("sources")?, Parts::new(columns, "seen")?);
+        let (from, to) = (seen.moments("seen_from")?, seen.moments("seen_to")?);
+        for row in 0..columns.batch.num_rows() {
+            let Some(node) = self.node(class.at(row), id.at(row)) else { continue };
+            for part in seen.of_row(row) {
+                if let Some((first, last)) = minutes(moment(from, part), moment(to, part)) {
+                    self.past.seen(node, first, last);
+                }
             }
             if let Some(at) = moment(ended, row) {
                 self.past.ended(node, at);

@@ -42,7 +42,7 @@ fn statement(o: &Ontology, (kind, a, b, m): Told) -> Batch {
         0 => (vec![d("Service", a)], seen(1).collect()),
         1 => (vec![d("Instance", a), d("Host", b)], seen(2).chain(related("runs_on", None)).collect()),
         // Told by its relations alone.
-        2 => (vec![d("Service", a), d("Team", b)], related("owned_by", None)),
+        2 => (vec![d("Service", a), d("Team", b)], seen(1).chain(related("owned_by", None)).collect()),
         3 => (
             vec![d("View", a), d("AppVersion", b), d("Place", b)],
             sample("view.ttr", Observation::One(f64::from(a) * 100.7 + f64::from(b))),
@@ -60,8 +60,13 @@ fn statement(o: &Ontology, (kind, a, b, m): Told) -> Batch {
             seen(2).chain(call("calls")).collect(),
         ),
         // What a thing is part of never changes.
-        6 => (vec![d("Operation", a), d("Service", a)], related("operation_of", None)),
-        7 => (vec![d("Operation", a + 4), d("Service", a + 1)], related("operation_of", None)),
+        6 => {
+            (vec![d("Operation", a), d("Service", a)], seen(2).chain(related("operation_of", None)).collect())
+        }
+        7 => (
+            vec![d("Operation", a + 4), d("Service", a + 1)],
+            seen(2).chain(related("operation_of", None)).collect(),
+        ),
         8 => (
             vec![d("Deployment", a), d("ServiceVersion", a)],
             seen(1).chain(related("deploys", (b == 0).then(|| minute(m + 30)))).collect(),

@@ -58,7 +58,9 @@ fn known(look: &mut Look, row: &Row, by_class: bool) -> Known {
         }
     };
     match row {
-        Row::Seen(node, ..) | Row::Event(node, _) => known.subject = Some(look.node(*node)),
+        Row::Seen(node, ..) | Row::Related(node, _) | Row::Event(node, _) => {
+            known.subject = Some(look.node(*node))
+        }
         Row::Sampled(node, _) => {
             known.subject = Some(look.node(*node));
             if by_class {
@@ -88,14 +90,18 @@ fn stat<'r>(row: &'r Row) -> Option<&'r Stat> {
 
 pub(super) fn node(row: &Row) -> Option<NodeId> {
     match row {
-        Row::Seen(node, ..) | Row::Event(node, _) | Row::Sampled(node, _) => Some(*node),
+        Row::Seen(node, ..) | Row::Related(node, _) | Row::Event(node, _) | Row::Sampled(node, _) => {
+            Some(*node)
+        }
         _ => None,
     }
 }
 
 fn time(row: &Row) -> Time {
     match row {
-        Row::Seen(_, from, _) | Row::Edge(_, from, _) => Hour::of(*from).first().start(),
+        Row::Seen(_, from, _) | Row::Related(_, from) | Row::Edge(_, from, _) => {
+            Hour::of(*from).first().start()
+        }
         Row::Flow(flow) => flow.minute.start(),
         Row::Cell(_, minute, ..) | Row::Sampled(_, minute) => minute.start(),
         Row::Event(_, at) => *at,
@@ -106,7 +112,7 @@ fn ended(look: &Look, row: &Row) -> Option<Time> {
     match row {
         Row::Edge(edge, ..) => look.graph.edge_ended(look.graph.edge(*edge)?),
         // Of a thing only in the hour of its end: earlier ones are not written again for it.
-        Row::Seen(node, from, _) => {
+        Row::Seen(node, from, _) | Row::Related(node, from) => {
             look.graph.node(*node)?.ended.filter(|e| *e < Hour::of(*from).end().start())
         }
         row => {
@@ -119,17 +125,10 @@ fn ended(look: &Look, row: &Row) -> Option<Time> {
     }
 }
 
-/// Whether somebody saw a thing itself, not only what relates to it.
-fn is_seen(look: &Look, node: NodeId) -> bool {
-    let members = look.graph.members(node);
-    members.iter().filter_map(|m| look.graph.member(*m)).any(|n| !n.seen.is_empty())
-}
-
 /// The moment from which on a row's subject was seen.
 fn seen_from(look: &Look, row: &Row) -> Option<Minute> {
     match row {
-        Row::Seen(node, from, _) => is_seen(look, *node).then_some(*from),
-        Row::Edge(_, from, _) => Some(*from),
+        Row::Seen(_, from, _) | Row::Edge(_, from, _) => Some(*from),
         Row::Event(node, _) => look.graph.node(*node)?.seen.first(),
         _ => None,
     }
@@ -138,8 +137,7 @@ fn seen_from(look: &Look, row: &Row) -> Option<Minute> {
 /// The moment up to which a row's subject was seen.
 fn seen_to(look: &Look, row: &Row) -> Option<Minute> {
     match row {
-        Row::Seen(node, _, to) => is_seen(look, *node).then_some(*to),
-        Row::Edge(_, _, to) => Some(*to),
+        Row::Seen(_, _, to) | Row::Edge(_, _, to) => Some(*to),
         Row::Sampled(node, _) | Row::Event(node, _) => look.graph.node(*node)?.seen.last().map(|m| m.plus(1)),
         _ => None,
     }
