@@ -741,6 +741,32 @@ pub enum Graph {
         after_help = "Example:\n  e2egraph graph common Service content/ratings Service edge/gateway --of latency --limit 10"
     )]
     Common(Trouble),
+    /// The likeliest ways by which trouble at one thing gets to another, strongest first.
+    #[command(
+        after_help = "Example:\n  e2egraph graph paths Service content/ratings Service edge/gateway --of latency --best 3"
+    )]
+    Paths {
+        /// Class of the thing where trouble begins.
+        from_class: String,
+        /// Its name.
+        from: String,
+        /// Class of the thing where it is felt.
+        to_class: String,
+        /// Its name.
+        to: String,
+        /// Felt as this kind of trouble only: an aspect of the ontology.
+        #[arg(long, value_name = "ASPECT")]
+        of: Option<String>,
+        /// At most so many edges in a row (16 at the most).
+        #[arg(long, default_value_t = 8, value_name = "N")]
+        hops: usize,
+        /// At most so many ways (1,000 at the most).
+        #[arg(long, default_value_t = 5, value_name = "N")]
+        best: usize,
+        /// Options.
+        #[command(flatten)]
+        at: At,
+    },
     /// What sources know by different keys and counts as one thing, with the ids that `split` takes.
     #[command(after_help = "Example:\n  e2egraph graph merges Service")]
     Merges {

@@ -478,6 +478,9 @@ impl Engine {
             "touched_hours" => {
                 "beyond: what comes late for the earliest is not noticed by history until the next start"
             }
+            "columns" => {
+                "attributes of which values are kept side by side; beyond: the one kept longest makes room and is read from its nodes"
+            }
             "flow_bytes" => "beyond: the oldest quarters of an hour of what went along edges are forgotten",
             "series" => "beyond: samples of further cohorts count for the whole subject",
             _ => "beyond: further nodes are not made, their facts are counted as left out",

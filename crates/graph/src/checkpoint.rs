@@ -8,7 +8,9 @@
 
 use crate::flows::FlowRows;
 use crate::fold::Fold;
+use crate::glance::Glance;
 use crate::identity::key_id;
+use crate::items::Items;
 use crate::join::{Support, Witness};
 use crate::known::Known;
 use crate::limits::{Limits, Totals};
@@ -20,9 +22,7 @@ use crate::topology::{Edge, EdgeId, Graph, Marks, Node, NodeId};
 use crate::trace::{Trace, Traces};
 use ontology::model::Grain;
 use ontology::{Minute, Ontology, Time, Value};
-use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Rows of a part: a few hundred kilobytes.
@@ -107,7 +107,7 @@ enum Rows {
 #[derive(Debug)]
 pub struct Checkpoint {
     graph: Graph,
-    items: BTreeMap<Minute, Arc<FxHashSet<u64>>>,
+    items: Items,
     traces: Traces,
     totals: Totals,
     forgotten_before: Option<Minute>,
@@ -127,7 +127,7 @@ impl Fold {
         self.settle();
         Checkpoint {
             graph: self.graph.clone(),
-            items: self.remembered.clone(),
+            items: self.items.clone(),
             traces: self.traces.clone(),
             totals: self.totals,
             forgotten_before: self.forgotten_before,
@@ -209,9 +209,9 @@ impl Checkpoint {
     }
 
     fn items(&self) -> impl Iterator<Item = Rows> + '_ {
-        self.items.iter().flat_map(|(minute, items)| {
-            chunks(items.iter(), ROWS).map(|rows| Rows::Items(*minute, rows.into_iter().copied().collect()))
-        })
+        self.items
+            .minutes()
+            .flat_map(|(minute, items)| chunks(items.iter(), ROWS).map(move |rows| Rows::Items(minute, rows)))
     }
 
     fn traces(&self) -> impl Iterator<Item = Rows> + '_ {
@@ -226,7 +226,7 @@ impl Checkpoint {
             edges: g.edges.len(),
             series: g.series.len(),
             flows: g.flows.size().0,
-            items: self.items.values().map(|items| items.len()).sum(),
+            items: self.items.len(),
             traces: self.traces.len(),
             witnesses: g.witnesses.len(),
             concluded: g.concluded.len(),
@@ -267,6 +267,7 @@ impl Restore {
             Rows::NoNodes(many) => {
                 g.nodes.skip(many);
                 g.marks.skip(many);
+                g.glances.skip(many);
                 g.order.skip(many);
             }
             Rows::Edges(rows) => rows.into_iter().for_each(|edge| self.edge(edge)),
@@ -279,8 +280,7 @@ impl Restore {
             }
             Rows::Flows(rows) => g.flows.put_rows(rows).map_err(|e| NotReadable(e.to_owned()))?,
             Rows::Items(minute, items) => {
-                self.fold.remembered_items += items.len();
-                Arc::make_mut(self.fold.remembered.entry(minute).or_default()).extend(items);
+                self.fold.items.put(minute, items);
             }
             Rows::Traces(rows) => rows.into_iter().for_each(|(id, trace)| self.fold.traces.put(id, trace)),
             Rows::Counts(counts) => self.counts = Some(counts),
@@ -314,10 +314,13 @@ impl Restore {
         let fold = &mut self.fold;
         let g = &mut fold.graph;
         g.marks.push(marks);
+        let glance = node.as_ref().map_or_else(Glance::default, |n| Glance::of(&g.ontology, n));
+        let row = g.glances.push(glance);
         let order = g.order.push(node.as_ref().map_or(0, |n| key_id(n.key.hash)));
         let Some(node) = node else {
             g.nodes.push(None);
             g.nodes.give_back(order, Option::is_none);
+            g.glances.give_back(row, |g| *g == Glance::default());
             return;
         };
         let id = NodeId(u32::try_from(order).unwrap_or(u32::MAX));
@@ -336,7 +339,8 @@ impl Restore {
 
     fn edge(&mut self, edge: Edge) {
         let g = &mut self.fold.graph;
-        let (relation, from, to, none) = (edge.relation, edge.from, edge.to, edge.is_none());
+        let (relation, from, to) = (edge.relation, edge.from, edge.to);
+        let (none, first) = (edge.is_none(), edge.seen.first());
         let row = g.edges.push(edge);
         if none {
             g.edges.give_back(row, Edge::is_none);
@@ -344,9 +348,9 @@ impl Restore {
         }
         let id = EdgeId(u32::try_from(row).unwrap_or(u32::MAX));
         self.fold.edge_index.insert((relation, from, to), id);
-        g.links.add(from, End::Out, relation, id);
+        g.links.add(from, End::Out, relation, id, first);
         if !g.has_mark(from, Marks::SAMPLED) || g.has_mark(to, Marks::SAMPLED) {
-            g.links.add(to, End::Into, relation, id);
+            g.links.add(to, End::Into, relation, id, first);
         }
         if let Some(count) = g.edge_counts.get_mut(relation.index()) {
             *count += 1;
@@ -384,7 +388,7 @@ impl Restore {
             edges: g.edges.len(),
             series: g.series.len(),
             flows: g.flows.size().0,
-            items: fold.remembered_items,
+            items: fold.items.len(),
             traces: fold.traces.len(),
             witnesses: g.witnesses.len(),
             concluded: g.concluded.len(),

@@ -265,18 +265,18 @@ fn join(to: &mut Vec<u8>, cells: &[&[u8]]) {
 /// Calls as they came, and the runs they make once somebody has asked for those.
 #[derive(Debug, Default)]
 struct Fresh {
-    calls: Vec<Call>,
+    calls: Box<[Call]>,
     runs: OnceLock<Vec<(i32, Arc<Run>)>>,
 }
 
 impl Fresh {
     fn runs(&self) -> &[(i32, Arc<Run>)] {
-        self.runs.get_or_init(|| sorted(self.calls.clone()))
+        self.runs.get_or_init(|| sorted(&mut self.calls.to_vec()))
     }
 }
 
 /// Runs of some calls, by window.
-fn sorted(mut calls: Vec<Call>) -> Vec<(i32, Arc<Run>)> {
+fn sorted(calls: &mut [Call]) -> Vec<(i32, Arc<Run>)> {
     calls.sort_unstable();
     let mut runs = Vec::new();
     for of_window in calls.chunk_by(|a, b| a.window == b.window) {
@@ -402,7 +402,9 @@ impl Flows {
     /// Takes what was appended, unsorted: whoever reads it first sorts it.
     pub(crate) fn take(&mut self, tail: &mut Tail) {
         if !tail.calls.is_empty() {
-            let calls = std::mem::take(&mut tail.calls);
+            // The room stays with the writer.
+            let calls = Box::from(tail.calls.as_slice());
+            tail.calls.clear();
             self.fresh.push_back(Arc::new(Fresh { calls, runs: OnceLock::new() }));
         }
     }
@@ -414,9 +416,10 @@ impl Flows {
                 self.put(*window, Arc::clone(run));
             }
         }
-        for (window, run) in sorted(std::mem::take(&mut tail.calls)) {
+        for (window, run) in sorted(&mut tail.calls) {
             self.put(window, run);
         }
+        tail.calls.clear();
         self.tidy();
     }
 
@@ -596,7 +599,7 @@ impl Flows {
 
     /// How many cells are held and how many bytes they take; a cell that is in several runs counts in each.
     pub(crate) fn size(&self) -> (usize, usize) {
-        let fresh = self.fresh.iter().map(|f| (f.calls.len(), f.calls.capacity() * size_of::<Call>()));
+        let fresh = self.fresh.iter().map(|f| (f.calls.len(), size_of_val(&*f.calls)));
         let settled = self.windows.values().flatten().map(|r| (r.len(), r.heap()));
         fresh.chain(settled).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }

@@ -2,11 +2,14 @@
 //!
 //! Every bound here has a name in [`Limits`]; what happens at the bound is said there and counted in [`Totals`].
 
+use crate::columns;
 use crate::conclude::Drawing;
 use crate::flows::{Side, Tail};
+use crate::glance::Glance;
 use crate::growing::{Reading, Values};
 use crate::identity::key_id;
 use crate::index::{EdgeIndex, Ends};
+use crate::items::Items;
 use crate::known::Known;
 use crate::limits::{Folded, Limits, Totals};
 use crate::links::End;
@@ -18,8 +21,8 @@ use crate::touched::{self, Touched};
 use crate::trace::{Joined, Traces, Waiting};
 use ontology::fact::{Batch, Draft, Fact, ItemId, Observation, Ref, Step};
 use ontology::model::{Grain, Holds, MeasureKind};
-use ontology::{AttrId, ClassId, MeasureId, Minute, Ontology, RelationId, StreamId, Time, Value};
-use rustc_hash::{FxHashMap, FxHashSet};
+use ontology::{AttrId, ClassId, Key, MeasureId, Minute, Ontology, RelationId, StreamId, Time, Value};
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -44,8 +47,7 @@ pub struct Fold {
     pub(crate) weaker: FxHashMap<u128, NodeId>,
     pub(crate) source_index: BTreeMap<String, usize>,
     /// By minute: what comes now is looked up in a small table.
-    pub(crate) remembered: BTreeMap<Minute, Arc<FxHashSet<u64>>>,
-    pub(crate) remembered_items: usize,
+    pub(crate) items: Items,
     pub(crate) traces: Traces,
     pub(crate) sampled: VecDeque<NodeId>,
     pub(crate) kept_nodes: usize,
@@ -57,7 +59,7 @@ pub struct Fold {
 }
 
 /// What is the same for all facts of a batch.
-struct Context {
+pub(crate) struct Context {
     source: Sources,
     rank: u16,
     recorded: Time,
@@ -66,7 +68,7 @@ struct Context {
 }
 
 /// Facts whose edges are looked up together: as many loads as a processor has under way, a few times over.
-const NEAR: usize = 64;
+pub(crate) const NEAR: usize = 64;
 /// Facts this much later than their arrival do not move the graph's idea of "now": a wrong clock is likelier than news.
 const AHEAD_SECS: i64 = 300;
 /// Traffic and co-occurrence seen within this many minutes is one run.
@@ -94,8 +96,7 @@ impl Fold {
             keys: FxHashMap::default(),
             weaker: FxHashMap::default(),
             source_index: BTreeMap::new(),
-            remembered: BTreeMap::new(),
-            remembered_items: 0,
+            items: Items::default(),
             traces: Traces::default(),
             sampled: VecDeque::new(),
             kept_nodes: 0,
@@ -149,12 +150,12 @@ impl Fold {
     }
 
     /// How much of each limit is used, in the order of [`Limits`]: name, used, limit.
-    pub fn usage(&self) -> [(&'static str, usize, usize); 11] {
+    pub fn usage(&self) -> [(&'static str, usize, usize); 12] {
         let (known_minutes, known_rows) = self.known.held();
         [
             ("sampled_nodes", self.sampled.len(), self.limits.sampled_nodes),
             ("open_traces", self.traces.len(), self.limits.open_traces),
-            ("remembered_items", self.remembered_items, self.limits.remembered_items),
+            ("remembered_items", self.items.len(), self.limits.remembered_items),
             ("series", self.graph.series.len(), self.limits.series),
             ("nodes", self.kept_nodes, self.limits.nodes),
             ("open_nodes", self.most_open(), self.limits.open_nodes),
@@ -163,6 +164,7 @@ impl Fold {
             ("known_rows", known_rows, self.limits.known_rows),
             ("flow_bytes", self.graph.flows.size().1, self.limits.flow_bytes),
             ("touched_hours", self.touched.len(), touched::MOST),
+            ("columns", self.graph.columns.held(), columns::ATTRIBUTES),
         ]
     }
 
@@ -216,11 +218,14 @@ impl Fold {
                 Fact::Step(step) => step.here.iter().for_each(|r| speak(r, step.from)),
             }
         }
-        for (i, draft) in batch.drafts.iter().enumerate() {
-            let at = spoken.get(i).copied().flatten().unwrap_or(recorded);
-            let node = self.node(draft, at, &context);
-            if let Some(slot) = context.nodes.get_mut(i) {
-                *slot = node;
+        for (n, drafts) in batch.drafts.chunks(NEAR).enumerate() {
+            self.bring_named_near(drafts);
+            for (i, draft) in (n * NEAR..).zip(drafts) {
+                let at = spoken.get(i).copied().flatten().unwrap_or(recorded);
+                let node = self.node(draft, at, &context);
+                if let Some(slot) = context.nodes.get_mut(i) {
+                    *slot = node;
+                }
             }
         }
         for facts in batch.facts.chunks(NEAR) {
@@ -234,19 +239,6 @@ impl Fold {
         self.let_go_of_sampled();
         self.forget_old();
         Folded { facts: self.totals.facts - before.facts, repeated: self.totals.repeated - before.repeated }
-    }
-
-    /// Looks up the edges of the next calls all at once: the processor waits for memory once instead of each time.
-    fn bring_near(&self, facts: &[Fact], c: &Context) {
-        let ends = |fact: &Fact| match fact {
-            Fact::Call { relation, from, to, .. } => Some((*relation, c.node(*from)?, c.node(*to)?)),
-            _ => None,
-        };
-        std::hint::black_box(self.edge_index.warm(facts.iter().filter_map(ends)));
-        let seen = facts.iter().filter_map(ends).filter_map(|e| self.edge_index.guess(e));
-        std::hint::black_box(
-            seen.filter_map(|id| self.graph.edge(id)).map(|e| e.from.0).fold(0, u32::wrapping_add),
-        );
     }
 
     /// Notes something that was concluded here rather than told by a source: a node of a class under an identity of its
@@ -477,14 +469,21 @@ impl Fold {
     }
 
     /// The node of a draft: found by its primary key, else by its strongest weaker one, else made.
-    fn node(&mut self, draft: &Draft, at: Time, c: &Context) -> Option<NodeId> {
+    /// The key that something is found by, and whether it is the one that identifies by itself.
+    pub(crate) fn strongest(draft: &Draft) -> Option<(Key, bool)> {
         let primary = draft.keys.iter().find(|k| k.slot == 0);
-        let strongest = primary.or_else(|| draft.keys.first())?;
-        let index = if primary.is_some() { &self.keys } else { &self.weaker };
-        let index = index.get(&strongest.hash);
-        let node = match index.copied() {
+        primary.or_else(|| draft.keys.first()).map(|key| (*key, primary.is_some()))
+    }
+
+    pub(crate) fn with_key(&self, key: Key, primary: bool) -> Option<NodeId> {
+        if primary { self.keys.get(&key.hash).copied() } else { self.weaker.get(&key.hash).copied() }
+    }
+
+    fn node(&mut self, draft: &Draft, at: Time, c: &Context) -> Option<NodeId> {
+        let (strongest, primary) = Self::strongest(draft)?;
+        let node = match self.with_key(strongest, primary) {
             Some(n) => n,
-            None => self.make(draft.class, *strongest, primary.is_some())?,
+            None => self.make(draft.class, strongest, primary)?,
         };
         for key in draft.keys.iter().filter(|k| k.slot != 0 && k.hash != strongest.hash) {
             let stand_in = match self.weaker.get(&key.hash).copied() {
@@ -533,7 +532,7 @@ impl Fold {
             return None;
         }
         let id = NodeId(u32::try_from(self.graph.nodes.len()).ok()?);
-        self.graph.nodes.push(Some(Arc::new(Node {
+        let node = Node {
             class,
             key,
             attrs: Vec::new(),
@@ -542,7 +541,9 @@ impl Fold {
             sources: Sources::default(),
             owners: Vec::new(),
             followers: Vec::new(),
-        })));
+        };
+        self.graph.glances.push(Glance::of(&self.graph.ontology, &node));
+        self.graph.nodes.push(Some(Arc::new(node)));
         let mut marks = Marks::default();
         if sampled {
             marks.set(Marks::SAMPLED);
@@ -596,11 +597,15 @@ impl Fold {
                 .edge(id)
                 .is_some_and(|e| e.seen.at(minute, 0).is_some() && sets.get(e.sources).has(sources));
             if !known {
-                if let Some(first) = self.graph.edge(id).and_then(|e| e.seen.first()).filter(|f| *f > minute)
-                {
-                    self.touched.mark(first);
-                }
+                let first = self.graph.edge(id).and_then(|e| e.seen.first());
                 self.with_edge(id, |e| e.seen.add(minute, gap));
+                if first.is_none_or(|f| f > minute) {
+                    first.into_iter().for_each(|f| self.touched.mark(f));
+                    self.graph.links.earlier(from, End::Out, relation, id, minute);
+                    if self.is_found_at(from, to) {
+                        self.graph.links.earlier(to, End::Into, relation, id, minute);
+                    }
+                }
                 self.led_again(from, relation);
                 self.told_by(id, sources);
                 // When kept conclusions hold is read off their premises; of sampled ones it is noted as they come.
@@ -623,12 +628,12 @@ impl Fold {
 
     pub(crate) fn make_edge(&mut self, edge: Edge) -> EdgeId {
         let id = EdgeId(u32::try_from(self.graph.edges.len()).unwrap_or(u32::MAX));
-        let (relation, from, to) = (edge.relation, edge.from, edge.to);
+        let (relation, from, to, first) = (edge.relation, edge.from, edge.to, edge.seen.first());
         self.graph.edges.push(edge);
         self.edge_index.insert((relation, from, to), id);
-        self.graph.links.add(from, End::Out, relation, id);
-        if !self.is_sampled(from) || self.is_sampled(to) {
-            self.graph.links.add(to, End::Into, relation, id);
+        self.graph.links.add(from, End::Out, relation, id, first);
+        if self.is_found_at(from, to) {
+            self.graph.links.add(to, End::Into, relation, id, first);
         }
         if let Some(count) = self.graph.edge_counts.get_mut(relation.index()) {
             *count += 1;
@@ -689,29 +694,33 @@ impl Fold {
         self.with_edge(id, |e| e.ends = place);
     }
 
+    /// Whether an edge is also found at the node that it leads to: those from sampled nodes into kept ones are too many.
+    fn is_found_at(&self, from: NodeId, to: NodeId) -> bool {
+        !self.is_sampled(from) || self.is_sampled(to)
+    }
+
     fn is_sampled(&self, node: NodeId) -> bool {
         self.graph.has_mark(node, Marks::SAMPLED)
     }
 
     pub(crate) fn with_node(&mut self, node: NodeId, change: impl FnOnce(&mut Node)) {
-        if let Some(Some(n)) = self.graph.nodes.get_mut(node.0 as usize) {
-            change(Arc::make_mut(n));
+        let (at, graph) = (node.0 as usize, &mut self.graph);
+        let Some(Some(n)) = graph.nodes.get_mut(at) else { return };
+        let n = Arc::make_mut(n);
+        change(n);
+        let glance = Glance::of(&graph.ontology, n);
+        if graph.glances.get(at) != Some(&glance)
+            && let Some(old) = graph.glances.get_mut(at)
+        {
+            *old = glance;
         }
     }
 
     /// Whether an item was not counted before; remembers it.
     fn is_new(&mut self, id: ItemId, at: Time) -> bool {
-        if !Arc::make_mut(self.remembered.entry(at.minute()).or_default()).insert(id.0) {
-            self.totals.repeated += 1;
-            return false;
-        }
-        self.remembered_items += 1;
-        while self.remembered_items > self.limits.remembered_items && self.remembered.len() > 1 {
-            if let Some((_, oldest)) = self.remembered.pop_first() {
-                self.remembered_items -= oldest.len();
-            }
-        }
-        true
+        let new = self.items.is_new(id, at.minute(), self.limits.remembered_items);
+        self.totals.repeated += u64::from(!new);
+        new
     }
 
     /// A cohort from the components named by a record: those that are kept each, as a sorted set.
@@ -810,6 +819,10 @@ impl Fold {
                 *slot = None;
             }
             self.graph.nodes.give_back(oldest.0 as usize, Option::is_none);
+            if let Some(glance) = self.graph.glances.get_mut(oldest.0 as usize) {
+                *glance = Glance::default();
+            }
+            self.graph.glances.give_back(oldest.0 as usize, |g| *g == Glance::default());
             self.totals.sampled_let_go += 1;
         }
     }
@@ -858,7 +871,7 @@ impl Fold {
 }
 
 impl Context {
-    fn node(&self, r: Ref) -> Option<NodeId> {
+    pub(crate) fn node(&self, r: Ref) -> Option<NodeId> {
         self.nodes.get(r.0 as usize).copied().flatten()
     }
 }

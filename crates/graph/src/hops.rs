@@ -5,7 +5,12 @@ use crate::read::{Direction, Hop};
 use crate::topology::{Edge, EdgeId, Graph, Marks, NodeId};
 use ontology::model::Grain;
 use ontology::{ClassId, RelationId};
+use std::hint::black_box;
 use std::ops::ControlFlow;
+
+/// Edges that are fetched from memory together: at first as many as there are with the node itself, then as many as a core waits for at once.
+const FIRST: usize = 5;
+const AT_ONCE: usize = 64;
 
 impl Graph {
     /// Gives every edge at a node that leads one way, by some relations (all when empty), concluded ones too, at whatever
@@ -39,10 +44,57 @@ impl Graph {
             found(Hop { edge: id, relation: edge.relation, direction, node }, edge)
         };
         if relations.is_empty() {
-            self.links.of(member, end).try_for_each(&mut give)
+            self.each_fetched(self.links.of(member, end), &mut give)
         } else {
-            self.links.of_relations(member, end, relations).try_for_each(&mut give)
+            self.each_fetched(self.links.of_relations(member, end, relations), &mut give)
         }
+    }
+
+    /// Edges lie about in memory. So many of them are asked for before the first is looked at that waiting for all takes hardly longer than
+    /// for one; few at first, because who asks may soon have enough.
+    fn each_fetched(
+        &self,
+        mut edges: impl Iterator<Item = EdgeId>,
+        mut give: impl FnMut(EdgeId) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let mut few = [EdgeId(0); AT_ONCE];
+        let mut most = FIRST;
+        loop {
+            let room = few.iter_mut().take(most);
+            let taken = room.zip(&mut edges).map(|(place, edge)| *place = edge).count();
+            let taken = few.get(..taken).unwrap_or_default();
+            if taken.len() > 1 {
+                let edges = taken.iter().filter_map(|e| self.edges.get(e.0 as usize));
+                black_box(edges.fold(0, |sum, e| sum ^ e.to.0 ^ e.ends));
+            }
+            taken.iter().copied().try_for_each(&mut give)?;
+            if taken.len() < most {
+                return ControlFlow::Continue(());
+            }
+            most = AT_ONCE;
+        }
+    }
+
+    /// How many edges [`Graph::each_hop`] would give, counted no further than `most`, without a look at them.
+    pub fn hop_count(
+        &self,
+        node: NodeId,
+        direction: Direction,
+        relations: &[RelationId],
+        most: usize,
+    ) -> usize {
+        let end = if direction == Direction::Out { End::Out } else { End::Into };
+        let count = |member: NodeId, most: usize| {
+            if relations.is_empty() {
+                self.links.of(member, end).take(most).count()
+            } else {
+                self.links.of_relations(member, end, relations).take(most).count()
+            }
+        };
+        if !self.has_mark(node, Marks::SHARED) {
+            return count(node, most);
+        }
+        self.members(node).into_iter().fold(0, |sum, m| sum + count(m, most - sum))
     }
 
     /// Every edge from a sampled node.

@@ -10,26 +10,31 @@
 
 mod census;
 mod checkpoint;
+mod columns;
 mod compare;
 mod conclude;
 mod delta;
 mod flows;
 mod fold;
+mod glance;
 mod growing;
 mod hops;
 mod hours;
 mod identity;
 mod index;
+mod items;
 mod join;
 mod known;
 mod limits;
 mod links;
 mod names;
+mod near;
 mod pages;
 mod past;
 mod read;
 mod rules;
 mod runs;
+mod sampled;
 mod series;
 mod sources;
 mod stat;
@@ -42,6 +47,7 @@ mod why;
 
 pub use census::{Census, Count, ENDS_PER_CLASS, End};
 pub use checkpoint::{Checkpoint, NotReadable, Part, Restore};
+pub use columns::Column;
 pub use compare::{
     Change, Difference, EdgeChange, Half, Kind, MeasureChange, NodeChange, Told, diff, learned,
 };
@@ -55,6 +61,6 @@ pub use read::{Agg, Cohort, Direction, Hop};
 pub use runs::Runs;
 pub use series::{CohortId, Series, SeriesId};
 pub use stat::{Stat, Sums};
-pub use subgraph::{Led, Names, Subgraph};
+pub use subgraph::{Condition, Led, Names, Subgraph};
 pub use topology::{Edge, EdgeId, Graph, Node, NodeId};
 pub use why::{Because, Evidence};

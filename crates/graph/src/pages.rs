@@ -3,10 +3,10 @@
 //! A clone copies one pointer per folder (32,768 rows); the writer copies a page when it first changes a row of it after a
 //! clone was taken. Rows never move, so a row's place is its id.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Rows of a page: small enough that copying one for a single row costs less than a microsecond.
-const PAGE: usize = 128;
+pub(crate) const PAGE: usize = 128;
 /// Pages of a folder.
 const FOLDER: usize = 256;
 const ROWS: usize = PAGE * FOLDER;
@@ -52,6 +52,11 @@ impl<T> Page<T> {
         None
     }
 }
+
+/// A page as it was: known by its place in memory, which is no other's as long as this is held, and who changes the page meanwhile
+/// changes a copy.
+#[derive(Debug)]
+pub(crate) struct AsItWas<T>(Weak<Page<T>>);
 
 /// A page that two tables do not share.
 pub(crate) struct Unlike<'a, T> {
@@ -112,6 +117,18 @@ impl<T: Clone + Default> Pages<T> {
             return None;
         }
         self.folders.get(row / ROWS)?.get(row % ROWS / PAGE)?.rows.get(row % PAGE)
+    }
+
+    /// A page by number: what it is known by later on, and its rows.
+    pub(crate) fn page(&self, page: usize) -> Option<(AsItWas<T>, &[T])> {
+        let page = self.folders.get(page / FOLDER)?.get(page % FOLDER)?;
+        Some((AsItWas(Arc::downgrade(page)), &page.rows))
+    }
+
+    /// Whether a page is still the one that it was.
+    pub(crate) fn is_as_it_was(&self, page: usize, was: &AsItWas<T>) -> bool {
+        let page = self.folders.get(page / FOLDER).and_then(|f| f.get(page % FOLDER));
+        page.is_some_and(|page| std::ptr::eq(Arc::as_ptr(page), was.0.as_ptr()))
     }
 
     /// A row to change.

@@ -1,6 +1,8 @@
 //! Nodes and edges, and the graph that holds them: every table persistent, so that a clone is a snapshot.
 
+use crate::columns::Columns;
 use crate::flows::Flows;
+use crate::glance::Glance;
 use crate::index::Ends;
 use crate::join::Witness;
 use crate::links::Links;
@@ -59,6 +61,11 @@ pub struct Node {
 }
 
 impl Node {
+    /// Whether a source told of it.
+    pub(crate) fn is_told(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
     /// Notes what somebody said of it.
     pub(crate) fn say(&mut self, attr: AttrId, value: &Value, rank: u16, at: Time) {
         match self.attrs.iter_mut().find(|(a, _)| *a == attr) {
@@ -143,6 +150,9 @@ pub struct Graph {
     pub(crate) flows: Flows,
     /// What reading asks of nodes most often, a byte each.
     pub(crate) marks: Pages<Marks>,
+    /// What it asks next.
+    pub(crate) glances: Pages<Glance>,
+    pub(crate) columns: Arc<Columns>,
     /// The part of each node's key that ids show: what is told in order is sorted by it.
     pub(crate) order: Pages<u64>,
     /// How many edges of each relation there are.
@@ -172,6 +182,8 @@ impl Graph {
             ontology,
             nodes: Pages::default(),
             marks: Pages::default(),
+            glances: Pages::default(),
+            columns: Arc::default(),
             order: Pages::default(),
             edges: Pages::default(),
             links: Links::default(),

@@ -95,13 +95,14 @@ fn column(column: &Column, hour: Hour, count: u64, numbers: &mut Numbers) -> Arr
             Arc::new(all.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
         }
         What::SeenTo | What::Ended => {
-            let all = (0..count)
-                .map(|_| (numbers.next() % 10 != 0).then(|| begin + 3_600_000_000 + minute(numbers)));
+            let all = (0..count).map(|_| {
+                (!numbers.next().is_multiple_of(10)).then(|| begin + 3_600_000_000 + minute(numbers))
+            });
             Arc::new(all.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
         }
         What::Class => {
-            let all =
-                (0..count).map(|_| Some(if numbers.next() % 8 == 0 { "Session" } else { "Interaction" }));
+            let all = (0..count)
+                .map(|_| Some(if numbers.next().is_multiple_of(8) { "Session" } else { "Interaction" }));
             Arc::new(all.collect::<StringArray>())
         }
         What::Id => {

@@ -319,7 +319,7 @@ fn kernel_schema(columns: &SchemaRef) -> Result<StructType, String> {
     fields.push(Arc::new(day_field()));
     let schema = Schema::new(fields);
     debug_assert!(schema.fields().iter().all(|f| f.data_type() != &DataType::Utf8View));
-    (&schema).try_into_kernel().map_err(|e| first_line(e))
+    (&schema).try_into_kernel().map_err(first_line)
 }
 
 /// The action that puts a file into a table.

@@ -120,7 +120,8 @@ fn touched<'a>(runs: &'a [&Runs], hours: &'a BTreeSet<Hour>) -> BTreeSet<Hour> {
 
 /// Things that are kept each and are no events.
 fn seen<'g>(graph: &'g Graph, chart: &Chart, hours: &BTreeSet<Hour>) -> Vec<Row<'g>> {
-    let mut found: Vec<(Hour, u16, String, NodeId, Option<(Minute, Minute)>)> = Vec::new();
+    // Hour, class and id: what rows are sorted by.
+    let mut found = Vec::new();
     for node in graph.nodes().filter(|n| !graph.is_sampled(*n)) {
         let Some(class) = graph.node(node).map(|n| n.class).filter(|c| !chart.is_event(*c)) else { continue };
         let runs = seen_runs(graph, node);
@@ -145,7 +146,8 @@ fn seen<'g>(graph: &'g Graph, chart: &Chart, hours: &BTreeSet<Hour>) -> Vec<Row<
 
 /// Edges between things and events, as sources told of them. What is said once and true for good stands where it was said.
 fn edges<'g>(graph: &'g Graph, hours: &BTreeSet<Hour>) -> Vec<Row<'g>> {
-    let mut found: Vec<(Hour, u16, String, String, EdgeId, (Minute, Minute))> = Vec::new();
+    // Hour, relation and both ids: what rows are sorted by.
+    let mut found = Vec::new();
     for (id, edge) in graph.edges() {
         if graph.is_sampled(edge.from) || graph.is_sampled(edge.to) {
             continue;

@@ -11,7 +11,6 @@ const VERSION: u64 = 1;
 
 fn put(to: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
-        #[expect(clippy::cast_possible_truncation, reason = "seven bits")]
         to.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
     }

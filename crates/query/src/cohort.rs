@@ -1,8 +1,8 @@
 //! Which cohorts count, and along which dimensions they are told apart.
 
-use graph::{CohortId, Graph, NodeId};
-use ontology::ClassId;
+use graph::{CohortId, Condition, Graph, NodeId, Subgraph};
 use ontology::model::KeyPart;
+use ontology::{ClassId, Stretch};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 
@@ -96,6 +96,14 @@ impl Test {
         Test::Names(nodes)
     }
 
+    fn collect(&self, about: &mut Vec<NodeId>) {
+        match self {
+            Test::Names(nodes) => about.extend(nodes),
+            Test::All(tests) | Test::Any(tests) => tests.iter().for_each(|t| t.collect(about)),
+            Test::Not(test) => test.collect(about),
+        }
+    }
+
     /// Whether it holds of what a record names, each thing as what it counts as.
     pub fn holds(&self, named: &[NodeId]) -> bool {
         match self {
@@ -165,6 +173,20 @@ impl Filter {
     /// Whether it holds of what a record names, each thing as what it counts as.
     pub fn holds(&self, named: &[NodeId]) -> bool {
         self.tests.iter().all(|t| t.holds(named))
+    }
+
+    /// The nodes that it asks for, sorted: no other decides.
+    pub fn about(&self) -> Vec<NodeId> {
+        let mut about = Vec::new();
+        self.tests.iter().for_each(|t| t.collect(&mut about));
+        about.sort_unstable();
+        about.dedup();
+        about
+    }
+
+    /// What those that pass touched in a stretch.
+    pub fn subgraph(&self, graph: &Graph, during: Stretch) -> Subgraph {
+        graph.subgraph(during, &Condition { holds: &|names| self.holds(names), about: &self.about() })
     }
 
     /// Whether a cohort counts.

@@ -204,7 +204,7 @@ impl Compared {
             let (graph, during, at) = side(view, &base, epochs, of)?;
             let (filter, renamed) = ground(&graph, people)?;
             notes.extend(renamed);
-            let only = (!filter.is_all()).then(|| graph.subgraph(during, &|names| filter.holds(names)));
+            let only = (!filter.is_all()).then(|| filter.subgraph(&graph, during));
             Ok(End { graph, during, at, only })
         };
         let others = versus.as_ref().unwrap_or(terms);

@@ -11,6 +11,7 @@ pub mod cypher;
 pub mod epochs;
 pub mod map;
 pub mod moment;
+pub mod paths;
 pub mod people;
 pub mod picture;
 pub mod question;

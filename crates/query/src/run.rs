@@ -2,6 +2,7 @@
 
 mod follows;
 mod merges;
+mod paths;
 mod reasons;
 
 use crate::cohort::{Dim, Filter};
@@ -204,12 +205,18 @@ pub fn ask(view: &View<'_>, text: &str) -> Result<Output, QueryError> {
     run(view, &text.parse()?)
 }
 
-/// The same where there are other epochs to ask of.
+/// The same where there are other epochs to ask of, by whoever does not wait for ever: `stop` is asked now and then where much may be
+/// looked at, and yes ends the search, which the answer says.
 ///
 /// # Errors
 /// When the text is not a question or names something unknown.
-pub fn ask_of(view: &View<'_>, epochs: &dyn Epochs, text: &str) -> Result<Output, QueryError> {
-    run_of(view, epochs, &text.parse()?)
+pub fn ask_of(
+    view: &View<'_>,
+    epochs: &dyn Epochs,
+    stop: &dyn Fn() -> bool,
+    text: &str,
+) -> Result<Output, QueryError> {
+    run_of(view, epochs, stop, &text.parse()?)
 }
 
 /// Answers a question.
@@ -217,14 +224,19 @@ pub fn ask_of(view: &View<'_>, epochs: &dyn Epochs, text: &str) -> Result<Output
 /// # Errors
 /// When it names something unknown.
 pub fn run(view: &View<'_>, query: &Query) -> Result<Output, QueryError> {
-    run_of(view, &NoEpochs, query)
+    run_of(view, &NoEpochs, &|| false, query)
 }
 
-/// The same where there are other epochs to ask of.
+/// The same where there are other epochs to ask of, by whoever does not wait for ever.
 ///
 /// # Errors
 /// When it names something unknown.
-pub fn run_of(view: &View<'_>, epochs: &dyn Epochs, query: &Query) -> Result<Output, QueryError> {
+pub fn run_of(
+    view: &View<'_>,
+    epochs: &dyn Epochs,
+    stop: &dyn Fn() -> bool,
+    query: &Query,
+) -> Result<Output, QueryError> {
     let r = Runner { view, renamed: RefCell::default() };
     let mut out = match query {
         Query::Find { class, text, at, limit } => r.find(class, text.as_deref(), *at, *limit)?,
@@ -238,6 +250,9 @@ pub fn run_of(view: &View<'_>, epochs: &dyn Epochs, query: &Query) -> Result<Out
         Query::Why { from, to, at } => r.why(from, to, *at)?,
         Query::Trouble { way, nodes, aspect, at, limit } => {
             r.trouble(*way, nodes, aspect.as_deref(), *at, *limit)?
+        }
+        Query::Paths { from, to, aspect, hops, at, best } => {
+            r.paths([from, to], aspect.as_deref(), (*hops, *best), *at, stop)?
         }
         Query::Series { measure, of, terms, by, between, every, show } => {
             let measure = r.measure(measure)?;

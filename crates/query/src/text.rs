@@ -5,6 +5,7 @@
 //! show Service "ratings" at 2026-11-24T12:00:00Z
 //! neighbours Service "ratings" hops 2 limit 100
 //! path View "tvui/lolomo" to Service "ratings"
+//! paths Host "h1" to Operation "gateway/home" of latency hops 6 at 2026-11-24T12:00:00Z best 3
 //! follows rests_on from View "tvui/lolomo" to Service "ratings" at 2026-11-24T12:00:00Z limit 20
 //! series view.ttr of View "tvui/lolomo" where AppVersion = "tvui/8.42.0" and Cell in ("x/B", "x/C")
 //!        by AppVersion, Cell of "x" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z every 5m show p75
@@ -187,6 +188,21 @@ pub enum Query {
         at: Option<Time>,
         /// At most this many places.
         limit: Option<usize>,
+    },
+    /// The likeliest ways of trouble from one node to another.
+    Paths {
+        /// Where it begins.
+        from: NodeName,
+        /// Where it is felt.
+        to: NodeName,
+        /// As which kind of trouble; any when not said.
+        aspect: Option<String>,
+        /// At most so many edges in a row.
+        hops: Option<usize>,
+        /// When.
+        at: Option<Time>,
+        /// At most this many ways.
+        best: Option<usize>,
     },
     /// A measure.
     Series {
@@ -456,6 +472,13 @@ impl fmt::Display for Query {
                 at(f, t)?;
                 limit(f, l)
             }
+            Query::Paths { from, to, aspect, hops, at: t, best } => {
+                write!(f, "paths {from} to {to}")?;
+                aspect.as_ref().map_or(Ok(()), |a| write!(f, " of {a}"))?;
+                hops.map_or(Ok(()), |h| write!(f, " hops {h}"))?;
+                at(f, t)?;
+                best.map_or(Ok(()), |n| write!(f, " best {n}"))
+            }
             Query::Series { measure, of, terms, by, between, every, show } => {
                 write!(f, "series {measure}")?;
                 of.as_ref().map_or(Ok(()), |n| write!(f, " of {n}"))?;
@@ -517,7 +540,7 @@ struct Parser {
     end: usize,
 }
 
-const STARTS: &str = "find, show, neighbours, path, why, origins, impact, common, merges, follows, series, flow, diff, cohort, changes or question";
+const STARTS: &str = "find, show, neighbours, path, paths, why, origins, impact, common, merges, follows, series, flow, diff, cohort, changes or question";
 
 impl FromStr for Query {
     type Err = ParseError;
@@ -543,6 +566,13 @@ impl FromStr for Query {
                 let from = p.node()?;
                 p.expect("to")?;
                 Query::Path { from, to: p.node()?, at: p.at()? }
+            }
+            "paths" => {
+                let from = p.node()?;
+                p.expect("to")?;
+                let to = p.node()?;
+                let (aspect, hops) = (p.aspect()?, p.number_after("hops")?);
+                Query::Paths { from, to, aspect, hops, at: p.at()?, best: p.number_after("best")? }
             }
             "merges" => Query::Merges {
                 class: if p.eat("of") { Some(p.class()?) } else { None },
@@ -636,9 +666,13 @@ impl Parser {
         while way == Way::Common && self.eat("and") {
             nodes.push(self.node()?);
         }
-        let kind = |p: &mut Parser| p.word("a kind of trouble", "a name such as latency");
-        let aspect = if self.eat("of") { Some(kind(self)?) } else { None };
+        let aspect = self.aspect()?;
         Ok(Query::Trouble { way, nodes, aspect, at: self.at()?, limit: self.number_after("limit")? })
+    }
+
+    fn aspect(&mut self) -> Result<Option<String>, ParseError> {
+        let said = self.eat("of");
+        said.then(|| self.word("a kind of trouble", "a name such as latency")).transpose()
     }
 
     fn new(text: &str) -> Result<Parser, ParseError> {
@@ -894,6 +928,8 @@ mod tests {
             r#"why Service "a" to Service "b" at 2026-11-24T12:00:00Z"#,
             r#"origins View "tvui/lolomo" of latency limit 5"#,
             r#"impact Host "h1""#,
+            r#"paths Service "a" to View "b" of latency hops 6 at 2026-11-24T12:00:00Z best 3"#,
+            r#"paths Service "a" to View "b""#,
             r#"common Service "a" and Service "b" and View "v" of latency"#,
             r#"series view.ttr of View "tvui/lolomo" where AppVersion = "tvui/8.42.0" and Cell not in ("x/B", "x\"C") and Place != "BR" by AppVersion, Cell of "x" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z every 5m show p99.9"#,
             r#"flow calls from Operation "a/b" to Operation "c/d" between 2026-11-24T10:00:00Z and 2026-11-24T11:00:00Z show mean asked"#,
@@ -915,7 +951,7 @@ mod tests {
         let error = |text: &str| text.parse::<Query>().unwrap_err().to_string();
         assert_eq!(
             error("fnd x"),
-            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, why, origins, impact, common, merges, follows, series, flow, diff, cohort, changes or question"
+            "column 1: `fnd` does not begin a question; write find, show, neighbours, path, paths, why, origins, impact, common, merges, follows, series, flow, diff, cohort, changes or question"
         );
         assert_eq!(
             error("show Service ratings"),

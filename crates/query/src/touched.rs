@@ -119,7 +119,7 @@ impl Touched {
             None => (base, lately(view.as_of)),
         };
         let (filter, notes) = ground(&graph, terms)?;
-        let found = graph.subgraph(during, &|names| filter.holds(names));
+        let found = filter.subgraph(&graph, during);
         let mut edges = found.edges.clone();
         let key = |id: EdgeId| graph.edge(id).map(|e| (graph.order(e.from), e.relation, graph.order(e.to)));
         edges.sort_by_cached_key(|(id, went)| (std::cmp::Reverse(calls(went)), key(*id)));

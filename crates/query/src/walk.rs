@@ -2,8 +2,8 @@
 
 use crate::view::View;
 use graph::{Direction, Hop, NodeId};
-use ontology::model::{AspectId, Travel};
-use ontology::{RelationId, Time};
+use ontology::model::{AspectId, Fault, Travel};
+use ontology::{Ontology, RelationId, Time};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 /// Which edges a walk follows.
@@ -173,92 +173,111 @@ impl View<'_> {
     ) -> Vec<Origin> {
         let start = self.graph.resolve(sufferer);
         let ontology = self.graph.ontology();
-        let mut best: BTreeMap<(NodeId, AspectId), f64> = BTreeMap::new();
-        let mut came: BTreeMap<(NodeId, AspectId), ((NodeId, AspectId), PathStep)> = BTreeMap::new();
-        let mut heap = BinaryHeap::from([Reached { weight: 1.0, node: start, aspect, hops: 0 }]);
-        best.insert((start, aspect), 1.0);
-        let mut order = Vec::new();
-        let mut closed = BTreeSet::new();
+        // Every way to a place that is stronger or shorter than all ways to it before: with a bound on length, a weaker one may lead
+        // on to where the strongest cannot.
+        let mut met: BTreeMap<(NodeId, AspectId), Vec<(f64, usize)>> = BTreeMap::new();
+        let mut ways: Vec<(Option<usize>, PathStep)> = Vec::new();
+        let first = Reached { weight: 1.0, hops: 0, order: 0, node: start, aspect, way: None };
+        let mut heap = BinaryHeap::from([first]);
+        let mut closed: BTreeMap<(NodeId, AspectId), usize> = BTreeMap::new();
+        let mut found = BTreeSet::from([start]);
+        let mut origins: Vec<Origin> = Vec::new();
         while let Some(at_place) = heap.pop() {
             let place = (at_place.node, at_place.aspect);
-            if !closed.insert(place) {
+            if closed.get(&place).is_some_and(|hops| *hops <= at_place.hops) {
                 continue;
             }
-            order.push(place);
-            if at_place.hops >= bounds.hops || order.len() >= bounds.nodes {
-                continue;
-            }
-            // On the same component this aspect may be what another has become, or become another.
-            let mut as_what = vec![(at_place.aspect, 1.0)];
-            for (i, other) in ontology.aspects.iter().enumerate() {
-                let Ok(id) = u16::try_from(i).map(AspectId) else { continue };
-                match towards {
-                    Towards::Origins => as_what.extend(
-                        other.becomes.iter().filter(|(b, _)| *b == at_place.aspect).map(|(_, w)| (id, *w)),
-                    ),
-                    Towards::Sufferers if id == at_place.aspect => {
-                        as_what.extend(other.becomes.iter().copied())
-                    }
-                    Towards::Sufferers => {}
+            closed.insert(place, at_place.hops);
+            if found.insert(at_place.node) {
+                let mut path = Vec::new();
+                let mut back = at_place.way;
+                while let Some((before, step)) = back.and_then(|w| ways.get(w)) {
+                    path.push(*step);
+                    back = *before;
                 }
+                path.reverse();
+                let Reached { node, aspect, weight, .. } = at_place;
+                origins.push(Origin { node, aspect, weight, path });
             }
+            if at_place.hops >= bounds.hops || closed.len() >= bounds.nodes {
+                continue;
+            }
+            let as_what = ontology.turned(at_place.aspect, towards);
             for hop in self.hops_along(Along::Told, at_place.node, at) {
-                let Some(relation) = ontology.relations.get(hop.relation.index()) else { continue };
-                for fault in &relation.faults {
-                    // Trouble that travels to the source came from the target, which is where following the edge leads.
-                    let back = match fault.travel {
-                        Travel::ToSource => Direction::Out,
-                        Travel::ToTarget => Direction::In,
-                    };
-                    if (hop.direction == back) != (towards == Towards::Origins) {
-                        continue;
-                    }
+                for fault in ontology.faults(&hop, towards) {
                     for (aspect, turned) in as_what.iter().filter(|(a, _)| fault.aspects.contains(a)) {
                         let weight = at_place.weight * fault.prior * turned;
-                        let next = (hop.node, *aspect);
-                        if weight < bounds.weight || best.get(&next).is_some_and(|b| *b >= weight) {
+                        let hops = at_place.hops + 1;
+                        let known = met.entry((hop.node, *aspect)).or_default();
+                        if weight < bounds.weight || known.iter().any(|(w, h)| *w >= weight && *h <= hops) {
                             continue;
                         }
-                        best.insert(next, weight);
-                        came.insert(next, (place, PathStep { from: at_place.node, hop }));
-                        heap.push(Reached {
-                            weight,
-                            node: hop.node,
-                            aspect: *aspect,
-                            hops: at_place.hops + 1,
-                        });
+                        known.push((weight, hops));
+                        ways.push((at_place.way, PathStep { from: at_place.node, hop }));
+                        let (node, order) = (hop.node, self.graph.order(hop.node));
+                        let way = Some(ways.len() - 1);
+                        heap.push(Reached { weight, hops, order, node, aspect: *aspect, way });
                     }
                 }
             }
-        }
-        let mut origins: Vec<Origin> = Vec::new();
-        for place in order {
-            if place.0 == start || origins.iter().any(|o| o.node == place.0) {
-                continue;
-            }
-            let mut path = Vec::new();
-            let mut back = place;
-            while let Some((before, step)) = came.get(&back) {
-                path.push(*step);
-                back = *before;
-                if path.len() > bounds.hops {
-                    break;
-                }
-            }
-            path.reverse();
-            let weight = best.get(&place).copied().unwrap_or(0.0);
-            origins.push(Origin { node: place.0, aspect: place.1, weight, path });
         }
         origins
     }
 }
 
-#[derive(PartialEq)]
+/// How trouble travels, as walks ask for it.
+pub(crate) trait Travels {
+    /// What trouble of a kind at a thing can have been there before (walking to origins), or can be there afterwards, with the
+    /// chance: itself first.
+    fn turned(&self, aspect: AspectId, towards: Towards) -> Vec<(AspectId, f64)>;
+
+    /// By which of its relation's faults trouble can be followed along an edge.
+    fn faults(&self, hop: &Hop, towards: Towards) -> impl Iterator<Item = &Fault>;
+}
+
+impl Travels for Ontology {
+    fn turned(&self, aspect: AspectId, towards: Towards) -> Vec<(AspectId, f64)> {
+        let mut as_what = vec![(aspect, 1.0)];
+        for (id, other) in (0..).map(AspectId).zip(&self.aspects) {
+            match towards {
+                Towards::Origins => {
+                    as_what.extend(other.becomes.iter().filter(|(b, _)| *b == aspect).map(|(_, w)| (id, *w)));
+                }
+                Towards::Sufferers if id == aspect => as_what.extend(other.becomes.iter().copied()),
+                Towards::Sufferers => {}
+            }
+        }
+        as_what
+    }
+
+    fn faults(&self, hop: &Hop, towards: Towards) -> impl Iterator<Item = &Fault> {
+        let relation = self.relations.get(hop.relation.index());
+        let direction = hop.direction;
+        relation.into_iter().flat_map(|r| &r.faults).filter(move |fault| {
+            // Trouble that travels to the source came from the target, which is where following the edge leads.
+            let back = match fault.travel {
+                Travel::ToSource => Direction::Out,
+                Travel::ToTarget => Direction::In,
+            };
+            (direction == back) == (towards == Towards::Origins)
+        })
+    }
+}
+
 struct Reached {
     weight: f64,
+    hops: usize,
+    /// What nodes are put in order by.
+    order: u64,
     node: NodeId,
     aspect: AspectId,
-    hops: usize,
+    way: Option<usize>,
+}
+
+impl PartialEq for Reached {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
 }
 
 impl Eq for Reached {}
@@ -270,9 +289,9 @@ impl PartialOrd for Reached {
 }
 
 impl Ord for Reached {
+    /// The strongest first, of these the shortest; then by what means the same in every graph.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.weight
-            .total_cmp(&other.weight)
-            .then_with(|| (other.node, other.aspect).cmp(&(self.node, self.aspect)))
+        let rest = |r: &Reached| (r.hops, r.order, r.node, r.aspect, r.way);
+        self.weight.total_cmp(&other.weight).then_with(|| rest(other).cmp(&rest(self)))
     }
 }

@@ -293,18 +293,21 @@ fn snapshots_are_compared_as_they_were_kept_and_one_that_is_gone_is_told() {
     let graph = fold.graph();
     let view = View::latest(&graph);
     let text = format!("diff snapshot \"friday\" against at {} least 0", minute(1));
-    let rows = said(&ask_of(&view, &kept, &text).unwrap());
+    let rows = said(&ask_of(&view, &kept, &|| false, &text).unwrap());
     assert!(rows.iter().any(|r| r.starts_with("changed | node | Service s (tier high → low)")), "{rows:#?}");
     assert!(rows.iter().any(|r| r.starts_with("added | node | Host b")), "{rows:#?}");
-    let gone = ask_of(&view, &kept, "diff snapshot \"frida\" against snapshot \"friday\"").unwrap_err();
+    let gone =
+        ask_of(&view, &kept, &|| false, "diff snapshot \"frida\" against snapshot \"friday\"").unwrap_err();
     assert_eq!(
         gone.to_string(),
         "there is no snapshot `frida`; it was never taken, or was deleted since; nearest: friday"
     );
     assert!(gone.is_about_what_is_missing());
-    let early = ask_of(&view, &kept, &format!("diff known {} against known {}", minute(1), minute(3)));
+    let early =
+        ask_of(&view, &kept, &|| false, &format!("diff known {} against known {}", minute(1), minute(3)));
     assert!(matches!(early, Err(QueryError::NotKnown { .. })), "{early:?}");
-    let mixed = ask_of(&view, &kept, &format!("diff known {} against at {}", minute(3), minute(3)));
+    let mixed =
+        ask_of(&view, &kept, &|| false, &format!("diff known {} against at {}", minute(3), minute(3)));
     assert!(matches!(mixed, Err(QueryError::Sides)));
 }
 
@@ -332,7 +335,7 @@ fn what_was_learned_is_told_whatever_time_it_is_about() {
     let two = Two(first, fold.graph());
     let view = View::latest(&two.1);
     let text = format!("diff known {} against known {}", minute(10), minute(60));
-    let found = ask_of(&view, &two, &text).unwrap();
+    let found = ask_of(&view, &two, &|| false, &text).unwrap();
     let rows = said(&found);
     assert!(
         rows.iter().any(|r| r.starts_with("changed | node | Service s (tier nothing → low, seen)")),

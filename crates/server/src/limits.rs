@@ -1,10 +1,11 @@
 //! The limits of the receivers: each has a name, a default and a documented effect.
 
-use crate::api::{BEHIND, EARLIER_AT_ONCE, SQL_AT_ONCE, SQL_ROWS, SQL_SECONDS};
+use crate::api::{BEHIND, EARLIER_AT_ONCE, PATHS_SECONDS, SQL_AT_ONCE, SQL_ROWS, SQL_SECONDS};
 use crate::scrape::TARGETS;
 use crate::serve::LARGE_READERS;
 use crate::statsd::QUEUE;
 use crate::syslog;
+use query::paths;
 use std::time::Duration;
 
 /// One limit as people see it.
@@ -48,7 +49,7 @@ pub struct Limits {
 }
 
 /// Every limit.
-pub const LIMITS: [Limit; 21] = [
+pub const LIMITS: [Limit; 26] = [
     // The default of the OTLP specification.
     limit(
         "request_body_bytes",
@@ -121,6 +122,23 @@ pub const LIMITS: [Limit; 21] = [
         "that wait for a graph of earlier moments; beyond: further ones are refused for now (503)",
         |_| EARLIER_AT_ONCE as u64,
     ),
+        "paths_best",
+        paths::MOST_BEST as u64,
+        "ways of one answer; beyond: further ones are not looked for",
+        |_| paths::MOST_BEST as u64,
+    ),
+    limit("paths_edges", paths::MOST_EDGES as u64, "of one way; longer ones are not looked for", |_| {
+        paths::MOST_EDGES as u64
+    }),
+    limit(
+        "paths_edges_looked_at",
+        paths::MOST_LOOKED as u64,
+        "for one question; beyond: the search ends, and says so",
+        |_| paths::MOST_LOOKED as u64,
+    ),
+    limit("paths_seconds", PATHS_SECONDS, "for one question; beyond: the search ends, and says so", |_| {
+        PATHS_SECONDS
+    }),
     limit(
         "sql_queries",
         SQL_AT_ONCE as u64,

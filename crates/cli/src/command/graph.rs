@@ -154,6 +154,18 @@ fn asked(command: Graph) -> anyhow::Result<Asked> {
         Graph::Origins(trouble) => return trouble_query(Way::Origins, trouble),
         Graph::Impact(trouble) => return trouble_query(Way::Impact, trouble),
         Graph::Common(trouble) => return trouble_query(Way::Common, trouble),
+        Graph::Paths { from_class, from, to_class, to, of, hops, best, at } => {
+            let query = Query::Paths {
+                from: node(from_class, from),
+                to: node(to_class, to),
+                aspect: of,
+                hops: Some(hops),
+                at: at.at,
+                best: Some(best),
+            };
+            // As many rows as ways.
+            (query.to_string(), At { limit: at.limit.max(best), ..at })
+        }
         Graph::Merges { class, at } => (Query::Merges { class, limit: Some(at.limit) }.to_string(), at),
         Graph::Split(pair) => return Ok(Asked::Change("/api/v1/identity/split", pair)),
         Graph::Rejoin(pair) => return Ok(Asked::Change("/api/v1/identity/rejoin", pair)),

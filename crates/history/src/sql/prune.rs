@@ -9,6 +9,7 @@ use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+#[expect(clippy::disallowed_types, reason = "the trait says so; its order is not looked at")]
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ impl Containers<'_> {
     }
 }
 
+#[expect(clippy::disallowed_types, reason = "the trait says so; its order is not looked at")]
 impl PruningStatistics for Containers<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
         self.ends(column, |e| e.0)
@@ -63,7 +65,6 @@ impl PruningStatistics for Containers<'_> {
         None::<UInt64Array>.map(|a| Arc::new(a) as ArrayRef)
     }
 
-    #[expect(clippy::disallowed_types, reason = "as the trait has it")]
     fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
     }

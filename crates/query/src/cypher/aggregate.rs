@@ -107,7 +107,7 @@ impl Exec<'_> {
         for (e, _) in keys {
             key.push(self.eval(cx, e)?);
         }
-        let rank = cx.rank;
+        let (rank, many) = (cx.rank, i64::try_from(cx.many).unwrap_or(i64::MAX));
         let Some(State::Groups(groups)) = cx.states.get_mut(state) else { return Ok(()) };
         let before = groups.kept.bytes;
         let place = groups.place(&key, sums.len());
@@ -134,7 +134,7 @@ impl Exec<'_> {
             let Groups { totals, kept, .. } = groups;
             let Some(total) = totals.get_mut(place).and_then(|t| t.get_mut(i)) else { return Ok(()) };
             match counted {
-                Some(counts) => total.count += i64::from(counts),
+                Some(counts) => total.count += i64::from(counts) * many,
                 None => total.add(sum, of, at, kept)?,
             }
             after = kept.bytes;

@@ -191,8 +191,8 @@ impl Exec<'_> {
             Ex::Count(parts) => {
                 let mut count = 0;
                 for steps in parts {
-                    self.run(cx, steps, &mut |_| {
-                        count += 1;
+                    self.run(cx, steps, &mut |cx| {
+                        count += i64::try_from(cx.many).unwrap_or(i64::MAX);
                         Ok(Flow::Go)
                     })?;
                 }

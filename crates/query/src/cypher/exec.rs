@@ -7,7 +7,7 @@ use super::error::{Error, Kind, Span};
 use super::functions::Env;
 use super::hops::{Around, Busy};
 use super::keys::{Keys, Place};
-use super::plan::{Ex, Op, Plan, Slot, Step, Types};
+use super::plan::{Ex, Op, Plan, Slot, Step, Told, Types};
 use super::project::row_count;
 use super::sort::Sorted;
 use super::temporal::DateTime;
@@ -58,6 +58,8 @@ pub(crate) struct Cx {
     pub met: Vec<Met>,
     /// Where the row at hand would come among the others: which turn of the step that tells in any order it is of, and what it was there.
     pub rank: Rank,
+    /// How many rows the frame stands for: more than one only between a step that tells of edges all at once and what counts them.
+    pub many: u64,
     /// Turns of steps that tell of edges or nodes.
     pub turn: u64,
     /// What steps keep to find the edges between two nodes, by step.
@@ -103,6 +105,7 @@ impl Cx {
             frame: vec![Value::Null; plan.slots],
             met: Vec::new(),
             rank: NO_RANK,
+            many: 1,
             turn: 0,
             around: Vec::new(),
             busy: Vec::new(),
@@ -140,7 +143,7 @@ impl Cx {
 
     fn row(&mut self, step: usize) {
         if let Some(w) = self.work.get_mut(step) {
-            w.rows += 1;
+            w.rows += self.many;
         }
     }
 }
@@ -332,6 +335,9 @@ impl Exec<'_> {
                 if *bound {
                     let Some(far) = cx.node(*to) else { return Ok(Flow::Go) };
                     return self.between(cx, id, (node, far, *way, types), &mut each);
+                }
+                if *told == Told::Counted {
+                    return self.counted(cx, id, (node, *way, types), unlike, &mut each);
                 }
                 self.hops(cx, id, (node, *way, types, *told), asked, &mut each)
             }

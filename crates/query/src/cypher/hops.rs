@@ -2,7 +2,7 @@
 //! their turn comes. And the edges between two nodes that are known, from the end that has fewer.
 
 use super::data::{Check, Hop, Label, Met, PropertyKey, Way};
-use super::exec::{Cx, Exec, Flow, Run, Sink};
+use super::exec::{Cx, Exec, Flow, Run, Sink, used};
 use super::plan::{Slot, Told, Types};
 use super::value::{EdgeRef, NodeRef, Value};
 
@@ -240,6 +240,39 @@ impl Exec<'_> {
         }
         cx.met.truncate(taking.start);
         Ok(flow)
+    }
+
+    /// Every hop at a node in one row that stands for all of them.
+    pub(crate) fn counted(
+        &self,
+        cx: &mut Cx,
+        step: usize,
+        (node, way, types): (NodeRef, Way, &Types),
+        unlike: &[Slot],
+        each: &mut dyn FnMut(&mut Cx, Hop) -> Run<Flow>,
+    ) -> Run<Flow> {
+        let start = cx.met.len();
+        let repeats = self.meet(cx, step, (node, way, types), Check::Now)?;
+        if repeats {
+            let mut met = cx.met.split_off(start);
+            met.sort_unstable();
+            met.dedup_by_key(|m| (m.kind, m.order, m.node));
+            cx.met.append(&mut met);
+        }
+        let (mut many, mut last) = (0, None);
+        for i in start..cx.met.len() {
+            self.tick(cx)?;
+            let Some(hop) = cx.met.get(i).map(Met::hop) else { break };
+            if !used(cx, unlike, hop.edge) {
+                (many, last) = (many + 1, Some(hop));
+            }
+        }
+        cx.met.truncate(start);
+        let Some(hop) = last else { return Ok(Flow::Go) };
+        cx.many = many;
+        let flow = each(cx, hop);
+        cx.many = 1;
+        flow
     }
 
     /// Every edge between two nodes, in the order in which the first tells them.

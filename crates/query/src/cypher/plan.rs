@@ -28,6 +28,8 @@ pub(crate) enum Told {
     All,
     /// In any, until one is enough.
     UntilOne,
+    /// All at once, as one row that stands for so many: what comes after counts rows and reads nothing of them.
+    Counted,
 }
 
 #[derive(Clone, Debug)]

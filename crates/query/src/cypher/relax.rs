@@ -2,7 +2,7 @@
 //! whether there is any. Answers stay the same to the byte, groups too: they are told in the order of their first rows.
 
 use super::data::PropertyKey;
-use super::plan::{Ex, Op, Slot, Step, SumKind, Told};
+use super::plan::{Ex, Op, Slot, Step, Sum, SumKind, Told};
 use std::collections::BTreeSet;
 
 /// Relaxes the steps of a query.
@@ -23,6 +23,9 @@ pub(crate) fn relax_all(steps: &mut [Step], told: Told) {
     let steady = steps.iter().all(|s| is_plain_step(&s.op) && !s.op.is_barrier() && is_steady_step(&s.op));
     if steady {
         steps.iter_mut().for_each(|s| tell(&mut s.op, told));
+        if told == Told::All {
+            count_last(steps);
+        }
     } else {
         relax(steps);
     }
@@ -59,6 +62,14 @@ fn relax_groups(segment: &mut [Step]) {
     if steps.get(after..).unwrap_or_default().iter().any(tells) {
         steps.iter_mut().skip(after).for_each(|s| tell(&mut s.op, Told::All));
         note_asked(steps, keys);
+        // What is counted without being looked at need not become rows.
+        let counts = |s: &Sum| match &s.of {
+            None => true,
+            Some(of) => s.kind == SumKind::Count && !s.distinct && matches!(of, Ex::Slot(_)),
+        };
+        if after < steps.len() && sums.iter().all(counts) {
+            count_last(steps);
+        }
         return;
     }
     // Otherwise what is told last carries where it would have come.
@@ -76,6 +87,15 @@ fn relax_groups(segment: &mut [Step]) {
         tell(op, Told::All);
         *ranked = true;
         note_asked(steps, keys);
+    }
+}
+
+/// Has the edges of the last step told all at once, when they are told in any order and nothing after it reads them.
+fn count_last(steps: &mut [Step]) {
+    match steps.last_mut().map(|s| &mut s.op) {
+        Some(Op::Expand { told, bound: false, .. }) if *told == Told::All => *told = Told::Counted,
+        Some(Op::Optional { steps, .. }) => count_last(steps),
+        _ => {}
     }
 }
 

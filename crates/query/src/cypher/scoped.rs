@@ -10,7 +10,7 @@ use super::value::{EdgeRef, Map, NodeRef, Value};
 use crate::moment::SAMPLED_MINUTES;
 use graph::{Direction, Edge, EdgeId, Graph, NodeId, Runs, Stat};
 use ontology::model::Grain;
-use ontology::{ClassId, RelationId, Stretch, Time};
+use ontology::{ClassId, Minute, RelationId, Stretch, Time};
 use rustc_hash::FxHashMap;
 use std::cell::{OnceCell, RefCell};
 use std::ops::ControlFlow;
@@ -115,20 +115,43 @@ impl<'a> Scoped<'a> {
     }
 
     fn class(&self, node: NodeId) -> Option<ClassId> {
-        self.graph.node(node).map(|n| n.class)
+        self.graph.class_of(node)
     }
 
     /// Whether an edge held.
     pub(super) fn held(&self, edge: EdgeId) -> bool {
+        self.graph.edge(edge).is_some_and(|e| self.edge_held(edge, e))
+    }
+
+    fn edge_held(&self, id: EdgeId, edge: &Edge) -> bool {
         match self.scope {
-            Scope::At(at) => self.graph.holds(edge, at),
-            Scope::Between(during) => self.graph.held_during(edge, during),
+            Scope::At(at) => self.graph.edge_holds(id, edge, at),
+            Scope::Between(during) => self.graph.edge_held_during(id, edge, during),
         }
     }
 
     /// Whether a node was there.
     fn is_there(&self, node: NodeId) -> bool {
+        if let Some(there) = self.at_a_glance(node) {
+            return there;
+        }
         self.known_there(node).unwrap_or_else(|| self.note_there(node, self.was_there(node, false)))
+    }
+
+    /// The same where it takes no look at the node: one that was seen itself, by its only key, and is no sample.
+    fn at_a_glance(&self, node: NodeId) -> Option<bool> {
+        if self.graph.is_sampled(node) || self.graph.may_have_members(node) {
+            return None;
+        }
+        Some(self.began(self.graph.first_seen(node)?))
+    }
+
+    /// Whether something that was first seen then and never ends was there.
+    fn began(&self, first: Minute) -> bool {
+        match self.scope {
+            Scope::At(at) => first <= at.minute(),
+            Scope::Between(during) => first.start() < during.to,
+        }
     }
 
     fn known_there(&self, node: NodeId) -> Option<bool> {
@@ -142,6 +165,9 @@ impl<'a> Scoped<'a> {
 
     /// The same of the far end of an edge that held.
     fn is_there_along(&self, far: NodeId, edge: &Edge) -> bool {
+        if let Some(there) = self.at_a_glance(far) {
+            return there;
+        }
         self.known_there(far).unwrap_or_else(|| {
             let only_from_there = self.graph.is_sampled(edge.from) && !self.graph.is_sampled(edge.to);
             let related = !edge.seen.is_empty() && !only_from_there;
@@ -172,11 +198,10 @@ impl<'a> Scoped<'a> {
         let sampled = self.class(node).is_some_and(|c| self.is_sampled(c));
         match self.scope {
             Scope::At(at) if sampled => seen.at(at.minute(), SAMPLED_MINUTES).is_some(),
-            Scope::At(at) => seen.first().is_some_and(|f| f <= at.minute()),
             Scope::Between(during) if sampled => {
                 seen.touches(during.from.minute(), during.to.minute().plus(1), SAMPLED_MINUTES)
             }
-            Scope::Between(during) => seen.first().is_some_and(|f| f.start() < during.to),
+            _ => seen.first().is_some_and(|f| self.began(f)),
         }
     }
 
@@ -184,7 +209,7 @@ impl<'a> Scoped<'a> {
     fn is_related(&self, node: NodeId) -> bool {
         [Direction::Out, Direction::In].into_iter().any(|way| {
             let found = self.graph.each_hop(node, way, &[], |hop, edge| {
-                let related = !edge.seen.is_empty() && self.held(hop.edge);
+                let related = !edge.seen.is_empty() && self.edge_held(hop.edge, edge);
                 if related { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             found.is_break()
@@ -225,6 +250,11 @@ impl<'a> Scoped<'a> {
         types.is_empty() || types.iter().any(from_sampled)
     }
 
+    /// Whether there may be edges at a node that the graph does not index there.
+    fn may_come_from_sampled(&self, node: NodeId, types: &[EdgeType]) -> bool {
+        self.may_be_sampled(types) && self.class(node).is_some_and(|c| !self.is_sampled(c))
+    }
+
     /// Edges between two nodes that say the same as this one and held: the first stands for all.
     pub(super) fn alike(&self, edge: EdgeRef) -> Vec<EdgeId> {
         let id = EdgeId(edge.0);
@@ -235,8 +265,8 @@ impl<'a> Scoped<'a> {
         }
         let to = self.graph.resolve(found.to);
         let mut alike = Vec::new();
-        let _ = self.graph.each_hop(found.from, Direction::Out, &[found.relation], |hop, _| {
-            if hop.node == to && self.held(hop.edge) {
+        let _ = self.graph.each_hop(found.from, Direction::Out, &[found.relation], |hop, edge| {
+            if hop.node == to && self.edge_held(hop.edge, edge) {
                 alike.push(hop.edge);
             }
             ControlFlow::Continue(())
@@ -245,27 +275,23 @@ impl<'a> Scoped<'a> {
         alike
     }
 
-    /// Gives every edge at a node, at whatever time, in no order.
+    /// Gives every edge at a node in no order: at whatever time, or those that are told.
     fn each_edge(
         &self,
         node: NodeId,
         way: Way,
         types: &[EdgeType],
+        check: Check,
         mut found: impl FnMut(Met) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let (few, many);
+        let room;
         let relations: &[RelationId] = if let [only] = types {
-            few = [relation_of(*only)];
-            &few
+            &[relation_of(*only)]
         } else {
-            many = types.iter().map(|t| relation_of(*t)).collect::<Vec<_>>();
-            &many
+            room = types.iter().map(|t| relation_of(*t)).collect::<Vec<_>>();
+            &room
         };
-        let directions: &[Direction] = match way {
-            Way::Out => &[Direction::Out],
-            Way::In => &[Direction::In],
-            Way::Both => &[Direction::Out, Direction::In],
-        };
+        let directions = directions_of(way);
         let mut give = |relation: RelationId, direction, far: NodeId, id: EdgeId| {
             // A loop is told once, on the way out.
             if way == Way::Both && direction == Direction::In && far == node {
@@ -276,37 +302,29 @@ impl<'a> Scoped<'a> {
             found(Met { kind, order, node: NodeRef(far.0), edge: EdgeRef(id.0) })
         };
         for direction in directions {
-            self.graph.each_hop(node, *direction, relations, |hop, _| {
+            self.graph.each_hop(node, *direction, relations, |hop, edge| {
+                let told = check == Check::Later
+                    || (self.edge_held(hop.edge, edge) && self.is_there_along(hop.node, edge));
+                if !told {
+                    return ControlFlow::Continue(());
+                }
                 give(hop.relation, hop.direction, hop.node, hop.edge)
             })?;
         }
-        if way != Way::Out
-            && self.may_be_sampled(types)
-            && self.class(node).is_some_and(|c| !self.is_sampled(c))
-        {
+        if way != Way::Out && self.may_come_from_sampled(node, types) {
             for (relation, from, id) in self.sampled_edges().get(&node).into_iter().flatten() {
-                if relations.is_empty() || relations.contains(relation) {
+                let of_these = relations.is_empty() || relations.contains(relation);
+                let told = || {
+                    self.graph
+                        .edge(*id)
+                        .is_some_and(|e| self.edge_held(*id, e) && self.is_there_along(*from, e))
+                };
+                if of_these && (check == Check::Later || told()) {
                     give(*relation, Direction::In, *from, *id)?;
                 }
             }
         }
         ControlFlow::Continue(())
-    }
-
-    /// Keeps those edges from a place on that are told. What lies about is fetched first, all at once: waiting for one after the other is
-    /// most of what a busy node costs.
-    fn keep_told(&self, met: &mut Vec<Met>, from: usize) {
-        let far = |m: &Met| self.graph.member(NodeId(m.node.0)).and_then(|n| n.seen.first());
-        let fetched = met.iter().skip(from).fold(0, |sum, m| sum ^ far(m).map_or(0, |f| f.0));
-        std::hint::black_box(fetched);
-        let mut kept = from;
-        for i in from..met.len() {
-            if met.get(i).is_some_and(|m| self.is_told(m)) {
-                met.swap(kept, i);
-                kept += 1;
-            }
-        }
-        met.truncate(kept);
     }
 
     /// Nodes of a kind that may have edges of a relation at one end.
@@ -321,6 +339,12 @@ impl<'a> Scoped<'a> {
     }
 }
 
+impl Drop for Scoped<'_> {
+    fn drop(&mut self) {
+        self.properties.keep(self.graph);
+    }
+}
+
 /// Label of a class.
 pub(super) fn label_of(class: ClassId) -> Label {
     Label(u32::from(class.0))
@@ -328,6 +352,14 @@ pub(super) fn label_of(class: ClassId) -> Label {
 
 fn class_of(label: Label) -> ClassId {
     ClassId(u16::try_from(label.0).unwrap_or(u16::MAX))
+}
+
+fn directions_of(way: Way) -> &'static [Direction] {
+    match way {
+        Way::Out => &[Direction::Out],
+        Way::In => &[Direction::In],
+        Way::Both => &[Direction::Out, Direction::In],
+    }
 }
 
 fn relation_of(of: EdgeType) -> RelationId {
@@ -436,12 +468,18 @@ impl Data for Scoped<'_> {
     }
 
     fn degree(&self, node: NodeRef, way: Way, types: &[EdgeType], most: usize) -> usize {
+        let relations: Vec<RelationId> = types.iter().map(|t| relation_of(*t)).collect();
+        let id = NodeId(node.0);
         let mut degree = 0;
-        let _ = self.each_edge(NodeId(node.0), way, types, |_| {
-            degree += 1;
-            if degree < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        degree.min(most)
+        for direction in directions_of(way) {
+            degree += self.graph.hop_count(id, *direction, &relations, most - degree);
+        }
+        if way != Way::Out && degree < most && self.may_come_from_sampled(id, types) {
+            let fits = |r: &RelationId| relations.is_empty() || relations.contains(r);
+            let sampled = self.sampled_edges().get(&id).into_iter().flatten();
+            degree += sampled.filter(|e| fits(&e.0)).take(most - degree).count();
+        }
+        degree
     }
 
     fn nodes_in_any_order(&self, label: Option<Label>) -> Box<dyn Iterator<Item = NodeRef> + '_> {
@@ -466,18 +504,10 @@ impl Data for Scoped<'_> {
 
     fn meet(&self, node: NodeRef, way: Way, types: &[EdgeType], check: Check, into: &mut Vec<Met>) -> bool {
         let start = into.len();
-        let mut checked = start;
-        let _ = self.each_edge(NodeId(node.0), way, types, |met| {
+        let _ = self.each_edge(NodeId(node.0), way, types, check, |met| {
             into.push(met);
-            if check == Check::Now && into.len() - checked >= AT_ONCE {
-                self.keep_told(into, checked);
-                checked = into.len();
-            }
             ControlFlow::Continue(())
         });
-        if check == Check::Now {
-            self.keep_told(into, checked);
-        }
         // Between two nodes that are known by one key each there is one edge of a relation.
         let mut ends = [node].into_iter().chain(into.iter().skip(start).map(|m| m.node));
         ends.any(|n| self.graph.may_have_members(NodeId(n.0)))
@@ -493,7 +523,7 @@ impl Data for Scoped<'_> {
 
     fn is_told(&self, met: &Met) -> bool {
         let (id, far) = (EdgeId(met.edge.0), NodeId(met.node.0));
-        self.held(id) && self.graph.edge(id).is_some_and(|edge| self.is_there_along(far, edge))
+        self.graph.edge(id).is_some_and(|edge| self.edge_held(id, edge) && self.is_there_along(far, edge))
     }
 
     fn ends(&self, edge: EdgeRef) -> (NodeRef, NodeRef) {

@@ -5,11 +5,12 @@ use super::data::PropertyKey;
 use super::scoped::{Scope, Scoped};
 use super::temporal::DateTime;
 use super::value::{EdgeRef, Map, NodeRef, Value};
-use graph::{EdgeId, NodeId, Runs, Side, Stat};
+use graph::{Column, EdgeId, Graph, NodeId, Runs, Side, Stat};
 use ontology::model::Holds;
 use ontology::{AttrId, Minute, Ontology};
 use rustc_hash::FxHashMap;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What nodes and edges have beside attributes, in the order of their keys.
@@ -30,6 +31,8 @@ pub(super) struct Properties {
     keys: FxHashMap<String, u32>,
     /// For each name the attribute of each class, looked up when first asked for.
     attrs: Vec<OnceCell<Vec<Option<AttrId>>>>,
+    /// Attributes of which many nodes are asked, by key.
+    columns: RefCell<BTreeMap<u32, Column>>,
 }
 
 impl Properties {
@@ -49,7 +52,7 @@ impl Properties {
             keys.insert(name.clone(), u32::try_from(i).unwrap_or(u32::MAX));
         }
         let attrs = names.iter().map(|_| OnceCell::new()).collect();
-        Properties { names, keys, attrs }
+        Properties { names, keys, attrs, columns: RefCell::default() }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
@@ -82,6 +85,12 @@ impl Properties {
     }
 
     pub(super) fn of_node(&self, s: &Scoped<'_>, node: NodeId, key: PropertyKey) -> Value {
+        if key.0 >= FIRST_ATTR
+            && let Some(column) = self.columns.borrow().get(&key.0)
+            && let Some(known) = column.value(s.graph, node)
+        {
+            return known.map_or(Value::Null, value);
+        }
         match key.0 {
             ID => Value::text(s.graph.id(node)),
             NAME => Value::text(s.graph.name(node)),
@@ -93,38 +102,35 @@ impl Properties {
             }
             SOURCES => texts(s.graph.node_sources(node)),
             _ => {
-                let class = s.graph.node(node).map(|n| n.class.index());
+                let class = s.graph.class_of(node).map(ontology::ClassId::index);
                 let attr = class.and_then(|c| self.attr(s.graph.ontology(), c, key));
                 attr.and_then(|a| s.graph.attr(node, a)).map_or(Value::Null, value)
             }
         }
     }
 
-    /// Reads attributes of nodes for the sake of having them near. What is put together from several things is not.
+    /// Says that properties of these nodes will be asked. What is put together from several things is not written down for it.
     pub(super) fn fetch(
         &self,
         s: &Scoped<'_>,
         nodes: &mut dyn Iterator<Item = NodeRef>,
         keys: &[PropertyKey],
     ) {
-        let attrs: Vec<PropertyKey> = keys.iter().copied().filter(|k| k.0 >= FIRST_ATTR).collect();
-        if attrs.is_empty() {
+        if keys.iter().all(|k| k.0 < FIRST_ATTR) {
             return;
         }
-        // Each round waits for one thing of every node, and these come together.
-        let of = |(node, key): (NodeRef, PropertyKey)| {
-            let node = NodeId(node.0);
-            let class = s.graph.member(node)?.class;
-            s.graph.attr(node, self.attr(s.graph.ontology(), class.index(), key)?)
-        };
-        let values: Vec<&ontology::Value> =
-            nodes.flat_map(|n| attrs.iter().map(move |k| (n, *k))).filter_map(of).collect();
-        let first = |v: &&ontology::Value| match v {
-            ontology::Value::Text(text) => text.as_bytes().first().copied().unwrap_or(0),
-            _ => 0,
-        };
-        let fetched = values.iter().map(first).fold(0, |sum: u8, byte| sum ^ byte);
-        std::hint::black_box(fetched);
+        let mut columns = self.columns.borrow_mut();
+        for node in nodes {
+            for key in keys.iter().filter(|k| k.0 >= FIRST_ATTR) {
+                let column = columns.entry(key.0).or_insert_with(|| s.graph.column(self.name(*key)));
+                column.ask(s.graph, NodeId(node.0));
+            }
+        }
+    }
+
+    /// Leaves what was written down to those who ask next.
+    pub(super) fn keep(&self, graph: &Graph) {
+        self.columns.take().into_values().for_each(|c| graph.keep_column(c));
     }
 
     pub(super) fn of_edge(&self, s: &Scoped<'_>, edge: EdgeRef, key: PropertyKey) -> Value {

@@ -2,7 +2,7 @@
 
 use super::{MAX_ROWS, Output, QueryError, Runner, table};
 use crate::text::{NodeName, Way};
-use crate::walk::{Bounds, Origin, Towards};
+use crate::walk::{Bounds, Origin, PathStep, Towards};
 use graph::{Direction, EdgeId, NodeId, Side};
 use ontology::model::AspectId;
 use ontology::{Minute, Stretch, Time};
@@ -77,13 +77,7 @@ impl Runner<'_> {
         limit: Option<usize>,
     ) -> Result<Output, QueryError> {
         let o = self.view.ontology();
-        let aspects: Vec<AspectId> = match aspect {
-            None => (0..).map(AspectId).take(o.aspects.len()).collect(),
-            Some(name) => {
-                let unknown = || Self::unknown("aspect", name, o.aspects.iter().map(|a| &a.name));
-                vec![o.aspect(name).ok_or_else(unknown)?]
-            }
-        };
+        let aspects = self.aspects(aspect)?;
         let nodes = nodes.iter().map(|n| self.node(n)).collect::<Result<Vec<_>, _>>()?;
         let at = at.unwrap_or(self.view.as_of);
         let bounds = Bounds::default();
@@ -96,7 +90,7 @@ impl Runner<'_> {
             let all: Option<Vec<&Origin>> = found.iter().map(|one| one.get(place)).collect();
             let Some(all) = all.filter(|_| !nodes.contains(place)) else { continue };
             let weight = all.iter().map(|o| o.weight).fold(f64::INFINITY, f64::min);
-            let paths: Vec<String> = all.iter().map(|o| self.path_text(o, towards)).collect();
+            let paths: Vec<String> = all.iter().map(|o| self.path_text(&o.path, towards)).collect();
             let kind = o.aspects.get(usize::from(first.aspect.0)).map_or("?", |a| a.name.as_str());
             let label = self.view.label(*place);
             let row = vec![
@@ -116,6 +110,14 @@ impl Runner<'_> {
             bounds.weight, bounds.hops
         );
         Ok(Output { hidden, note, ..table(&["place", "as", "weight", "way"], rows) })
+    }
+
+    /// The kind of trouble of this name; every kind when none is said.
+    pub(super) fn aspects(&self, name: Option<&str>) -> Result<Vec<AspectId>, QueryError> {
+        let o = self.view.ontology();
+        let Some(name) = name else { return Ok((0..).map(AspectId).take(o.aspects.len()).collect()) };
+        let unknown = || Self::unknown("aspect", name, o.aspects.iter().map(|a| &a.name));
+        Ok(vec![o.aspect(name).ok_or_else(unknown)?])
     }
 
     /// Of each place the strongest way, whatever kind of trouble it is.
@@ -139,14 +141,13 @@ impl Runner<'_> {
     }
 
     /// The way as trouble goes it.
-    fn path_text(&self, origin: &Origin, towards: Towards) -> String {
+    pub(super) fn path_text(&self, path: &[PathStep], towards: Towards) -> String {
         let relation = |r: ontology::RelationId| {
             self.view.ontology().relations.get(r.index()).map_or("?", |r| r.name.as_str()).to_owned()
         };
-        let mut nodes: Vec<String> =
-            origin.path.first().map(|s| self.view.label(s.from)).into_iter().collect();
+        let mut nodes: Vec<String> = path.first().map(|s| self.view.label(s.from)).into_iter().collect();
         let mut arrows = Vec::new();
-        for step in &origin.path {
+        for step in path {
             nodes.push(self.view.label(step.hop.node));
             let name = relation(step.hop.relation);
             // Read from where the trouble begins.

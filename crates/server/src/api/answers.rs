@@ -1,5 +1,10 @@
 //! Regressions, investigations, questions in plain words, and queries.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a rim crate: how long a question may take is told by the clock"
+)]
+
 use super::{Answered, Api, Looked, MAX_BODY, Now, Said, Trouble, aside, looked, moment, said, times, told};
 use ::query::View;
 use ::query::text::{NodeName, Query};
@@ -10,6 +15,10 @@ use engine::Engine;
 use ontology::Time;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
+use std::time::{Duration, Instant};
+
+/// How long the best ways between two things are looked for.
+pub(crate) const PATHS_SECONDS: u64 = 10;
 
 /// A chart of an investigation has about so many points: more cannot be told apart on a page.
 const CHART_POINTS: i64 = 120;
@@ -111,7 +120,9 @@ pub(crate) async fn query(State(api): State<Api>, Said(written): Said<Written>) 
         let Looked { graph, note } = looked(engine, known, earlier)?;
         let mut view = View::latest(&graph);
         view.as_of = at.map_or(view.as_of, |t| t.min(view.as_of));
-        let mut output = ::query::run::ask_of(&view, engine, &text)?;
+        let begin = Instant::now();
+        let stop = || begin.elapsed() >= Duration::from_secs(PATHS_SECONDS);
+        let mut output = ::query::run::ask_of(&view, engine, &stop, &text)?;
         if let Some(note) = note {
             output.note = [note, output.note].join(" ").trim_end().to_owned();
         }

@@ -34,6 +34,7 @@ use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
+pub(crate) use answers::PATHS_SECONDS;
 pub(crate) use export::AT_ONCE as EXPORTS_AT_ONCE;
 pub(crate) use sql::{AT_ONCE as SQL_AT_ONCE, MOST_ROWS as SQL_ROWS, MOST_SECONDS as SQL_SECONDS};
 
