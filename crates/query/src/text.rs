@@ -297,6 +297,7 @@ impl Query {
             | Query::Follows { at, .. }
             | Query::Why { at, .. }
             | Query::Trouble { at, .. }
+            | Query::Paths { at, .. }
             | Query::Question { at, .. } => moment(at),
             Query::Series { between, .. } | Query::Flow { between, .. } | Query::Changes { between, .. } => {
                 vec![stretch(between)]

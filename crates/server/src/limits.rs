@@ -122,6 +122,7 @@ pub const LIMITS: [Limit; 26] = [
         "that wait for a graph of earlier moments; beyond: further ones are refused for now (503)",
         |_| EARLIER_AT_ONCE as u64,
     ),
+    limit(
         "paths_best",
         paths::MOST_BEST as u64,
         "ways of one answer; beyond: further ones are not looked for",
