@@ -243,6 +243,7 @@ const INTERACTIONS: &[(&str, What, Kind)] = &[
     ("seen_to", What::SeenTo, Kind::Moment),
     ("ended_at", What::Ended, Kind::Moment),
     ("attributes", What::Attributes, Kind::Pairs),
+    ("sources", What::Sources, Kind::Texts),
     ("seen", What::Seen, Kind::Stretches),
     ("leads_to", What::LeadsTo, Kind::Edges),
 ];

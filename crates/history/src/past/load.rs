@@ -53,7 +53,7 @@ impl Step {
             Step::Measures => {
                 "time, measure, class, id, count, bad, sum, log_sum, log_squares, grown, sketch, components"
             }
-            Step::Interactions => "time, class, id, seen, ended_at, attributes, leads_to",
+            Step::Interactions => "time, class, id, seen, ended_at, attributes, sources, leads_to",
         }
     }
 }
@@ -421,7 +421,8 @@ impl Loading {
     fn interactions(&mut self, columns: &Columns<'_>) -> Result<(), SqlError> {
         let (time, class, id) = (columns.moments("time")?, columns.texts("class")?, columns.texts("id")?);
         let (ended, attributes) = (columns.moments("ended_at")?, columns.maps("attributes")?);
-        let (seen, leads) = (Parts::new(columns, "seen")?, Parts::new(columns, "leads_to")?);
+        let (sources, seen) = (columns.lists("sources")?, Parts::new(columns, "seen")?);
+        let leads = Parts::new(columns, "leads_to")?;
         let (seen_from, seen_to) = (seen.moments("seen_from")?, seen.moments("seen_to")?);
         let (lead_from, lead_to) = (leads.moments("seen_from")?, leads.moments("seen_to")?);
         let lead_ended = leads.moments("ended_at")?;
@@ -440,11 +441,14 @@ impl Loading {
             if let Some(at) = moment(time, row) {
                 self.attributes(node, class.at(row), (at, attributes, row));
             }
+            Loading::sources(sources, row, |name| self.past.told_by(node, name));
             for part in leads.of_row(row) {
                 let relation = relation.at(part).and_then(|r| self.past.ontology().relation(r));
                 let target = self.node(to_class.at(part), to_id.at(part));
                 let (Some(relation), Some(target)) = (relation, target) else { continue };
                 let edge = self.past.edge(relation, node, target);
+                // Who told of a session's relations is not kept by itself.
+                Loading::sources(sources, row, |name| self.past.edge_told_by(edge, name));
                 if let Some((first, last)) = minutes(moment(lead_from, part), moment(lead_to, part)) {
                     self.past.edge_seen(edge, first, last);
                 }

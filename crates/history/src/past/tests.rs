@@ -99,7 +99,8 @@ fn told(fold: &mut Fold, o: &Ontology, all: &[Told]) {
 
 fn name(o: &Ontology, graph: &Graph, node: graph::NodeId) -> String {
     let class = graph.node(node).map_or("?", |n| o.class_name(n.class));
-    format!("{class} {} {}", graph.name(node), graph.id(node))
+    // What a name is put together of may have been told later than what history was asked for.
+    format!("{class} {}", graph.id(node))
 }
 
 /// Who was there at a moment, with what was known of them, and what held.
