@@ -519,7 +519,7 @@ impl Fold {
         Some(node)
     }
 
-    fn make(&mut self, class: ClassId, key: ontology::Key, primary: bool) -> Option<NodeId> {
+    pub(crate) fn make(&mut self, class: ClassId, key: ontology::Key, primary: bool) -> Option<NodeId> {
         let (sampled, open) =
             self.graph.ontology.classes.get(class.index()).map(|c| (c.grain == Grain::Sampled, c.open))?;
         let of_class = || self.graph.by_class.get(&class).map_or(0, imbl::Vector::len);
@@ -681,7 +681,7 @@ impl Fold {
     }
 
     /// Notes that an edge was said to end; the latest that was said counts.
-    fn ends(&mut self, id: EdgeId, at: Time) {
+    pub(crate) fn ends(&mut self, id: EdgeId, at: Time) {
         let Some(place) = self.graph.edge(id).map(|e| e.ends) else { return };
         if let Some(known) = place.checked_sub(1).and_then(|p| self.graph.ends.get_mut(p as usize)) {
             *known = at.max(*known);
@@ -732,21 +732,23 @@ impl Fold {
             refs.iter().filter_map(|r| c.node(*r)).filter(|n| !self.is_sampled(*n)).collect();
         nodes.sort_unstable();
         nodes.dedup();
-        let nodes: Arc<[NodeId]> = nodes.into();
-        let id = match self.cohort_index.get(&nodes) {
-            Some(id) => *id,
-            None => {
-                let id = CohortId(u32::try_from(self.graph.cohorts.len()).unwrap_or(u32::MAX));
-                self.graph.cohorts.push_back(Arc::clone(&nodes));
-                self.cohort_index.insert(nodes, id);
-                id
-            }
-        };
+        let id = self.cohort_of(nodes.into());
         c.cohorts.insert(refs.as_ptr(), id);
         id
     }
 
-    fn series(&mut self, of: Of, cohort: CohortId) -> SeriesId {
+    /// The cohort of some nodes, which are sorted and each there once.
+    pub(crate) fn cohort_of(&mut self, nodes: Arc<[NodeId]>) -> CohortId {
+        if let Some(id) = self.cohort_index.get(&nodes) {
+            return *id;
+        }
+        let id = CohortId(u32::try_from(self.graph.cohorts.len()).unwrap_or(u32::MAX));
+        self.graph.cohorts.push_back(Arc::clone(&nodes));
+        self.cohort_index.insert(nodes, id);
+        id
+    }
+
+    pub(crate) fn series(&mut self, of: Of, cohort: CohortId) -> SeriesId {
         if let Some(id) = self.series_index.get(&(of, cohort)) {
             return *id;
         }
@@ -764,14 +766,7 @@ impl Fold {
     }
 
     fn empty_cohort(&mut self) -> CohortId {
-        let none: Arc<[NodeId]> = Arc::new([]);
-        if let Some(id) = self.cohort_index.get(&none) {
-            return *id;
-        }
-        let id = CohortId(u32::try_from(self.graph.cohorts.len()).unwrap_or(u32::MAX));
-        self.graph.cohorts.push_back(Arc::clone(&none));
-        self.cohort_index.insert(none, id);
-        id
+        self.cohort_of(Arc::new([]))
     }
 
     fn series_cell(&mut self, of: Of, cohort: CohortId, minute: Minute) -> &mut crate::Stat {
@@ -787,7 +782,7 @@ impl Fold {
         }
     }
 
-    fn source(&mut self, name: &str) -> usize {
+    pub(crate) fn source(&mut self, name: &str) -> usize {
         if let Some(i) = self.source_index.get(name) {
             return *i;
         }
