@@ -260,7 +260,7 @@ impl Log {
 
     /// The version it was read at.
     pub(crate) fn version(&self) -> Option<u64> {
-        self.delta.version().and_then(|v| u64::try_from(v).ok())
+        self.delta.version()
     }
 
     pub(crate) fn place(&self) -> &Place {
