@@ -55,6 +55,8 @@ pub struct Fold {
     pub(crate) forgotten_before: Option<Minute>,
     pub(crate) touched: Touched,
     pub(crate) whole_from: Option<Minute>,
+    /// The first minute that any fact told of.
+    pub(crate) earliest: Option<Minute>,
     pub(crate) held_from: Option<Minute>,
 }
 
@@ -104,6 +106,7 @@ impl Fold {
             forgotten_before: None,
             touched: Touched::default(),
             whole_from: None,
+            earliest: None,
             held_from: None,
         }
     }
@@ -776,7 +779,9 @@ impl Fold {
     }
 
     fn moved(&mut self, at: Time, c: &Context) {
-        self.touched.mark(at.minute());
+        let minute = at.minute();
+        self.touched.mark(minute);
+        self.earliest = Some(self.earliest.map_or(minute, |e| e.min(minute)));
         if at <= c.recorded.plus_secs(AHEAD_SECS) {
             self.graph.latest = Some(self.graph.latest.map_or(at, |t| t.max(at)));
         }
@@ -858,7 +863,9 @@ impl Fold {
             return;
         }
         self.forgotten_before = Some(before);
-        self.whole_from = self.whole_from.max(Some(before));
+        if self.earliest.is_some_and(|e| e < before) {
+            self.whole_from = self.whole_from.max(Some(before));
+        }
         self.graph.flows.forget_before(before);
         for i in 0..self.graph.series.len() {
             let stale =

@@ -84,6 +84,7 @@ impl Fold {
         if let Some((from, to)) = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) {
             self.touched.begin();
             self.touched.mark_all(from, to);
+            self.earliest = Some(from);
         }
     }
 

@@ -162,37 +162,50 @@ impl Pasts {
         epoch: Option<&Epoch>,
         bounds: &PastBounds,
     ) -> Result<Arc<Earlier>, SqlError> {
-        let windows = windows(asked, bounds)?;
-        let Some(to) = windows.last().map(|w| w.1) else {
-            return Err(SqlError::Wrong("no moment was asked for".to_owned()));
-        };
         let last = asked.iter().map(|s| s.to).max().unwrap_or(Time::EPOCH);
         // While one is made, others wait: memory is for one.
         let mut kept = self.kept.lock().await;
         let mut versions = Vec::new();
-        let mut first: Option<Hour> = None;
+        let (mut first, mut end): (Option<Hour>, Option<Hour>) = (None, None);
         for table in Table::ALL {
             let log = self.sql.log(table).await?;
             versions.push(log.as_ref().and_then(|l| l.version()));
             first = log.as_ref().and_then(|l| begin(l)).into_iter().chain(first).min();
+            end = end.max(log.as_ref().and_then(|l| l.hours().keys().next_back().copied()));
         }
-        let key = (windows.clone(), ontology.fingerprint, versions);
-        if let Some((_, found)) = kept.iter().find(|(k, _)| *k == key) {
-            return Ok(Arc::clone(found));
+        let known = |windows: &Vec<Hours>, kept: &VecDeque<(Key, Arc<Earlier>)>| {
+            let key = (windows.clone(), ontology.fingerprint, versions.clone());
+            (kept.iter().find(|(k, _)| *k == key).map(|(_, found)| Arc::clone(found)), key)
+        };
+        // How far the graph reaches is looked for only where it matters: that is to look at all of it.
+        if let Ok(windows) = windows(asked, bounds)
+            && let (Some(found), _) = known(&windows, &kept)
+        {
+            return Ok(found);
         }
         if let Some(epoch) = epoch {
             let chart = Chart::new(ontology);
-            let hot = Table::ALL.into_iter().filter_map(|t| rows::extent(&epoch.graph, &chart, t));
-            first = hot.map(|h| h.0).chain(first).min();
+            for (from, to) in Table::ALL.into_iter().filter_map(|t| rows::extent(&epoch.graph, &chart, t)) {
+                (first, end) = (first.into_iter().chain([from]).min(), end.max(Some(to)));
+            }
         }
-        let Some(first) = first else {
+        let (Some(first), Some(end)) = (first, end) else {
             return Err(SqlError::Unknown(format!("nothing is kept of {last}: there is no history yet")));
         };
-        if to <= first {
+        if Hour::at(last) < first {
             let begin = first.first().start();
             return Err(SqlError::Unknown(format!(
                 "nothing is kept of {last}: history and the graph begin at {begin}"
             )));
+        }
+        let kept_of = Stretch { from: first.first().start(), to: end.end().start() };
+        let windows = windows(&within(asked, kept_of), bounds)?;
+        let Some(to) = windows.last().map(|w| w.1) else {
+            return Err(SqlError::Wrong("no moment was asked for".to_owned()));
+        };
+        let (found, key) = known(&windows, &kept);
+        if let Some(found) = found {
+            return Ok(found);
         }
         let made = Arc::new(self.made((&windows, first), ontology, epoch, bounds).await?);
         // Hours that are not over are others a minute later; those that are show in the tables' versions when late facts change them.
@@ -277,6 +290,15 @@ impl Pasts {
         let bounds = Bounds { threads: THREADS, ..Bounds::default() };
         self.sql.each(&text, epoch, &bounds, |batch| loading.take(step, batch)).await
     }
+}
+
+/// What of some moments and stretches anything is kept of; moments are left as they are.
+fn within(asked: &[Stretch], kept: Stretch) -> Vec<Stretch> {
+    let cut = |s: &Stretch| {
+        let from = s.from.clamp(kept.from, kept.to.max(kept.from));
+        Stretch { from, to: s.to.min(kept.to).max(from) }
+    };
+    asked.iter().map(|s| if s.from == s.to { *s } else { cut(s) }).collect()
 }
 
 /// The hours that are read for some moments and stretches, ascending, none twice.

@@ -252,6 +252,23 @@ fn late_facts_show_once_their_hour_is_written_again() {
 }
 
 #[test]
+fn of_a_wide_stretch_what_is_kept_is_read_and_before_it_is_told() {
+    block(async {
+        let o = builtin();
+        let (mut fold, place) = written(&o, &world()).await;
+        // Nothing was forgotten yet, however early what nobody told of is.
+        assert_eq!(fold.whole_from(), None);
+        let pasts = Pasts::new(Some(place));
+        let wide = Stretch { from: Time::EPOCH, to: minute(1_000_000) };
+        let hours = PastBounds { hours: 40, ..PastBounds::default() };
+        let earlier = pasts.of(&[wide], &o, None, &hours).await.unwrap();
+        assert_eq!(figures(&fold.graph(), earlier.of[0]), figures(&earlier.graph, earlier.of[0]));
+        let before = Stretch { from: Time::EPOCH, to: Time::EPOCH };
+        assert!(matches!(pasts.of(&[before], &o, None, &hours).await, Err(SqlError::Unknown(_))));
+    });
+}
+
+#[test]
 fn bounds_are_told_when_they_are_reached() {
     block(async {
         let o = builtin();
