@@ -283,7 +283,7 @@ fn bounds_are_told_when_they_are_reached() {
         let earlier = pasts.of(&[moment(700)], &o, None, &few).await.unwrap();
         assert_eq!(earlier.cut, Some(Cut::Bytes));
         let long = Stretch { from: minute(0), to: minute(60 * 100) };
-        let few = PastBounds { hours: 20, ..PastBounds::default() };
+        let few = PastBounds { hours: 10, ..PastBounds::default() };
         let refused = pasts.of(&[long], &o, None, &few).await.unwrap_err();
         assert!(matches!(&refused, SqlError::Wrong(why) if why.contains("history_graph_hours")), "{refused}");
         let early = pasts.of(&[moment(-100_000)], &o, None, &PastBounds::default()).await.unwrap_err();
