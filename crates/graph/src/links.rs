@@ -483,6 +483,22 @@ mod tests {
     }
 
     #[test]
+    fn what_turns_out_to_be_earlier_is_found_however_far_back_it_stands() {
+        let mut links = Links::default();
+        for edge in 0..10_000u32 {
+            links.add(NodeId(0), End::Out, RelationId(0), EdgeId(edge), Some(Minute(50)));
+        }
+        for (edge, minute) in [(9_990, 20), (7, 30)] {
+            links.earlier(NodeId(0), End::Out, RelationId(0), EdgeId(edge), Minute(minute));
+        }
+        let asked = |minute| seen_by(&links, 0, true, minute);
+        assert!(asked(20).contains(&9_990) && asked(20).len() < 100);
+        // Too far back to be looked for: from its minute on nothing is passed over.
+        assert!(asked(30).contains(&7));
+        assert_eq!((asked(19).len(), asked(30).len()), (FEW, 10_000));
+    }
+
+    #[test]
     fn how_many_steps_it_takes_to_pass_over_all_is_the_logarithm() {
         let mut links = Links::default();
         for edge in 0..100_000u32 {
