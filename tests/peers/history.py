@@ -78,6 +78,68 @@ def same(a, b):
     return all(near(a[k], b[k]) for k in a)
 
 
+CYPHER = [
+    "MATCH (s:Service) RETURN s.name AS service, s.id AS id, s.first_seen AS since ORDER BY id",
+    "MATCH (a:Operation)-[c:calls]->(b:Operation) RETURN a.name, b.name, c.count AS n, c.errors, c.mean_ms, c.p50_ms, c.p95_ms ORDER BY n DESC, a.name, b.name",
+    "MATCH (i:Instance)-[:instance_of]->(s:Service) RETURN s.name AS s, count(i) AS n ORDER BY s",
+    "MATCH (v:View)-[:backed_by]->(o:Operation) RETURN v.name AS v, o.name AS o ORDER BY v, o",
+    "MATCH (v:AppVersion)<-[:ran]-(s:Session) RETURN v.name AS v, count(s) AS n ORDER BY v",
+    "MATCH (d:Deployment)-[:deploys]->(x) RETURN d.name, x.name ORDER BY d.name, x.name",
+    "MATCH (s:Service)-[:answers_to]->(t:Team) RETURN s.name, t.name ORDER BY s.name, t.name",
+]
+
+
+def asked(at, *args, wait=240):
+    """Rows of openCypher at a moment, with what the answer says of itself."""
+    answers = []
+    for query in CYPHER:
+        done = run("graph", "cypher", query, "--at", at, "--json", "--limit-rows", "100000", *args, wait=wait)
+        assert done.returncode == 0, f"{query}: {done.returncode} {done.stderr}"
+        answer = json.loads(done.stdout)
+        answers.append((query, answer["rows"], answer.get("note", "")))
+    return answers
+
+
+def earlier(data, place):
+    """The same questions of the same moments, from the graph, from history alone, and from a server that forgot."""
+    first, last = sql("select min(time), max(time) from flows", "--history", place)[0]
+    begin = int(first[11:13]) * 60 + int(first[14:16]) + 40
+    at = f"{first[:11]}{begin // 60:02}:{begin % 60:02}:30Z"
+    series = f"series view.ttr between {first[:11]}{begin // 60:02}:{begin % 60 // 10}0:00Z and {first[:11]}{begin // 60 + 1:02}:00:00Z every 5m show geomean"
+    text = lambda *args: run("graph", "query", series, "--json", *args)
+    hot = asked(at, "--data", data)
+    line = json.loads(text("--data", data).stdout)["series"]
+    checks.check("the graph answers without history", all(rows for _, rows, _ in hot) and not any(note for *_, note in hot), hot)
+    cold = asked(at, "--history", place)
+    for (query, rows, _), (_, theirs, note) in zip(hot, cold):
+        checks.check(f"history gives the same rows: {query}", rows == theirs, f"{rows[:5]} {theirs[:5]}")
+        checks.check("and says that it is history", note.startswith("Read from history"), note)
+    done = text("--history", place)
+    checks.check("a series is the same from history", done.returncode == 0 and json.loads(done.stdout)["series"] == line, done.stderr)
+    none = run("graph", "cypher", CYPHER[0], "--at", "2001-01-01T00:00:00Z", "--history", place)
+    checks.check("a moment before everything is told", none.returncode == 3 and "begin at" in none.stderr, none.stderr)
+    copy = tempfile.mkdtemp(prefix="e2egraph-test-")
+    shutil.copytree(data, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("lock"))
+    with Server(data=copy, extra=["--graph-hours", "1"]) as server:
+        # Something new makes the graph forget what is older than an hour.
+        change = [{"kind": "deployment", "id": "deploy-late", "service": "content/ratings", "version": "9", "environment": "prod",
+                   "status": "done", "by": "cd", "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}]
+        status, _, body = server.post(server.url + "/api/v1/feeds/changes", json.dumps(change).encode())
+        checks.check("something new is taken", status == 200, body)
+        begin = time.monotonic()
+        told = asked(at, "--server", server.url)
+        seconds = time.monotonic() - begin
+        for (query, rows, _), (_, theirs, note) in zip(hot, told):
+            checks.check(f"a server that forgot gives the same rows: {query}", rows == theirs, f"{rows[:5]} {theirs[:5]}")
+            checks.check("and says where from", note.startswith("Read from history"), note)
+        print(f"# seven questions to history in {seconds:.1f} s")
+        done = run("graph", "cypher", CYPHER[0], "--at", at, "--as-known", last, "--server", server.url)
+        checks.check("what was known is not asked of history", done.returncode == 1 and "as_known" in done.stderr, done.stderr)
+        done = text("--server", server.url)
+        answer = json.loads(done.stdout)
+        checks.check("a series of the server is the same", answer["series"] == line and "history" in answer["note"], answer)
+
+
 def folder_duckdb(place):
     """DuckDB over the files that the log names: nothing of ours in between."""
     db = duckdb.connect()
@@ -118,6 +180,7 @@ def local(data):
     checks.check("writing again writes nothing", again.returncode == 0 and json.loads(again.stdout)["hours"] == 0, again.stdout)
     ours = figures(lambda query: sql(query, "--history", place))
     checks.check("history alone has all of it", same(hot, ours), f"{hot} {ours}")
+    earlier(data, place)
     theirs = figures(folder_duckdb(place))
     checks.check("DuckDB gives the same counts and sums", same(ours, theirs), f"{ours} {theirs}")
     tables = {t: DeltaTable(f"{place}/{t}") for t in TABLES}

@@ -287,6 +287,9 @@ pub struct Serve {
     /// What telemetry calls the cluster that is watched (`k8s.cluster.name`).
     #[arg(long, value_name = "NAME", requires = "kubernetes", value_parser = NonEmptyStringValueParser::new())]
     pub kubernetes_cluster: Option<String>,
+    /// Hours of traffic and measures that the graph holds in memory; what is older is read from history.
+    #[arg(long, default_value_t = graph::Limits::default().hours, value_name = "HOURS", value_parser = clap::value_parser!(i64).range(1..=8784))]
+    pub graph_hours: i64,
     /// How much of the log is kept.
     #[command(flatten)]
     pub keep_log: KeepLog,
@@ -325,14 +328,10 @@ pub struct Sql {
     /// The query (docs/history.md).
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub query: String,
-    /// Ask this data folder, which no server has open, instead of a server.
+    /// Without a server.
     #[cfg(feature = "history")]
-    #[arg(long, value_name = "DIR", conflicts_with = "history")]
-    pub data: Option<PathBuf>,
-    /// Ask this history alone (a folder or s3://bucket/prefix) instead of a server.
-    #[cfg(feature = "history")]
-    #[arg(long, value_name = "PLACE")]
-    pub history: Option<String>,
+    #[command(flatten)]
+    pub offline: Offline,
     /// At most this many rows.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     pub limit: usize,
@@ -342,6 +341,29 @@ pub struct Sql {
     /// Server.
     #[command(flatten)]
     pub server: Server,
+}
+
+/// What is asked instead of a server.
+#[cfg(feature = "history")]
+#[derive(Debug, Args, Clone, Default)]
+pub struct Offline {
+    /// Ask this data folder, which no server has open, instead of a server.
+    #[arg(long, value_name = "DIR", conflicts_with = "history")]
+    pub data: Option<PathBuf>,
+    /// Ask this history alone (a folder or s3://bucket/prefix) instead of a server.
+    #[arg(long, value_name = "PLACE")]
+    pub history: Option<String>,
+    /// Ontology.
+    #[command(flatten)]
+    pub ontology: OntologyFrom,
+}
+
+#[cfg(feature = "history")]
+impl Offline {
+    /// Whether no server is asked.
+    pub fn is_said(&self) -> bool {
+        self.data.is_some() || self.history.is_some()
+    }
 }
 
 /// Where history is kept, and for how long.
@@ -396,6 +418,9 @@ pub enum History {
         /// Place.
         #[command(flatten)]
         at: HistoryAt,
+        /// Ontology.
+        #[command(flatten)]
+        ontology: OntologyFrom,
     },
 }
 
@@ -598,6 +623,10 @@ pub struct At {
     /// At most this many rows.
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub limit: usize,
+    /// Without a server.
+    #[cfg(feature = "history")]
+    #[command(flatten)]
+    pub offline: Offline,
     /// Server.
     #[command(flatten)]
     pub server: Server,
@@ -921,6 +950,10 @@ pub struct Cypher {
     /// Give up after so many seconds, with the rows found until then.
     #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
     pub timeout: f64,
+    /// Without a server.
+    #[cfg(feature = "history")]
+    #[command(flatten)]
+    pub offline: Offline,
     /// Server.
     #[command(flatten)]
     pub server: Server,

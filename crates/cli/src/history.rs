@@ -1,13 +1,13 @@
 //! History wired to the engine: a thread that writes it, and SQL for the server and the command line.
 
-use crate::args::{HistoryAt, Sql as Asked};
+use crate::args::{HistoryAt, Offline, Sql as Asked};
 use crate::exit::NotThere;
 use crate::{out, rim};
-use ::history::{Bounds, Epoch, Keep, Place, Sql, SqlError, Writer};
+use ::history::{Bounds, Earlier, Epoch, Keep, PastBounds, Pasts, Place, Sql, SqlError, Writer};
 use anyhow::Context as _;
 use engine::{Engine, LostHashKey, Options};
 use futures_util::future::BoxFuture;
-use ontology::{Ontology, Time};
+use ontology::{Ontology, Stretch, Time};
 use serde_json::Value as Json;
 use server::{Figure, SqlQuery, SqlTrouble};
 use std::path::{Path, PathBuf};
@@ -80,14 +80,7 @@ pub async fn epoch_of(data: PathBuf, ontology: Ontology, all: bool) -> anyhow::R
 
 /// Answers `e2egraph sql` without a server.
 pub async fn ask(asked: &Asked) -> anyhow::Result<Json> {
-    let (place, epoch) = match (&asked.data, &asked.history) {
-        (Some(data), _) => {
-            let epoch = epoch_of(data.clone(), Ontology::builtin(), false).await?;
-            (Place::folder(&data.join("history"))?, Some(epoch))
-        }
-        (None, Some(place)) => (Place::parse(place)?, None),
-        (None, None) => anyhow::bail!("neither a data folder nor a history was named"),
-    };
+    let (place, epoch, _) = opened(&asked.offline).await?;
     let bounds = Bounds {
         rows: asked.limit,
         time: Duration::try_from_secs_f64(asked.timeout).context("--timeout")?,
@@ -97,6 +90,69 @@ pub async fn ask(asked: &Asked) -> anyhow::Result<Json> {
         Ok(answer) => Ok(serde_json::to_value(answer)?),
         Err(SqlError::Unknown(why)) => Err(NotThere(why).into()),
         Err(e) => Err(e.into()),
+    }
+}
+
+/// What is asked without a server: the place of the tables, the graph of the data folder if one was named, and the ontology.
+async fn opened(asked: &Offline) -> anyhow::Result<(Place, Option<Epoch>, Arc<Ontology>)> {
+    let ontology = rim::ontology(&asked.ontology)?;
+    match (&asked.data, &asked.history) {
+        (Some(data), _) => {
+            let epoch = epoch_of(data.clone(), ontology.clone(), false).await?;
+            Ok((Place::folder(&data.join("history"))?, Some(epoch), Arc::new(ontology)))
+        }
+        (None, Some(place)) => Ok((Place::parse(place)?, None, Arc::new(ontology))),
+        (None, None) => anyhow::bail!("neither a data folder nor a history was named"),
+    }
+}
+
+/// A graph that is asked without a server.
+pub struct Looked {
+    /// The graph.
+    pub graph: graph::Graph,
+    /// What `datetime()` says.
+    pub now: Time,
+    /// Where it comes from, when that is history.
+    pub note: Option<String>,
+}
+
+/// The graph that tells of some moments, without a server; of the last moment there is where none is said.
+pub async fn look(asked: &Offline, mut of: Vec<Stretch>) -> anyhow::Result<Looked> {
+    let (place, epoch, ontology) = opened(asked).await?;
+    let latest = |graph: &graph::Graph| query::View::latest(graph).as_of;
+    if let Some(epoch) = &epoch {
+        let first = of.iter().map(|s| s.from.minute()).min();
+        let held = first.is_none_or(|first| epoch.whole_from.is_none_or(|w| w <= first));
+        if held {
+            return Ok(Looked { now: latest(&epoch.graph), graph: epoch.graph.clone(), note: None });
+        }
+    }
+    let (label, pasts) = (place.label().to_owned(), Pasts::new(Some(place)));
+    let last = match &epoch {
+        Some(epoch) => Some(latest(&epoch.graph)),
+        None => pasts.last().await?,
+    };
+    let Some(now) = last else {
+        return Err(NotThere(format!("there is no history at {label}")).into());
+    };
+    if of.is_empty() {
+        let at = now.plus_nanos(-1);
+        of.push(Stretch { from: at, to: at });
+    }
+    match pasts.of(&of, &ontology, epoch.as_ref(), &PastBounds::default()).await {
+        Ok(earlier) => Ok(Looked { graph: earlier.graph.clone(), now, note: Some(earlier.note()) }),
+        Err(SqlError::Unknown(why)) => Err(NotThere(why).into()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn trouble(e: &SqlError) -> SqlTrouble {
+    let why = e.to_string();
+    match e {
+        SqlError::Wrong(_) | SqlError::Time(_) | SqlError::Memory(..) => SqlTrouble::Wrong(why),
+        SqlError::Unknown(_) => SqlTrouble::Unknown(why),
+        SqlError::History(_) | SqlError::Late(_) => SqlTrouble::Unavailable(why),
+        SqlError::Failed(_) => SqlTrouble::Ours(why),
     }
 }
 
@@ -115,6 +171,8 @@ struct Figures {
 pub struct Kept {
     engine: Arc<Engine>,
     sql: Sql,
+    /// None where there is no place: the graph is all there is.
+    pasts: Option<Arc<Pasts>>,
     figures: Arc<Figures>,
     stop: watch::Sender<bool>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -137,7 +195,8 @@ impl Kept {
             })
         });
         let thread = thread.transpose().context("starting the thread that writes history")?;
-        Ok(Kept { engine, sql: Sql::new(place), figures, stop, thread })
+        let pasts = place.clone().map(|place| Arc::new(Pasts::new(Some(place))));
+        Ok(Kept { engine, sql: Sql::new(place), pasts, figures, stop, thread })
     }
 }
 
@@ -223,16 +282,33 @@ impl server::History for Kept {
             let epoch = epoch.map_err(|e| SqlTrouble::Ours(format!("taking the graph: {e}")))?;
             let time = Duration::try_from_secs_f64(query.seconds).unwrap_or_default();
             let bounds = Bounds { rows: query.rows, time, ..Bounds::default() };
-            let answer = self.sql.ask(&query.text, Some(&epoch), &bounds).await.map_err(|e| {
-                let why = e.to_string();
-                match e {
-                    SqlError::Wrong(_) | SqlError::Time(_) | SqlError::Memory(..) => SqlTrouble::Wrong(why),
-                    SqlError::Unknown(_) => SqlTrouble::Unknown(why),
-                    SqlError::History(_) => SqlTrouble::Unavailable(why),
-                    SqlError::Failed(_) => SqlTrouble::Ours(why),
-                }
-            })?;
+            let answer = self.sql.ask(&query.text, Some(&epoch), &bounds).await.map_err(|e| trouble(&e))?;
             serde_json::to_value(answer).map_err(|e| SqlTrouble::Ours(format!("writing the answer: {e}")))
+        })
+    }
+
+    fn whole_from(&self) -> Option<Time> {
+        self.pasts.as_ref()?;
+        self.engine.whole_from().map(ontology::Minute::start)
+    }
+
+    fn earlier(&self, of: Vec<Stretch>) -> BoxFuture<'_, Result<server::Earlier, SqlTrouble>> {
+        Box::pin(async move {
+            let Some(pasts) = self.pasts.clone() else {
+                return Err(SqlTrouble::Unavailable("no history is kept (--history off)".to_owned()));
+            };
+            let (engine, runtime) = (Arc::clone(&self.engine), tokio::runtime::Handle::current());
+            // Putting rows into a graph keeps a processor busy: beside the threads that answer others.
+            let made = tokio::task::spawn_blocking(move || {
+                let epoch = epoch(&engine);
+                let ontology = Arc::clone(epoch.graph.ontology());
+                runtime.block_on(pasts.of(&of, &ontology, Some(&epoch), &PastBounds::default()))
+            });
+            let earlier: Arc<Earlier> = made
+                .await
+                .map_err(|e| SqlTrouble::Ours(format!("reading history: {e}")))?
+                .map_err(|e| trouble(&e))?;
+            Ok(server::Earlier { graph: earlier.graph.clone(), note: earlier.note() })
         })
     }
 

@@ -100,9 +100,13 @@ pub fn rows(answer: &Json) -> String {
         Some("rows") => "… and more; raise --limit-rows to see them",
         Some("time") => "… ended by --timeout; there may be more",
         Some(_) => "… ended because it needs too much memory; there may be more",
-        None => return out,
+        None => "",
     };
-    let _ = writeln!(out, "{hint}");
+    for line in [hint, answer.get("note").and_then(Json::as_str).unwrap_or_default()] {
+        if !line.is_empty() {
+            let _ = writeln!(out, "{line}");
+        }
+    }
     out
 }
 

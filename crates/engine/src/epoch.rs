@@ -31,6 +31,11 @@ impl Engine {
         }
     }
 
+    /// Before this the graph may have forgotten something, or the log may not say it any more. `None` when nothing is missing.
+    pub fn whole_from(&self) -> Option<Minute> {
+        lock(&self.fold).whole_from()
+    }
+
     /// Keeps what is beyond the limit of hours from a moment on, up to twice that limit: history has not got it yet.
     pub fn hold(&self, from: Option<Time>) {
         lock(&self.fold).hold(from);

@@ -150,8 +150,12 @@ impl Fold {
                 marks.set(Marks::SHARED);
             }
         }
+        for one in [stand_in, owner] {
+            self.touch_begun(one);
+        }
         self.with_node(stand_in, |s| s.owners.push(owner));
         self.with_node(owner, |n| n.followers.push(stand_in));
+        self.touch_begun(owner);
         self.joined_anew(&near_by, before.is_some());
         let Some(before) = before else { return };
         near.retain(|n| before.resolve(*n) != self.graph.resolve(*n));

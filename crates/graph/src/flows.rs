@@ -345,6 +345,32 @@ pub(crate) struct Flows {
     fresh: imbl::Vector<Arc<Fresh>>,
 }
 
+/// One summary with its place.
+pub(crate) type Summed = (EdgeId, Side, CohortId, Minute, Stat);
+
+impl Flows {
+    /// Adds summaries that were made elsewhere.
+    pub(crate) fn put_sums(&mut self, sums: &mut Vec<Summed>) {
+        let place = |s: &Summed| (window(s.3), key(s.0, s.1, s.2), s.3);
+        sums.sort_by_key(place);
+        for of_window in sums.chunk_by(|a, b| window(a.3) == window(b.3)) {
+            let mut run = Run::default();
+            for of_cell in of_window.chunk_by(|a, b| place(a) == place(b)) {
+                let mut sum = Stat::default();
+                of_cell.iter().for_each(|s| sum.merge(&s.4));
+                write_many(&mut run.bytes, &sum);
+                if let Some(s) = of_cell.first() {
+                    run.close(key(s.0, s.1, s.2), u8::try_from(s.3.0.rem_euclid(WINDOW)).unwrap_or(0));
+                }
+            }
+            if let Some(first) = of_window.first() {
+                self.put(window(first.3), Arc::new(run.shrink()));
+            }
+        }
+        sums.clear();
+    }
+}
+
 /// What is appended to, before it is shared.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {

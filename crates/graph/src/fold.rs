@@ -55,6 +55,8 @@ pub struct Fold {
     pub(crate) forgotten_before: Option<Minute>,
     pub(crate) touched: Touched,
     pub(crate) whole_from: Option<Minute>,
+    /// The first minute that any fact told of.
+    pub(crate) earliest: Option<Minute>,
     pub(crate) held_from: Option<Minute>,
 }
 
@@ -104,6 +106,7 @@ impl Fold {
             forgotten_before: None,
             touched: Touched::default(),
             whole_from: None,
+            earliest: None,
             held_from: None,
         }
     }
@@ -235,7 +238,7 @@ impl Fold {
                 self.one(fact, &mut context);
             }
         }
-        self.touch_sampled(&context);
+        context.nodes.iter().flatten().for_each(|n| self.touch_begun(*n));
         self.let_go_of_sampled();
         self.forget_old();
         Folded { facts: self.totals.facts - before.facts, repeated: self.totals.repeated - before.repeated }
@@ -266,6 +269,7 @@ impl Fold {
         for (relation, to) in edges {
             self.edge(*relation, node, *to, at, context.source);
         }
+        self.touch_begun(node);
         Some(node)
     }
 
@@ -482,7 +486,10 @@ impl Fold {
     fn node(&mut self, draft: &Draft, at: Time, c: &Context) -> Option<NodeId> {
         let (strongest, primary) = Self::strongest(draft)?;
         let node = match self.with_key(strongest, primary) {
-            Some(n) => n,
+            Some(n) => {
+                self.touch_begun(n);
+                n
+            }
             None => self.make(draft.class, strongest, primary)?,
         };
         for key in draft.keys.iter().filter(|k| k.slot != 0 && k.hash != strongest.hash) {
@@ -519,7 +526,7 @@ impl Fold {
         Some(node)
     }
 
-    fn make(&mut self, class: ClassId, key: ontology::Key, primary: bool) -> Option<NodeId> {
+    pub(crate) fn make(&mut self, class: ClassId, key: ontology::Key, primary: bool) -> Option<NodeId> {
         let (sampled, open) =
             self.graph.ontology.classes.get(class.index()).map(|c| (c.grain == Grain::Sampled, c.open))?;
         let of_class = || self.graph.by_class.get(&class).map_or(0, imbl::Vector::len);
@@ -548,6 +555,9 @@ impl Fold {
         if sampled {
             marks.set(Marks::SAMPLED);
         }
+        if sampled || self.graph.ontology.is_event(class) {
+            marks.set(Marks::DATED);
+        }
         if !primary {
             marks.set(Marks::SHARED);
         }
@@ -574,11 +584,7 @@ impl Fold {
         let minute = at.minute();
         let known = self.graph.raw(node).is_some_and(|n| n.seen.at(minute, 0).is_some());
         if !known {
-            if self.is_sampled(node)
-                && let Some(first) = self.graph.raw(node).and_then(|n| n.seen.first())
-            {
-                self.touched.mark(first);
-            }
+            self.touch_begun(node);
             self.with_node(node, |n| n.seen.add(minute, RUN_GAP_MINUTES));
         }
         self.moved(at, c);
@@ -597,6 +603,8 @@ impl Fold {
                 .edge(id)
                 .is_some_and(|e| e.seen.at(minute, 0).is_some() && sets.get(e.sources).has(sources));
             if !known {
+                self.touch_begun(from);
+                self.touch_begun(to);
                 let first = self.graph.edge(id).and_then(|e| e.seen.first());
                 self.with_edge(id, |e| e.seen.add(minute, gap));
                 if first.is_none_or(|f| f > minute) {
@@ -629,6 +637,8 @@ impl Fold {
     pub(crate) fn make_edge(&mut self, edge: Edge) -> EdgeId {
         let id = EdgeId(u32::try_from(self.graph.edges.len()).unwrap_or(u32::MAX));
         let (relation, from, to, first) = (edge.relation, edge.from, edge.to, edge.seen.first());
+        self.touch_begun(from);
+        self.touch_begun(to);
         self.graph.edges.push(edge);
         self.edge_index.insert((relation, from, to), id);
         self.graph.links.add(from, End::Out, relation, id, first);
@@ -681,7 +691,7 @@ impl Fold {
     }
 
     /// Notes that an edge was said to end; the latest that was said counts.
-    fn ends(&mut self, id: EdgeId, at: Time) {
+    pub(crate) fn ends(&mut self, id: EdgeId, at: Time) {
         let Some(place) = self.graph.edge(id).map(|e| e.ends) else { return };
         if let Some(known) = place.checked_sub(1).and_then(|p| self.graph.ends.get_mut(p as usize)) {
             *known = at.max(*known);
@@ -732,21 +742,23 @@ impl Fold {
             refs.iter().filter_map(|r| c.node(*r)).filter(|n| !self.is_sampled(*n)).collect();
         nodes.sort_unstable();
         nodes.dedup();
-        let nodes: Arc<[NodeId]> = nodes.into();
-        let id = match self.cohort_index.get(&nodes) {
-            Some(id) => *id,
-            None => {
-                let id = CohortId(u32::try_from(self.graph.cohorts.len()).unwrap_or(u32::MAX));
-                self.graph.cohorts.push_back(Arc::clone(&nodes));
-                self.cohort_index.insert(nodes, id);
-                id
-            }
-        };
+        let id = self.cohort_of(nodes.into());
         c.cohorts.insert(refs.as_ptr(), id);
         id
     }
 
-    fn series(&mut self, of: Of, cohort: CohortId) -> SeriesId {
+    /// The cohort of some nodes, which are sorted and each there once.
+    pub(crate) fn cohort_of(&mut self, nodes: Arc<[NodeId]>) -> CohortId {
+        if let Some(id) = self.cohort_index.get(&nodes) {
+            return *id;
+        }
+        let id = CohortId(u32::try_from(self.graph.cohorts.len()).unwrap_or(u32::MAX));
+        self.graph.cohorts.push_back(Arc::clone(&nodes));
+        self.cohort_index.insert(nodes, id);
+        id
+    }
+
+    pub(crate) fn series(&mut self, of: Of, cohort: CohortId) -> SeriesId {
         if let Some(id) = self.series_index.get(&(of, cohort)) {
             return *id;
         }
@@ -764,14 +776,7 @@ impl Fold {
     }
 
     fn empty_cohort(&mut self) -> CohortId {
-        let none: Arc<[NodeId]> = Arc::new([]);
-        if let Some(id) = self.cohort_index.get(&none) {
-            return *id;
-        }
-        let id = CohortId(u32::try_from(self.graph.cohorts.len()).unwrap_or(u32::MAX));
-        self.graph.cohorts.push_back(Arc::clone(&none));
-        self.cohort_index.insert(none, id);
-        id
+        self.cohort_of(Arc::new([]))
     }
 
     fn series_cell(&mut self, of: Of, cohort: CohortId, minute: Minute) -> &mut crate::Stat {
@@ -781,13 +786,15 @@ impl Fold {
     }
 
     fn moved(&mut self, at: Time, c: &Context) {
-        self.touched.mark(at.minute());
+        let minute = at.minute();
+        self.touched.mark(minute);
+        self.earliest = Some(self.earliest.map_or(minute, |e| e.min(minute)));
         if at <= c.recorded.plus_secs(AHEAD_SECS) {
             self.graph.latest = Some(self.graph.latest.map_or(at, |t| t.max(at)));
         }
     }
 
-    fn source(&mut self, name: &str) -> usize {
+    pub(crate) fn source(&mut self, name: &str) -> usize {
         if let Some(i) = self.source_index.get(name) {
             return *i;
         }
@@ -797,12 +804,18 @@ impl Fold {
         i
     }
 
-    /// What was said of a sampled node shows where it was first seen.
-    fn touch_sampled(&mut self, c: &Context) {
-        for node in c.nodes.iter().flatten().filter(|n| self.graph.has_mark(**n, Marks::SAMPLED)) {
-            if let Some(first) = self.graph.raw(*node).and_then(|n| n.seen.first()) {
-                self.touched.mark(first);
-            }
+    /// What is said of an event or of a sampled node shows where it began. To be called before and after: it may have begun earlier
+    /// than was known.
+    pub(crate) fn touch_begun(&mut self, node: NodeId) {
+        if !self.graph.has_mark(node, Marks::DATED) {
+            return;
+        }
+        let began = match self.is_sampled(node) {
+            true => self.graph.node(node).and_then(|n| n.seen.first()),
+            false => self.graph.started(node).map(Time::minute),
+        };
+        if let Some(began) = began {
+            self.touched.mark(began);
         }
     }
 
@@ -863,7 +876,9 @@ impl Fold {
             return;
         }
         self.forgotten_before = Some(before);
-        self.whole_from = self.whole_from.max(Some(before));
+        if self.earliest.is_some_and(|e| e < before) {
+            self.whole_from = self.whole_from.max(Some(before));
+        }
         self.graph.flows.forget_before(before);
         for i in 0..self.graph.series.len() {
             let stale =

@@ -53,7 +53,7 @@ impl Graph {
 
 impl Fold {
     /// Hours that facts told of, ascending: the first minute of each, and a number that is another whenever the hour was told of
-    /// again. A sampled node counts for the hour it was first seen in.
+    /// again. A sampled node counts for the hour it was first seen in, an event for the one it began in.
     pub fn touched(&self) -> impl Iterator<Item = (Minute, u64)> + '_ {
         self.touched.hours()
     }
@@ -84,6 +84,7 @@ impl Fold {
         if let Some((from, to)) = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) {
             self.touched.begin();
             self.touched.mark_all(from, to);
+            self.earliest = Some(from);
         }
     }
 

@@ -111,7 +111,7 @@ impl Names {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    fn begin_anew(&mut self) {
+    pub(crate) fn begin_anew(&mut self) {
         self.age += 1;
         self.notes = Map::default();
     }

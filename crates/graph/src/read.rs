@@ -8,7 +8,7 @@ use crate::sources::Sources;
 use crate::stat::Stat;
 use crate::supports::Supports;
 use crate::topology::{Edge, EdgeId, Graph, Marks, Node, NodeId};
-use ontology::model::{Grain, Holds};
+use ontology::model::{Grain, Holds, STARTED};
 use ontology::{AttrId, ClassId, MeasureId, Minute, RelationId, Stretch, Time, Value};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -79,6 +79,14 @@ impl Graph {
     pub fn attr_named(&self, node: NodeId, name: &str) -> Option<&Value> {
         let class = self.node(node)?.class;
         self.attr(node, self.ontology.attr(class, name)?)
+    }
+
+    /// When it began: what it says of that itself ([`STARTED`]), else when it was first seen.
+    pub fn started(&self, node: NodeId) -> Option<Time> {
+        match self.attr_named(node, STARTED) {
+            Some(Value::Time(t)) => Some(*t),
+            _ => self.node(node)?.seen.first().map(Minute::start),
+        }
     }
 
     /// Every attribute, in the ontology's order.

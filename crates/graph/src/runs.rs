@@ -112,6 +112,17 @@ impl Runs {
         Runs::of(runs)
     }
 
+    /// Adds the minutes from one to another, both included; only runs that touch become one.
+    pub(crate) fn cover(&mut self, first: Minute, last: Minute) {
+        let (first, last) = (short(first.0), short(last.0.max(first.0)));
+        let near = first <= self.last.saturating_add(1) && last >= self.first.saturating_sub(1);
+        match &self.several {
+            _ if self.is_empty() => (self.first, self.last) = (first, last),
+            None if near => (self.first, self.last) = (self.first.min(first), self.last.max(last)),
+            _ => *self = Runs::covering(self.short().chain([(first, last)]).collect()),
+        }
+    }
+
     /// Adds every minute of some runs; only runs that touch become one.
     pub(crate) fn cover_all(&mut self, other: &Runs) {
         *self = Runs::covering(self.short().chain(other.short()).collect());
@@ -218,6 +229,16 @@ mod tests {
         both.cover_all(&built(&[4, 10], 0));
         assert_eq!(pairs(&both), [(Minute(1), Minute(4)), (Minute(9), Minute(10)), (Minute(20), Minute(20))]);
         assert!(both.covers_all(&a) && !a.covers_all(&both));
+    }
+
+    #[test]
+    fn parts_of_runs_put_together_are_the_runs() {
+        let whole = built(&[1, 2, 3, 30, 31, 80], 5);
+        let mut parts = Runs::default();
+        for (first, last) in [(30, 30), (80, 80), (2, 3), (31, 31), (1, 1), (31, 31)] {
+            parts.cover(Minute(first), Minute(last));
+        }
+        assert_eq!(parts, whole);
     }
 
     proptest! {

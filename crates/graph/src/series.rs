@@ -74,6 +74,15 @@ impl Series {
         }
     }
 
+    /// Notes by how much counters grew in a minute, in millionths.
+    pub(crate) fn grew(&mut self, minute: Minute, micro: i128) {
+        let at = self.grown.partition_point(|g| g.0 < minute);
+        match self.grown.get_mut(at).filter(|g| g.0 == minute) {
+            Some(known) => known.1 += micro,
+            None => self.grown.insert(at, (minute, micro)),
+        }
+    }
+
     /// The minutes `from..to` that have something, ascending.
     pub fn between(&self, from: Minute, to: Minute) -> &[(Minute, Stat)] {
         let a = self.cells.partition_point(|c| c.0 < from);

@@ -23,6 +23,12 @@ fn millionths(value: f64, count: u64) -> i128 {
         .clamp(-bound, bound)
 }
 
+/// A sum in millionths.
+#[expect(clippy::cast_possible_truncation, reason = "clamped first")]
+pub(crate) fn micro(sum: f64) -> i128 {
+    if sum.is_finite() { (sum * MICRO).clamp(-FARTHEST, FARTHEST).round() as i128 } else { 0 }
+}
+
 /// What is left of tries beyond whole ones, in millionths, each less than a whole one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Parts {
@@ -139,6 +145,30 @@ impl Stat {
         self.sketch.take(&other.sketch);
     }
 
+    /// A summary of its figures, as those of another tell them: [`Stat::tries`], [`Stat::bad_tries`], [`Stat::sum`], [`Stat::log_sum`],
+    /// [`Stat::log_squares`] and the sketch. It is that other one as long as sums are exact in 53 bits.
+    pub fn of_figures(
+        (tries, bad): (f64, f64),
+        sum: f64,
+        (log_sum, log_squares): (f64, f64),
+        sketch: Sketch,
+    ) -> Stat {
+        #[expect(clippy::cast_possible_truncation, reason = "clamped first")]
+        let log = |x: f64| {
+            let most = i64::MAX as f64;
+            (if x.is_finite() { x * LOG_ONE } else { 0.0 }).clamp(-most, most).round() as i128
+        };
+        let mut stat = Stat {
+            sum_micro: micro(sum),
+            log_sum: log(log_sum),
+            log_square: log(log_squares),
+            sketch,
+            ..Stat::default()
+        };
+        stat.add_tries_micro(tries_micro(tries), tries_micro(bad));
+        stat
+    }
+
     /// What it is made of, in a few bytes: [`Stat::read`] gives it back.
     pub(crate) fn write(&self, to: &mut Vec<u8>) {
         for whole in [self.count, self.bad, u64::from(self.parts.count), u64::from(self.parts.bad)] {
@@ -206,6 +236,16 @@ impl Stat {
     pub fn ratio(&self) -> Option<f64> {
         let tries = self.tries();
         (tries > 0.0).then(|| self.bad_tries() / tries)
+    }
+
+    /// Sum of the natural logarithms of the values.
+    pub fn log_sum(&self) -> f64 {
+        self.log_sum as f64 / LOG_ONE
+    }
+
+    /// Sum of the squares of the natural logarithms of the values.
+    pub fn log_squares(&self) -> f64 {
+        self.log_square as f64 / LOG_ONE
     }
 
     /// Mean of the natural logarithms of the values.

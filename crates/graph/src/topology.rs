@@ -91,6 +91,8 @@ impl Marks {
     pub(crate) const SAMPLED: Marks = Marks(1);
     /// It, or another, was found by a weaker key: it may count as another, or another as it.
     pub(crate) const SHARED: Marks = Marks(2);
+    /// Whoever keeps hours elsewhere tells all of it in the hour it began in: it is an event, or sampled.
+    pub(crate) const DATED: Marks = Marks(4);
 
     pub(crate) fn has(self, mark: Marks) -> bool {
         self.0 & mark.0 != 0

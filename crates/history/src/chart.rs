@@ -1,6 +1,5 @@
 //! The columns of each table under an ontology: fixed ones, and one for each class that may describe a cohort or a session.
 
-use crate::format::STARTED;
 use crate::table::Table;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use ontology::model::Grain;
@@ -26,6 +25,10 @@ pub(crate) enum What {
     Attributes,
     Sources,
     Concerns,
+    /// The stretches in which a sampled node was seen.
+    Seen,
+    /// What a sampled node leads to.
+    LeadsTo,
     Relation,
     Side,
     FromClass,
@@ -34,10 +37,15 @@ pub(crate) enum What {
     ToClass,
     ToId,
     ToName,
+    /// The id of a cohort.
     Cohort,
+    /// What it consists of.
+    Components,
     Count,
     Bad,
     Sum,
+    LogSum,
+    LogSquares,
     Grown,
     Sketch,
     Measure,
@@ -55,6 +63,10 @@ enum Kind {
     Pairs,
     Number,
     Bytes,
+    /// A list of stretches of time.
+    Stretches,
+    /// A list of edges from the row's node.
+    Edges,
 }
 
 /// Whether text is laid out as files hold it or as queries read it fastest.
@@ -78,6 +90,25 @@ impl Column {
     }
 }
 
+/// What an element of a list of stretches consists of.
+pub(crate) fn stretch_fields() -> Fields {
+    let moment = |name: &str| Field::new(name, data_type(Kind::Moment, Layout::File), true);
+    Fields::from(vec![moment("seen_from"), moment("seen_to")])
+}
+
+/// What an element of a list of edges consists of.
+pub(crate) fn edge_fields() -> Fields {
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let moment = |name: &str| Field::new(name, data_type(Kind::Moment, Layout::File), true);
+    let mut fields = vec![text("relation"), text("to_class"), text("to_id")];
+    fields.extend(["seen_from", "seen_to", "ended_at"].map(moment));
+    Fields::from(fields)
+}
+
+fn list_of(fields: Fields) -> DataType {
+    DataType::List(Arc::new(Field::new("element", DataType::Struct(fields), true)))
+}
+
 fn data_type(kind: Kind, layout: Layout) -> DataType {
     match (kind, layout) {
         (Kind::Moment, _) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
@@ -85,6 +116,8 @@ fn data_type(kind: Kind, layout: Layout) -> DataType {
         (Kind::Text, Layout::Query) => DataType::Utf8View,
         (Kind::Bytes, _) => DataType::Binary,
         (Kind::Number, _) => DataType::Float64,
+        (Kind::Stretches, _) => list_of(stretch_fields()),
+        (Kind::Edges, _) => list_of(edge_fields()),
         // Within lists and maps text stays as files hold it.
         (Kind::Texts, _) => DataType::List(Arc::new(Field::new("element", DataType::Utf8, true))),
         (Kind::Pairs, _) => {
@@ -136,8 +169,11 @@ const FLOWS: &[(&str, What, Kind)] = &[
     ("count", What::Count, Kind::Number),
     ("errors", What::Bad, Kind::Number),
     ("sum", What::Sum, Kind::Number),
+    ("log_sum", What::LogSum, Kind::Number),
+    ("log_squares", What::LogSquares, Kind::Number),
     ("sketch", What::Sketch, Kind::Bytes),
     ("cohort_id", What::Cohort, Kind::Text),
+    ("components", What::Components, Kind::Text),
 ];
 
 const MEASURES: &[(&str, What, Kind)] = &[
@@ -150,9 +186,12 @@ const MEASURES: &[(&str, What, Kind)] = &[
     ("count", What::Count, Kind::Number),
     ("bad", What::Bad, Kind::Number),
     ("sum", What::Sum, Kind::Number),
+    ("log_sum", What::LogSum, Kind::Number),
+    ("log_squares", What::LogSquares, Kind::Number),
     ("grown", What::Grown, Kind::Number),
     ("sketch", What::Sketch, Kind::Bytes),
     ("cohort_id", What::Cohort, Kind::Text),
+    ("components", What::Components, Kind::Text),
 ];
 
 const ENTITIES: &[(&str, What, Kind)] = &[
@@ -162,6 +201,7 @@ const ENTITIES: &[(&str, What, Kind)] = &[
     ("name", What::Name, Kind::Text),
     ("seen_from", What::SeenFrom, Kind::Moment),
     ("seen_to", What::SeenTo, Kind::Moment),
+    ("ended_at", What::Ended, Kind::Moment),
     ("attributes", What::Attributes, Kind::Pairs),
     ("sources", What::Sources, Kind::Texts),
 ];
@@ -186,10 +226,13 @@ const EVENTS: &[(&str, What, Kind)] = &[
     ("class", What::Class, Kind::Text),
     ("id", What::Id, Kind::Text),
     ("name", What::Name, Kind::Text),
+    ("seen_from", What::SeenFrom, Kind::Moment),
+    ("seen_to", What::SeenTo, Kind::Moment),
     ("ended_at", What::Ended, Kind::Moment),
     ("concerns", What::Concerns, Kind::Texts),
     ("attributes", What::Attributes, Kind::Pairs),
     ("sources", What::Sources, Kind::Texts),
+    ("seen", What::Seen, Kind::Stretches),
 ];
 
 const INTERACTIONS: &[(&str, What, Kind)] = &[
@@ -199,14 +242,16 @@ const INTERACTIONS: &[(&str, What, Kind)] = &[
     ("seen_to", What::SeenTo, Kind::Moment),
     ("ended_at", What::Ended, Kind::Moment),
     ("attributes", What::Attributes, Kind::Pairs),
+    ("sources", What::Sources, Kind::Texts),
+    ("seen", What::Seen, Kind::Stretches),
+    ("leads_to", What::LeadsTo, Kind::Edges),
 ];
 
 impl Chart {
     /// The columns under an ontology.
     pub fn new(ontology: &Ontology) -> Chart {
         let classes = || (0..).map(ClassId).zip(&ontology.classes);
-        let events: Vec<bool> =
-            classes().map(|(id, c)| c.grain == Grain::Each && ontology.attr(id, STARTED).is_some()).collect();
+        let events: Vec<bool> = classes().map(|(id, _)| ontology.is_event(id)).collect();
         let describes = |id: ClassId| !events.get(id.index()).copied().unwrap_or(false);
         let of = |table: Table| -> Arc<[Column]> {
             let fixed = match table {

@@ -252,23 +252,15 @@ impl Log {
             .build(Some(state), self.delta.log_store(), operation)
             .await;
         match commit {
-            Ok(done) => {
-                self.sync_commit(done.version());
-                self.refresh().await.map_err(NotCommitted::Failed)
-            }
+            Ok(_) => self.refresh().await.map_err(NotCommitted::Failed),
             Err(e) if overtaken(&e) => Err(NotCommitted::Overtaken),
             Err(e) => Err(failed("committing", &e)),
         }
     }
 
-    /// Sees to it that a commit survives the machine, where it lies in a folder.
-    fn sync_commit(&self, version: u64) {
-        let path = format!("_delta_log/{version:020}.json");
-        if let Some(path) = self.place.local(self.table, &path) {
-            // It is there in any case; what cannot be flushed is written again after a crash that takes it along.
-            let _ = std::fs::File::open(&path).and_then(|f| f.sync_all());
-            let _ = path.parent().map(std::fs::File::open).transpose().map(|d| d.map(|d| d.sync_all()));
-        }
+    /// The version it was read at.
+    pub(crate) fn version(&self) -> Option<u64> {
+        self.delta.version()
     }
 
     pub(crate) fn place(&self) -> &Place {

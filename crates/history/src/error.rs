@@ -91,6 +91,11 @@ pub enum SqlError {
     /// It took longer than it may.
     #[error("the query was ended after {0} s; narrow `time` or `day`, or allow more")]
     Time(f64),
+    /// Making a graph of earlier moments took longer than it may.
+    #[error(
+        "reading these hours of history into a graph takes longer than {0} s (history_graph_seconds); ask again, of fewer hours, or in SQL"
+    )]
+    Late(f64),
     /// It needed more memory than it may.
     #[error("the query needs more than the {0} bytes that a query may use: {1}")]
     Memory(usize, String),

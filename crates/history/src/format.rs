@@ -8,7 +8,3 @@ pub(crate) const PROPERTY: &str = "e2egraph.format";
 pub(crate) const BATCH_ROWS: usize = 8_192;
 /// Rows of a row group: what a reader can leave out by its statistics.
 pub(crate) const GROUP_ROWS: usize = 256 * 1024;
-/// The attributes that say when an event began and ended.
-pub(crate) const STARTED: &str = "started_at";
-/// The same of its end.
-pub(crate) const ENDED: &str = "ended_at";

@@ -17,6 +17,7 @@ mod file;
 mod format;
 mod hour;
 mod keep;
+mod past;
 mod place;
 mod rows;
 mod sketch;
@@ -31,6 +32,7 @@ pub use chart::Chart;
 pub use error::{HistoryError, SqlError};
 pub use hour::Hour;
 pub use keep::{Keep, Tidied};
+pub use past::{Cut, Earlier, PastBounds, Pasts};
 pub use place::Place;
 pub use sketch::{decode as decode_sketch, encode as encode_sketch};
 pub use sql::{Answer, Bounds, Hit, Sql};
@@ -38,5 +40,12 @@ pub use table::Table;
 pub use write::{Epoch, Progress, Writer, Written};
 
 /// Bounds by name.
-pub const LIMITS: [(&str, u64); 2] =
-    [("sql_memory_bytes", sql::MEMORY_BYTES as u64), ("sql_spill_bytes", sql::SPILL_BYTES)];
+pub const LIMITS: [(&str, u64); 7] = [
+    ("history_graph_bytes", past::BYTES),
+    ("history_graph_hours", past::HOURS),
+    ("history_graph_rows", past::ROWS),
+    ("history_graph_seconds", past::SECONDS),
+    ("history_graphs", past::KEPT as u64),
+    ("sql_memory_bytes", sql::MEMORY_BYTES as u64),
+    ("sql_spill_bytes", sql::SPILL_BYTES),
+];

@@ -1,10 +1,11 @@
 //! Where history lies: a folder, or a bucket that speaks S3.
 
+mod synced;
+
 use crate::error::{HistoryError, first_line};
 use crate::table::Table;
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use object_store::aws::AmazonS3Builder;
-use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 use object_store::{
     BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
@@ -13,6 +14,7 @@ use object_store::{
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use synced::Synced;
 use url::Url;
 
 /// A bucket that does not answer is given up after this; a transfer of a part may take as long.
@@ -65,7 +67,7 @@ impl Place {
         let whole = std::path::absolute(path).map_err(|e| wrong(&label, e))?;
         let prefix = object_store::path::Path::from_absolute_path(&whole).map_err(|e| wrong(&label, e))?;
         let url = Url::from_directory_path(&whole).map_err(|()| wrong(&label, "it is no path".to_owned()))?;
-        let root = Arc::new(LocalFileSystem::new());
+        let root = Arc::new(Synced::default());
         Ok(Place { label, url, root, prefix, folder: Some(whole) })
     }
 

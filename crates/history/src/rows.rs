@@ -2,10 +2,11 @@
 //! wherever the same facts were folded.
 
 mod build;
+mod edges;
 mod look;
 
 use crate::chart::Chart;
-use crate::format::{BATCH_ROWS, STARTED};
+use crate::format::BATCH_ROWS;
 use crate::hour::Hour;
 use crate::table::Table;
 use arrow::array::RecordBatch;
@@ -15,13 +16,15 @@ pub(crate) use build::micros;
 use graph::{EdgeId, Flow, Graph, NodeId, Runs, Series, Side, Stat};
 use look::Look;
 use ontology::model::Holds;
-use ontology::{Minute, Stretch, Time, Value};
+use ontology::{Minute, Stretch, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One row, before its columns are made.
 pub(crate) enum Row<'g> {
     /// A node, seen from one minute up to another.
     Seen(NodeId, Minute, Minute),
+    /// A node that only relations tell of, in the hour that begins at a minute.
+    Related(NodeId, Minute),
     /// An edge, the same.
     Edge(EdgeId, Minute, Minute),
     Flow(Flow),
@@ -52,7 +55,7 @@ pub(crate) fn batches<'g>(
 ) -> Batches<'g> {
     let rows: Box<dyn Iterator<Item = Row<'g>> + 'g> = match table {
         Table::Entities => Box::new(seen(graph, chart, hours).into_iter()),
-        Table::Relations => Box::new(edges(graph, chart, hours).into_iter()),
+        Table::Relations => Box::new(edges(graph, hours).into_iter()),
         Table::Flows => Box::new(flows(graph, hours)),
         Table::Measures => Box::new(cells(graph, hours)),
         Table::Events => {
@@ -74,12 +77,39 @@ impl Iterator for Batches<'_> {
     }
 }
 
-/// The part of some runs that lies in an hour, as one stretch of minutes.
-fn within(runs: &[&Runs], hour: Hour) -> Option<(Minute, Minute)> {
+/// The parts of some runs that lie in an hour, ascending, as stretches of minutes that do not touch.
+fn within(runs: &[&Runs], hour: Hour) -> Vec<(Minute, Minute)> {
     let touching =
         runs.iter().flat_map(|r| r.iter()).filter(|(from, to)| *from < hour.end() && *to >= hour.first());
     let clipped = touching.map(|(from, to)| (from.max(hour.first()), to.plus(1).min(hour.end())));
-    clipped.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    let mut parts: Vec<(Minute, Minute)> = clipped.collect();
+    parts.sort_unstable();
+    parts.dedup_by(|next, before| {
+        let touch = next.0 <= before.1;
+        if touch {
+            before.1 = before.1.max(next.1);
+        }
+        touch
+    });
+    parts
+}
+
+/// When a thing was seen, under any of its keys.
+fn seen_runs(graph: &Graph, node: NodeId) -> Vec<&Runs> {
+    graph.members(node).into_iter().filter_map(|m| graph.member(m)).map(|n| &n.seen).collect()
+}
+
+/// The hours of some in which sources told of a thing's relations; of what is said once, where it was first said.
+fn related(graph: &Graph, node: NodeId, hours: &BTreeSet<Hour>) -> BTreeSet<Hour> {
+    let mut found = BTreeSet::new();
+    for edge in graph.hops(node).into_iter().filter_map(|h| graph.edge(h.edge)) {
+        let relation = graph.ontology().relations.get(edge.relation.index());
+        match edge.seen.first().filter(|_| relation.is_some_and(|r| r.holds == Holds::Fixed)) {
+            Some(first) => found.extend(hours.get(&Hour::of(first))),
+            None => found.extend(touched(&[&edge.seen], hours)),
+        }
+    }
+    found
 }
 
 /// The hours of some that runs touch.
@@ -94,25 +124,32 @@ fn seen<'g>(graph: &'g Graph, chart: &Chart, hours: &BTreeSet<Hour>) -> Vec<Row<
     let mut found = Vec::new();
     for node in graph.nodes().filter(|n| !graph.is_sampled(*n)) {
         let Some(class) = graph.node(node).map(|n| n.class).filter(|c| !chart.is_event(*c)) else { continue };
-        let members = graph.members(node);
-        let runs: Vec<&Runs> = members.iter().filter_map(|m| graph.member(*m)).map(|n| &n.seen).collect();
-        for hour in touched(&runs, hours) {
-            if let Some(part) = within(&runs, hour) {
-                found.push((hour, class.0, graph.id(node), node, part));
+        let runs = seen_runs(graph, node);
+        let own = touched(&runs, hours);
+        for hour in &own {
+            for part in within(&runs, *hour) {
+                found.push((*hour, class.0, graph.id(node), node, Some(part)));
             }
+        }
+        // What becomes of it in other hours changes nothing in this one.
+        for hour in related(graph, node, hours).difference(&own) {
+            found.push((*hour, class.0, graph.id(node), node, None));
         }
     }
     found.sort_unstable();
-    found.into_iter().map(|(.., node, (from, to))| Row::Seen(node, from, to)).collect()
+    let row = |(hour, _, _, node, part): (Hour, u16, String, NodeId, Option<(Minute, Minute)>)| match part {
+        Some((from, to)) => Row::Seen(node, from, to),
+        None => Row::Related(node, hour.first()),
+    };
+    found.into_iter().map(row).collect()
 }
 
-/// Edges between such things, as sources told of them. What is said once and true for good stands where it was said.
-fn edges<'g>(graph: &'g Graph, chart: &Chart, hours: &BTreeSet<Hour>) -> Vec<Row<'g>> {
+/// Edges between things and events, as sources told of them. What is said once and true for good stands where it was said.
+fn edges<'g>(graph: &'g Graph, hours: &BTreeSet<Hour>) -> Vec<Row<'g>> {
     // Hour, relation and both ids: what rows are sorted by.
     let mut found = Vec::new();
-    let is_event = |n: NodeId| graph.node(n).is_some_and(|n| chart.is_event(n.class));
     for (id, edge) in graph.edges() {
-        if graph.is_sampled(edge.from) || graph.is_sampled(edge.to) || is_event(edge.from) {
+        if graph.is_sampled(edge.from) || graph.is_sampled(edge.to) {
             continue;
         }
         let fixed =
@@ -123,11 +160,11 @@ fn edges<'g>(graph: &'g Graph, chart: &Chart, hours: &BTreeSet<Hour>) -> Vec<Row
             None => touched(&[&edge.seen], hours),
         };
         for hour in hours_of {
-            let part = match first {
-                Some(first) => Some((first, first.plus(1))),
+            let parts = match first {
+                Some(first) => vec![(first, first.plus(1))],
                 None => within(&[&edge.seen], hour),
             };
-            if let Some(part) = part {
+            for part in parts {
                 found.push((hour, edge.relation.0, graph.id(edge.from), graph.id(edge.to), id, part));
             }
         }
@@ -189,11 +226,7 @@ fn cells<'g>(graph: &'g Graph, hours: &BTreeSet<Hour>) -> impl Iterator<Item = R
 
 /// When a node began that is an event.
 pub(crate) fn began(graph: &Graph, chart: &Chart, node: NodeId) -> Option<Time> {
-    let found = graph.node(node).filter(|n| chart.is_event(n.class))?;
-    match graph.attr_named(node, STARTED) {
-        Some(Value::Time(t)) => Some(*t),
-        _ => found.seen.first().map(Minute::start),
-    }
+    graph.node(node).filter(|n| chart.is_event(n.class)).and_then(|_| graph.started(node))
 }
 
 /// Events by when they began, in some hours or in all: hour, node, moment.
@@ -236,8 +269,10 @@ pub(crate) fn extent(graph: &Graph, chart: &Chart, table: Table) -> Option<(Hour
     };
     match table {
         Table::Entities => {
-            let kept = graph.nodes().filter(|n| !graph.is_sampled(*n)).filter_map(|n| graph.node(n));
-            of(&mut kept.filter_map(|n| Some((n.seen.first()?, n.seen.last()?))))
+            let kept = graph.nodes().filter(|n| !graph.is_sampled(*n));
+            let runs = kept.flat_map(|n| seen_runs(graph, n));
+            let told = graph.edges().map(|(_, e)| &e.seen);
+            of(&mut runs.chain(told).filter_map(|r| Some((r.first()?, r.last()?))))
         }
         Table::Relations => {
             of(&mut graph.edges().filter_map(|(_, e)| Some((e.seen.first()?, e.seen.last()?))))

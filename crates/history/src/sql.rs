@@ -12,6 +12,7 @@ use crate::error::{HistoryError, SqlError, first_line, root};
 use crate::place::Place;
 use crate::table::Table;
 use crate::write::Epoch;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -26,6 +27,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +111,28 @@ impl Sql {
         }
     }
 
+    /// Gives the batches of an answer one by one, as long as they are wanted. No row is left out; it takes as long as it takes.
+    ///
+    /// # Errors
+    /// As [`Sql::ask`], and what whoever takes them says.
+    pub(crate) async fn each(
+        &self,
+        text: &str,
+        epoch: Option<&Epoch>,
+        bounds: &Bounds,
+        mut take: impl FnMut(&RecordBatch) -> Result<ControlFlow<()>, SqlError>,
+    ) -> Result<(), SqlError> {
+        let context = self.context(text, epoch, bounds).await?;
+        let failed = |e: DataFusionError| told(&e, bounds);
+        let mut stream = context.sql(text).await.map_err(failed)?.execute_stream().await.map_err(failed)?;
+        while let Some(batch) = stream.next().await {
+            if take(&batch.map_err(failed)?)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     async fn answer(&self, text: &str, epoch: Option<&Epoch>, bounds: &Bounds) -> Result<Answer, SqlError> {
         let context = self.context(text, epoch, bounds).await?;
         let failed = |e: DataFusionError| told(&e, bounds);
@@ -172,7 +196,7 @@ impl Sql {
     }
 
     /// A table's log as it is now.
-    async fn log(&self, table: Table) -> Result<Option<Arc<Log>>, HistoryError> {
+    pub(crate) async fn log(&self, table: Table) -> Result<Option<Arc<Log>>, HistoryError> {
         let Some(place) = &self.place else { return Ok(None) };
         let mut logs = self.logs.lock().await;
         let known = logs.remove(&table);

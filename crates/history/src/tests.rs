@@ -18,11 +18,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-fn minute(m: i64) -> Time {
+pub(crate) fn minute(m: i64) -> Time {
     Time::from_secs(1_800_000_000 + m * 60)
 }
 
-fn draft(o: &Ontology, class: &str, key: u8) -> Draft {
+pub(crate) fn draft(o: &Ontology, class: &str, key: u8) -> Draft {
     let of = o.class(class).unwrap();
     let hash = u128::from(of.0) << 100 | (u128::from(key) + 1) << 64 | u128::from(key);
     let attrs = o.attr(of, "name").map(|a| (a, Value::text(format!("{class}{key}"))));
@@ -90,7 +90,7 @@ fn add(fold: &mut Fold, o: &Ontology, statements: &[Statement]) {
     }
 }
 
-fn epoch(fold: &mut Fold) -> Epoch {
+pub(crate) fn epoch(fold: &mut Fold) -> Epoch {
     Epoch {
         touched: fold.touched().collect(),
         whole_from: fold.whole_from(),
@@ -99,7 +99,7 @@ fn epoch(fold: &mut Fold) -> Epoch {
     }
 }
 
-fn builtin() -> Arc<Ontology> {
+pub(crate) fn builtin() -> Arc<Ontology> {
     Arc::new(Ontology::builtin())
 }
 
@@ -133,15 +133,15 @@ async fn count(sql: &Sql, table: Table, epoch: Option<&Epoch>) -> i64 {
     answer.rows[0][0].as_i64().unwrap()
 }
 
-async fn write(writer: &mut Writer, epoch: &Epoch) -> Written {
+pub(crate) async fn write(writer: &mut Writer, epoch: &Epoch) -> Written {
     writer.write(epoch, minute(100_000)).await.unwrap()
 }
 
-fn block<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn block<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(work)
 }
 
-fn memory() -> Place {
+pub(crate) fn memory() -> Place {
     Place::on(Arc::new(InMemory::new()))
 }
 

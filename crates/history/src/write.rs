@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Minutes after the end of an hour before it is written: what comes that late is usual, and what was seen within ten minutes of an
 /// hour is one run with it.
-const SETTLED: i64 = 15;
+pub(crate) const SETTLED: i64 = 15;
 /// Hours that one commit takes in at most.
 const HOURS_A_COMMIT: usize = 48;
 /// How often it is tried when others commit at the same time.

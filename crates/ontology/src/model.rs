@@ -10,6 +10,11 @@ use crate::rules::{Question, Rules};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The attribute that says when something began.
+pub const STARTED: &str = "started_at";
+/// The attribute that says when it ended.
+pub const ENDED: &str = "ended_at";
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -370,6 +375,12 @@ impl Ontology {
             class.attrs.iter().copied().find(|a| self.attrs.get(a.index()).is_some_and(fits))
         };
         find(&|a| a.name == name).or_else(|| find(&|a| a.was.iter().any(|w| w == name)))
+    }
+
+    /// Whether things of a class are events: they are kept each and say when they began ([`STARTED`]).
+    pub fn is_event(&self, class: ClassId) -> bool {
+        self.classes.get(class.index()).is_some_and(|c| c.grain == Grain::Each)
+            && self.attr(class, STARTED).is_some()
     }
 
     /// Where a name is an old one: what it is (`class`, `relation`, `measure`), and what it is called now.

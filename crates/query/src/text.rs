@@ -21,7 +21,7 @@ mod terms;
 
 pub use terms::{MAX_DEPTH, Op, Place, Predicate, Term};
 
-use ontology::Time;
+use ontology::{Stretch, Time};
 use std::fmt;
 use std::str::FromStr;
 
@@ -284,6 +284,31 @@ pub enum Query {
     },
 }
 
+impl Query {
+    /// The moments and stretches that it asks about; none when that is now, a snapshot, or what was known.
+    pub fn times(&self) -> Vec<Stretch> {
+        let moment = |at: &Option<Time>| at.map(|t| Stretch { from: t, to: t }).into_iter().collect();
+        let stretch = |b: &Between| Stretch { from: b.from, to: b.to };
+        match self {
+            Query::Find { at, .. }
+            | Query::Show { at, .. }
+            | Query::Neighbours { at, .. }
+            | Query::Path { at, .. }
+            | Query::Follows { at, .. }
+            | Query::Why { at, .. }
+            | Query::Trouble { at, .. }
+            | Query::Paths { at, .. }
+            | Query::Question { at, .. } => moment(at),
+            Query::Series { between, .. } | Query::Flow { between, .. } | Query::Changes { between, .. } => {
+                vec![stretch(between)]
+            }
+            Query::Diff { before, after, .. } => [before, after].into_iter().filter_map(Side::time).collect(),
+            Query::Cohort { when, .. } => when.iter().filter_map(Side::time).collect(),
+            Query::Merges { .. } => Vec::new(),
+        }
+    }
+}
+
 /// Where and why a text is not a query.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: {message}")]
@@ -336,6 +361,15 @@ impl fmt::Display for Side {
 impl Side {
     /// How a side is written in one word: on the command line and in addresses.
     pub const FORM: &'static str = "write 2026-11-24T10:00:00Z, 2026-11-24T10:00:00Z..2026-11-24T11:00:00Z, snapshot:NAME or known:2026-11-24T10:00:00Z";
+
+    /// The moment or stretch that it is; none of a snapshot and of what was known.
+    pub fn time(&self) -> Option<Stretch> {
+        match self {
+            Side::Between(b) => Some(Stretch { from: b.from, to: b.to }),
+            Side::At(t) => Some(Stretch { from: *t, to: *t }),
+            Side::Snapshot(_) | Side::Known(_) => None,
+        }
+    }
 
     /// From one word.
     ///
@@ -867,6 +901,21 @@ impl Parser {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_question_tells_which_times_it_is_about() {
+        let times = |text: &str| {
+            let query: Query = text.parse().unwrap();
+            query.times().into_iter().map(|s| format!("{}..{}", s.from, s.to)).collect::<Vec<_>>()
+        };
+        let (a, b) = ("2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z");
+        assert_eq!(times(&format!("show Service \"x\" at {a}")), [format!("{a}..{a}")]);
+        assert_eq!(times(&format!("changes between {a} and {b}")), [format!("{a}..{b}")]);
+        let both = [format!("{a}..{b}"), format!("{b}..{b}")];
+        assert_eq!(times(&format!("diff between {a} and {b} against at {b}")), both);
+        assert!(times("show Service \"x\"").is_empty());
+        assert!(times(&format!("diff snapshot \"x\" against known {a}")).is_empty());
+    }
 
     #[test]
     fn every_question_prints_as_it_was_written() {

@@ -249,10 +249,7 @@ impl<'a> View<'a> {
 
     /// When an event started: its `started_at`, else when it was first seen.
     pub fn started(&self, node: NodeId) -> Option<Time> {
-        match self.graph.attr_named(node, "started_at") {
-            Some(Value::Time(t)) => Some(*t),
-            _ => self.graph.node(node)?.seen.first().map(Minute::start),
-        }
+        self.graph.started(node)
     }
 
     /// Targets of a relation or of any special case of it, each once.

@@ -33,8 +33,8 @@ mod statsd;
 pub mod syslog;
 pub mod zipkin;
 
-pub use api::Operator;
-pub use history::{Figure, History, SqlQuery, SqlTrouble};
+pub use api::{Operator, ask_cypher};
+pub use history::{Earlier, Figure, History, SqlQuery, SqlTrouble};
 pub use hosts::{Hosts, name_of};
 pub use intake::{Delivery, Form, Intake, Receipt, Refusal, SetAside, Wire};
 pub use kubernetes::{AccessError, Kubernetes};

@@ -1,6 +1,6 @@
 //! The limits of the receivers: each has a name, a default and a documented effect.
 
-use crate::api::{BEHIND, PATHS_SECONDS, SQL_AT_ONCE, SQL_ROWS, SQL_SECONDS};
+use crate::api::{BEHIND, EARLIER_AT_ONCE, PATHS_SECONDS, SQL_AT_ONCE, SQL_ROWS, SQL_SECONDS};
 use crate::scrape::TARGETS;
 use crate::serve::LARGE_READERS;
 use crate::statsd::QUEUE;
@@ -49,7 +49,7 @@ pub struct Limits {
 }
 
 /// Every limit.
-pub const LIMITS: [Limit; 25] = [
+pub const LIMITS: [Limit; 26] = [
     // The default of the OTLP specification.
     limit(
         "request_body_bytes",
@@ -115,6 +115,12 @@ pub const LIMITS: [Limit; 25] = [
         BEHIND as u64,
         "of one open page; beyond: it misses the oldest events and reads the state again",
         |_| BEHIND as u64,
+    ),
+    limit(
+        "history_graph_questions",
+        EARLIER_AT_ONCE as u64,
+        "that wait for a graph of earlier moments; beyond: further ones are refused for now (503)",
+        |_| EARLIER_AT_ONCE as u64,
     ),
     limit(
         "paths_best",

@@ -2,6 +2,8 @@
 //! handed through.
 
 mod compare;
+#[cfg(feature = "history")]
+mod offline;
 
 use super::operate;
 use crate::args::{At, Cypher, Export, Graph, Pair, Snapshot, Trouble};
@@ -22,6 +24,16 @@ pub async fn run(command: Graph) -> anyhow::Result<Exit> {
         Asked::Snapshot(snapshot) => return compare::snapshot(snapshot).await,
         Asked::Change(path, pair) => return operate::identity(path, pair).await,
     };
+    #[cfg(feature = "history")]
+    if at.offline.is_said() {
+        let answer = offline::query(&query, &at).await?;
+        if at.server.json {
+            out::json(&answer)?;
+        } else {
+            out::print(&print::output(&answer))?;
+        }
+        return Ok(Exit::Done);
+    }
     let client = Client::new(&at.server.server)?;
     let limit = at.limit.to_string();
     let (moment, known) = (at.at.map(|t| t.to_string()), at.as_known.map(|t| t.to_string()));
@@ -70,6 +82,13 @@ async fn cypher(asked: Cypher) -> anyhow::Result<Exit> {
         let between = asked.between.map(|b| json!({ "from": b.from.to_string(), "to": b.to.to_string() }));
         fields.extend(between.map(|b| ("between".to_owned(), b)));
     }
+    #[cfg(feature = "history")]
+    let answer = if asked.offline.is_said() {
+        offline::cypher(&asked, body).await?
+    } else {
+        Client::new(&asked.server.server)?.post("/api/v1/cypher", &body).await?
+    };
+    #[cfg(not(feature = "history"))]
     let answer = Client::new(&asked.server.server)?.post("/api/v1/cypher", &body).await?;
     if asked.server.json {
         out::json(&answer)?;

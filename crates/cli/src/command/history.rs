@@ -30,9 +30,9 @@ pub async fn run(command: History) -> anyhow::Result<Exit> {
                 ))?;
             }
         }
-        History::Tidy { data, json, at } => {
+        History::Tidy { data, json, at, ontology } => {
             let place = wanted(&data, &at)?;
-            let ontology = ontology::Ontology::builtin();
+            let ontology = crate::rim::ontology(&ontology)?;
             let now = kept::now();
             let tidied = kept::keep(&at).tidy(&place, &ontology, now, now).await?;
             if json {

@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::{opening, out, rim};
 use anyhow::{Context as _, bail};
 use engine::{Engine, KeepLog, LostHashKey, Options};
+use graph::Limits;
 use ontology::Ontology;
 use server::otlp_http::Origins;
 use server::{Addresses, Hosts, Kubernetes, Operator, Running, Secret, Secrets, Settings, scrape};
@@ -23,9 +24,15 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     let kubernetes =
         kubernetes.map(|file| Kubernetes::find(file.as_deref(), args.kubernetes_cluster.clone()));
     let kubernetes = kubernetes.transpose().context("--kubernetes")?;
-    let ready =
-        prepare(&args.data, &args.listen, &args.ontology, (lost_hash_key, args.keep_log.into()), kubernetes)
-            .await?;
+    let limits = Limits { hours: args.graph_hours, ..Limits::default() };
+    let ready = prepare(
+        &args.data,
+        &args.listen,
+        &args.ontology,
+        (lost_hash_key, args.keep_log.into(), limits),
+        kubernetes,
+    )
+    .await?;
     #[cfg(feature = "history")]
     let ready = Ready {
         history: crate::history::place(&args.data, &args.history)?,
@@ -55,7 +62,10 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
 
 /// Opens a data folder and the ports.
 pub async fn start(data: &Path, listen: &Listen, ontology: &OntologyFrom) -> anyhow::Result<Running> {
-    prepare(data, listen, ontology, (LostHashKey::Refuse, KeepLog::default()), None).await?.open().await
+    prepare(data, listen, ontology, (LostHashKey::Refuse, KeepLog::default(), Limits::default()), None)
+        .await?
+        .open()
+        .await
 }
 
 /// A data folder that was read, and what its server is to be started with.
@@ -87,7 +97,7 @@ async fn prepare(
     data: &Path,
     listen: &Listen,
     ontology: &OntologyFrom,
-    (lost_hash_key, keep_log): (LostHashKey, KeepLog),
+    (lost_hash_key, keep_log, limits): (LostHashKey, KeepLog, Limits),
     kubernetes: Option<Kubernetes>,
 ) -> anyhow::Result<Ready> {
     rim::guard(listen)?;
@@ -98,13 +108,7 @@ async fn prepare(
     #[cfg(feature = "history")]
     let folder = data.clone();
     let engine = tokio::task::spawn_blocking(move || -> anyhow::Result<Engine> {
-        let options = Options {
-            data,
-            limits: graph::Limits::default(),
-            keep_log,
-            new_hash_key: rim::random_key()?,
-            lost_hash_key,
-        };
+        let options = Options { data, limits, keep_log, new_hash_key: rim::random_key()?, lost_hash_key };
         opening::open(&options, ontology)
     })
     .await??;

@@ -19,7 +19,7 @@ pub async fn run(asked: Sql) -> anyhow::Result<Exit> {
 
 async fn answer(asked: &Sql) -> anyhow::Result<Value> {
     #[cfg(feature = "history")]
-    if asked.data.is_some() || asked.history.is_some() {
+    if asked.offline.is_said() {
         return crate::history::ask(asked).await;
     }
     let body = json!({

@@ -1,9 +1,9 @@
 //! Columns of some rows, each made only when it is asked for.
 
 use super::Row;
-use super::look::{Dimensions, Look, Told};
+use super::edges;
+use super::look::{Group, Look, Told};
 use crate::chart::{Column, What};
-use crate::format::ENDED;
 use crate::hour::Hour;
 use crate::sketch;
 use arrow::array::{
@@ -13,6 +13,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use graph::{EdgeId, NodeId, Side, Stat};
+use ontology::model::ENDED;
 use ontology::{Minute, Time, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ struct Known {
     subject: Option<Arc<Told>>,
     from: Option<Arc<Told>>,
     to: Option<Arc<Told>>,
-    cohort: Option<Arc<(String, Dimensions)>>,
+    cohort: Option<Arc<Group>>,
 }
 
 /// A batch of some columns.
@@ -37,7 +38,7 @@ pub(super) fn batch(
     columns: &[Column],
     schema: &SchemaRef,
 ) -> Result<RecordBatch, ArrowError> {
-    let by_class = columns.iter().any(|c| matches!(c.what, What::Of(_) | What::Cohort));
+    let by_class = columns.iter().any(|c| matches!(c.what, What::Of(_) | What::Cohort | What::Components));
     let known: Vec<Known> = rows.iter().map(|row| known(look, row, by_class)).collect();
     let arrays: Vec<ArrayRef> = columns
         .iter()
@@ -57,11 +58,13 @@ fn known(look: &mut Look, row: &Row, by_class: bool) -> Known {
         }
     };
     match row {
-        Row::Seen(node, ..) | Row::Event(node, _) => known.subject = Some(look.node(*node)),
+        Row::Seen(node, ..) | Row::Related(node, _) | Row::Event(node, _) => {
+            known.subject = Some(look.node(*node))
+        }
         Row::Sampled(node, _) => {
             known.subject = Some(look.node(*node));
             if by_class {
-                known.cohort = Some(Arc::new((String::new(), look.sampled(*node))));
+                known.cohort = Some(Arc::new(look.sampled(*node)));
             }
         }
         Row::Edge(edge, ..) => ends(look, *edge),
@@ -85,16 +88,20 @@ fn stat<'r>(row: &'r Row) -> Option<&'r Stat> {
     }
 }
 
-fn node(row: &Row) -> Option<NodeId> {
+pub(super) fn node(row: &Row) -> Option<NodeId> {
     match row {
-        Row::Seen(node, ..) | Row::Event(node, _) | Row::Sampled(node, _) => Some(*node),
+        Row::Seen(node, ..) | Row::Related(node, _) | Row::Event(node, _) | Row::Sampled(node, _) => {
+            Some(*node)
+        }
         _ => None,
     }
 }
 
 fn time(row: &Row) -> Time {
     match row {
-        Row::Seen(_, from, _) | Row::Edge(_, from, _) => Hour::of(*from).first().start(),
+        Row::Seen(_, from, _) | Row::Related(_, from) | Row::Edge(_, from, _) => {
+            Hour::of(*from).first().start()
+        }
         Row::Flow(flow) => flow.minute.start(),
         Row::Cell(_, minute, ..) | Row::Sampled(_, minute) => minute.start(),
         Row::Event(_, at) => *at,
@@ -104,6 +111,10 @@ fn time(row: &Row) -> Time {
 fn ended(look: &Look, row: &Row) -> Option<Time> {
     match row {
         Row::Edge(edge, ..) => look.graph.edge_ended(look.graph.edge(*edge)?),
+        // Of a thing only in the hour of its end: earlier ones are not written again for it.
+        Row::Seen(node, from, _) | Row::Related(node, from) => {
+            look.graph.node(*node)?.ended.filter(|e| *e < Hour::of(*from).end().start())
+        }
         row => {
             let node = node(row)?;
             match look.graph.attr_named(node, ENDED) {
@@ -114,11 +125,20 @@ fn ended(look: &Look, row: &Row) -> Option<Time> {
     }
 }
 
+/// The moment from which on a row's subject was seen.
+fn seen_from(look: &Look, row: &Row) -> Option<Minute> {
+    match row {
+        Row::Seen(_, from, _) | Row::Edge(_, from, _) => Some(*from),
+        Row::Event(node, _) => look.graph.node(*node)?.seen.first(),
+        _ => None,
+    }
+}
+
 /// The moment up to which a row's subject was seen.
 fn seen_to(look: &Look, row: &Row) -> Option<Minute> {
     match row {
         Row::Seen(_, _, to) | Row::Edge(_, _, to) => Some(*to),
-        Row::Sampled(node, _) => look.graph.node(*node)?.seen.last().map(|m| m.plus(1)),
+        Row::Sampled(node, _) | Row::Event(node, _) => look.graph.node(*node)?.seen.last().map(|m| m.plus(1)),
         _ => None,
     }
 }
@@ -148,10 +168,7 @@ fn array(
     };
     Ok(match what {
         What::Time => moments(rows.iter().map(|r| Some(time(r)))),
-        What::SeenFrom => moments(rows.iter().map(|r| match r {
-            Row::Seen(_, from, _) | Row::Edge(_, from, _) => Some(from.start()),
-            _ => None,
-        })),
+        What::SeenFrom => moments(rows.iter().map(|r| seen_from(look, r).map(Minute::start))),
         What::SeenTo => moments(rows.iter().map(|r| seen_to(look, r).map(Minute::start))),
         What::Ended => moments(rows.iter().map(|r| ended(look, r))),
         What::Class => texts(known.iter().map(|k| class(&k.subject)), data_type),
@@ -173,14 +190,21 @@ fn array(
         ),
         What::Measure => texts(rows.iter().map(|r| measure(r).map(|m| m.name.as_str())), data_type),
         What::Unit => texts(rows.iter().map(|r| measure(r).map(|m| m.unit.as_str())), data_type),
-        What::Cohort => texts(known.iter().map(|k| k.cohort.as_ref().map(|c| c.0.as_str())), data_type),
+        What::Cohort => texts(known.iter().map(|k| k.cohort.as_ref().map(|c| c.id.as_str())), data_type),
+        What::Components => {
+            texts(known.iter().map(|k| k.cohort.as_ref().map(|c| c.components.as_str())), data_type)
+        }
         What::Of(class) => texts(
-            known.iter().map(|k| k.cohort.as_ref().and_then(|c| c.1.get(&class)).map(String::as_str)),
+            known.iter().map(|k| k.cohort.as_ref().and_then(|c| c.names.get(&class)).map(String::as_str)),
             data_type,
         ),
         What::Count => numbers(rows.iter().map(|r| Some(stat(r).map_or(0.0, Stat::tries)))),
         What::Bad => numbers(rows.iter().map(|r| Some(stat(r).map_or(0.0, Stat::bad_tries)))),
         What::Sum => numbers(rows.iter().map(|r| Some(stat(r).map_or(0.0, Stat::sum)))),
+        What::LogSum => numbers(rows.iter().map(|r| stat(r).filter(|s| is_valued(s)).map(Stat::log_sum))),
+        What::LogSquares => {
+            numbers(rows.iter().map(|r| stat(r).filter(|s| is_valued(s)).map(Stat::log_squares)))
+        }
         What::Grown => numbers(rows.iter().map(|r| match r {
             Row::Cell(_, _, _, grown) => Some(*grown),
             _ => None,
@@ -198,7 +222,14 @@ fn array(
             }
         })),
         What::Concerns => lists(both().map(|(r, _)| concerns(look, r))),
+        What::Seen => edges::seen(look, rows)?,
+        What::LeadsTo => edges::leads_to(look, rows)?,
     })
+}
+
+/// Whether a summary has values, not only tries.
+fn is_valued(stat: &Stat) -> bool {
+    stat.sketch.parts().len() > 0
 }
 
 /// What an event was told with.
@@ -234,8 +265,7 @@ fn numbers(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
 }
 
 fn sketches(rows: &[Row]) -> ArrayRef {
-    let some =
-        |row: &Row| stat(row).filter(|s| s.sketch.parts().len() > 0).map(|s| sketch::encode(&s.sketch));
+    let some = |row: &Row| stat(row).filter(|s| is_valued(s)).map(|s| sketch::encode(&s.sketch));
     Arc::new(rows.iter().map(some).collect::<BinaryArray>())
 }
 

@@ -19,13 +19,20 @@ pub(crate) struct Told {
     pub(crate) name: String,
 }
 
-/// What describes a cohort or a sampled node, by class: names, or ids of sampled nodes.
-pub(crate) type Dimensions = BTreeMap<ClassId, String>;
+/// A cohort, or a sampled node as if it were one.
+#[derive(Default)]
+pub(crate) struct Group {
+    pub(crate) id: String,
+    /// Class and id of each component.
+    pub(crate) components: String,
+    /// What describes it, by class: names, or ids of sampled nodes.
+    pub(crate) names: BTreeMap<ClassId, String>,
+}
 
 pub(crate) struct Look<'g> {
     pub(crate) graph: &'g Graph,
     nodes: FxHashMap<NodeId, Arc<Told>>,
-    cohorts: FxHashMap<CohortId, Arc<(String, Dimensions)>>,
+    cohorts: FxHashMap<CohortId, Arc<Group>>,
 }
 
 /// The id of a cohort: of the ids of its components, so the same in every graph.
@@ -57,7 +64,7 @@ impl<'g> Look<'g> {
     }
 
     /// The id of a cohort and what describes it.
-    pub(crate) fn cohort(&mut self, cohort: CohortId) -> Arc<(String, Dimensions)> {
+    pub(crate) fn cohort(&mut self, cohort: CohortId) -> Arc<Group> {
         if let Some(known) = self.cohorts.get(&cohort) {
             return Arc::clone(known);
         }
@@ -65,13 +72,22 @@ impl<'g> Look<'g> {
             self.cohorts.clear();
         }
         let members: BTreeSet<NodeId> = self.graph.cohort_members(cohort).into_iter().collect();
-        let told = Arc::new((cohort_id(self.graph, cohort), self.described(members)));
+        let one = |n: &NodeId| {
+            let told = self.node(*n);
+            format!("{} {}", self.graph.ontology().class_name(told.class), told.id)
+        };
+        let components: BTreeSet<String> = members.iter().map(one).collect();
+        let told = Arc::new(Group {
+            id: cohort_id(self.graph, cohort),
+            components: components.into_iter().collect::<Vec<_>>().join(", "),
+            names: self.described(members),
+        });
         self.cohorts.insert(cohort, Arc::clone(&told));
         told
     }
 
     /// What describes a sampled node: what it and the sampled nodes it belongs to lead to, traffic left out.
-    pub(crate) fn sampled(&mut self, node: NodeId) -> Dimensions {
+    pub(crate) fn sampled(&mut self, node: NodeId) -> Group {
         let mut found = BTreeSet::from([node]);
         let mut at = vec![node];
         for _ in 0..STEPS {
@@ -87,7 +103,7 @@ impl<'g> Look<'g> {
             }
             at = next;
         }
-        self.described(found)
+        Group { names: self.described(found), ..Group::default() }
     }
 
     fn holds(&self, relation: RelationId) -> Option<Holds> {
@@ -95,7 +111,7 @@ impl<'g> Look<'g> {
     }
 
     /// Names by class of some nodes, and of what their keys say they are part of where nothing of that class is among them.
-    fn described(&mut self, nodes: BTreeSet<NodeId>) -> Dimensions {
+    fn described(&mut self, nodes: BTreeSet<NodeId>) -> BTreeMap<ClassId, String> {
         let mut by_class: BTreeMap<ClassId, BTreeSet<String>> = BTreeMap::new();
         for node in &nodes {
             let told = self.node(*node);

@@ -5,9 +5,9 @@
     reason = "a rim crate: how long a question may take is told by the clock"
 )]
 
-use super::{Answered, Api, MAX_BODY, Now, Said, Trouble, aside, epoch, moment, said, told};
+use super::{Answered, Api, Looked, MAX_BODY, Now, Said, Trouble, aside, looked, moment, said, times, told};
 use ::query::View;
-use ::query::text::NodeName;
+use ::query::text::{NodeName, Query};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -110,13 +110,22 @@ pub(crate) async fn query(State(api): State<Api>, Said(written): Said<Written>) 
     let text = said("q", written.q.as_deref())?.to_owned();
     let at = moment("at", written.at.as_deref())?;
     let known = moment("as_known", written.as_known.as_deref())?;
+    // What cannot be read asks about nothing; that is told below.
+    let mut of = text.parse::<Query>().map_or_else(|_| Vec::new(), |q| q.times());
+    if of.is_empty() {
+        of = times([at]);
+    }
+    let earlier = api.earlier(known, of).await?;
     aside(api, move |engine| {
-        let graph = epoch(engine, known)?;
+        let Looked { graph, note } = looked(engine, known, earlier)?;
         let mut view = View::latest(&graph);
         view.as_of = at.map_or(view.as_of, |t| t.min(view.as_of));
         let begin = Instant::now();
         let stop = || begin.elapsed() >= Duration::from_secs(PATHS_SECONDS);
         let mut output = ::query::run::ask_of(&view, engine, &stop, &text)?;
+        if let Some(note) = note {
+            output.note = [note, output.note].join(" ").trim_end().to_owned();
+        }
         let most = written.limit.unwrap_or(usize::MAX);
         output.hidden += output.rows.len().saturating_sub(most);
         output.rows.truncate(most);

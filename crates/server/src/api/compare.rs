@@ -1,14 +1,13 @@
 //! `GET /diff` and `GET /cohort`: rows in pages, or all of them as lines of JSON while they are read.
 
 use super::export::{Written, streamed};
-use super::{Answered, Api, MAX_TEXT, Now, Said, Trouble, cypher, epoch, moment, told};
+use super::{Answered, Api, Looked, MAX_TEXT, Now, Said, Trouble, cypher, looked, moment, times, told};
 use ::query::text::{Page, ParseError, Predicate, Query, Side};
 use ::query::{Compared, Touched, View};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use engine::Engine;
-use graph::Graph;
-use ontology::Time;
+use ontology::{Stretch, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 use std::io::{self, Write as _};
@@ -78,9 +77,9 @@ impl Wanted {
         Page { offset: self.offset, limit }
     }
 
-    fn view(&self, engine: &Engine) -> Result<(Graph, Option<Time>), Trouble> {
-        let (at, known) = (moment("at", self.at.as_deref())?, moment("as_known", self.as_known.as_deref())?);
-        Ok((epoch(engine, known)?, at))
+    /// The moments that it names in `at` and `as_known`.
+    fn moments(&self) -> Result<(Option<Time>, Option<Time>), Trouble> {
+        Ok((moment("at", self.at.as_deref())?, moment("as_known", self.as_known.as_deref())?))
     }
 }
 
@@ -91,6 +90,12 @@ trait Rows: Send + 'static {
     fn page(&self, most: usize) -> std::ops::Range<usize>;
     fn rows(&self, which: std::ops::Range<usize>) -> Box<dyn Iterator<Item = Self::Row> + '_>;
     fn all(&self) -> usize;
+}
+
+/// The times of some sides; those of `at` where they say none.
+fn asked(sides: [Option<&Side>; 2], at: Option<Time>) -> Vec<Stretch> {
+    let of: Vec<Stretch> = sides.into_iter().flatten().filter_map(Side::time).collect();
+    if of.is_empty() { times([at]) } else { of }
 }
 
 fn head(query: &str, totals: Json, notes: String) -> Map<String, Json> {
@@ -146,10 +151,20 @@ impl Rows for Touched {
     }
 }
 
+/// Puts a note before those of an answer.
+fn with_note(mut head: Map<String, Json>, note: Option<&str>) -> Map<String, Json> {
+    if let Some(note) = note {
+        let more = head.get("note").and_then(Json::as_str).unwrap_or_default();
+        let both = format!("{note} {more}");
+        head.insert("note".to_owned(), json!(both.trim_end()));
+    }
+    head
+}
+
 /// One page: rows, where the next page begins, and how many rows come after this one.
-fn paged<R: Rows>(found: &R) -> Answered {
+fn paged<R: Rows>(found: &R, note: Option<&str>) -> Answered {
     let page = found.page(MOST_ROWS);
-    let mut answer = found.head()?;
+    let mut answer = with_note(found.head()?, note);
     let all = found.all();
     answer.insert("offset".to_owned(), json!(page.start));
     answer.insert("next".to_owned(), if page.end < all { json!(page.end) } else { Json::Null });
@@ -160,8 +175,11 @@ fn paged<R: Rows>(found: &R) -> Answered {
 }
 
 /// A line of totals, then a line for each row.
-fn lines<R: Rows>(found: &R, mut to: Written) -> io::Result<()> {
-    let head = found.head().map_err(|_| io::Error::other("the totals cannot be written"))?;
+fn lines<R: Rows>(found: &R, note: Option<&str>, mut to: Written) -> io::Result<()> {
+    let head = found
+        .head()
+        .map(|h| with_note(h, note))
+        .map_err(|_| io::Error::other("the totals cannot be written"))?;
     writeln!(to, "{}", Json::Object(head))?;
     for row in found.rows(found.page(usize::MAX)) {
         serde_json::to_writer(&mut to, &row)?;
@@ -173,7 +191,7 @@ fn lines<R: Rows>(found: &R, mut to: Written) -> io::Result<()> {
 async fn answered<R: Rows>(
     api: Api,
     form: Form,
-    find: impl FnOnce(&Engine) -> Result<R, Trouble> + Send + 'static,
+    find: impl FnOnce(&Engine) -> Result<(R, Option<String>), Trouble> + Send + 'static,
 ) -> Result<Response, Trouble> {
     let streams: Option<OwnedSemaphorePermit> = match form {
         Form::Page => None,
@@ -188,15 +206,18 @@ async fn answered<R: Rows>(
     let done = tokio::task::spawn_blocking(move || {
         let found = find(&api.engine);
         drop(permit);
-        match (found?, streams) {
-            (found, None) => Ok((None, Some(paged(&found)?))),
-            (found, Some(streams)) => Ok((Some((found, streams)), None)),
+        let (found, note) = found?;
+        match streams {
+            None => Ok((None, Some(paged(&found, note.as_deref())?))),
+            Some(streams) => Ok((Some((found, note, streams)), None)),
         }
     });
     let done: Result<_, Trouble> =
         done.await.unwrap_or_else(|e| Err(Trouble::Ours(format!("answering this ended in a panic: {e}"))));
     match done? {
-        (Some((found, streams)), _) => streamed(streams, LINES, move |to| lines(&found, to)),
+        (Some((found, note, streams)), _) => {
+            streamed(streams, LINES, move |to| lines(&found, note.as_deref(), to))
+        }
         (None, Some(page)) => Ok(page.into_response()),
         (None, None) => Err(Trouble::Ours("there is neither a page nor a stream".to_owned())),
     }
@@ -215,8 +236,10 @@ pub(crate) async fn diff(State(api): State<Api>, Said(wanted): Said<Wanted>) -> 
         return Err(Trouble::Unclear(format!("least: `{least}` is no number to stop at")));
     }
     let form = wanted.form()?;
+    let (at, known) = wanted.moments()?;
+    let earlier = api.earlier(known, asked([before.as_ref(), after.as_ref()], at)).await?;
     answered(api, form, move |engine| {
-        let (graph, at) = wanted.view(engine)?;
+        let Looked { graph, note } = looked(engine, known, earlier)?;
         let mut view = View::latest(&graph);
         view.as_of = at.map_or(view.as_of, |t| t.min(view.as_of));
         let before = before.or_else(|| after.clone()).unwrap_or(Side::At(view.as_of));
@@ -233,7 +256,7 @@ pub(crate) async fn diff(State(api): State<Api>, Said(wanted): Said<Wanted>) -> 
             least: wanted.least,
             page: wanted.page(form),
         };
-        Ok(Compared::of(&view, engine, &query)?)
+        Ok((Compared::of(&view, engine, &query)?, note))
     })
     .await
 }
@@ -252,12 +275,14 @@ pub(crate) async fn cohort(State(api): State<Api>, Said(wanted): Said<Wanted>) -
         return Err(Trouble::Unclear("where is missing: which people, such as `version = 8.42`".to_owned()));
     };
     let form = wanted.form()?;
+    let (at, known) = wanted.moments()?;
+    let earlier = api.earlier(known, asked([when.as_ref(), None], at)).await?;
     answered(api, form, move |engine| {
-        let (graph, at) = wanted.view(engine)?;
+        let Looked { graph, note } = looked(engine, known, earlier)?;
         let mut view = View::latest(&graph);
         view.as_of = at.map_or(view.as_of, |t| t.min(view.as_of));
         let query = Query::Cohort { terms, when, page: wanted.page(form) };
-        Ok(Touched::of(&view, engine, &query)?)
+        Ok((Touched::of(&view, engine, &query)?, note))
     })
     .await
 }

@@ -2,12 +2,12 @@
 #![expect(clippy::disallowed_methods, reason = "a rim crate: how long a query may take is told by the clock")]
 
 use super::answers::unread;
-use super::{Answered, Api, Now, Trouble, aside, epoch, moment, said, told};
+use super::{Answered, Api, Looked, Now, Trouble, aside, looked, moment, noted, said, times, told};
 use ::query::View;
 use ::query::cypher::{Answer, Call, Limits, Scope, Scoped, ask, from_json, temporal::DateTime, to_json};
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use engine::Engine;
+use graph::Graph;
 use ontology::{Stretch, Time};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
@@ -63,13 +63,21 @@ pub(crate) async fn cypher(
     if at.is_some() && between.is_some() {
         return Err(Trouble::Unclear("`at` and `between` cannot both be said".to_owned()));
     }
+    let known = moment("as_known", asked.as_known.as_deref())?;
+    let of = between.map_or_else(|| times([at]), |during| vec![during]);
+    let earlier = api.earlier(known, of).await?;
     let Ok(permit) = api.queries.clone().try_acquire_owned() else {
         return Err(Trouble::Busy(format!(
             "{AT_ONCE} queries are under way already; try again when one has ended"
         )));
     };
     aside(api, move |engine| {
-        let answer = roomy(|| answer(engine, &text, &asked, at, between));
+        let told_by_history = earlier.is_some();
+        let Looked { graph, note } = looked(engine, known, earlier)?;
+        // `datetime()` is the last moment that telemetry tells of, whatever moment is asked of.
+        let now =
+            if told_by_history { View::latest(&engine.graph()).as_of } else { View::latest(&graph).as_of };
+        let answer = roomy(|| answer((&graph, now, note), &text, &asked, at, between));
         drop(permit);
         answer
     })
@@ -100,21 +108,40 @@ fn stretch(between: &Between) -> Result<Stretch, Trouble> {
     Stretch::new(from, to).ok_or_else(|| Trouble::Unclear("`between` ends before it begins".to_owned()))
 }
 
+/// Answers a query of a graph that whoever asks has at hand: the body is that of `POST /cypher`. `now` is what `datetime()` says.
+///
+/// # Errors
+/// What is wrong with it, and whether it is that something is not there.
+pub fn ask_cypher(
+    graph: &Graph,
+    now: Time,
+    note: Option<String>,
+    body: Json,
+) -> Result<Json, (String, bool)> {
+    let answer = || {
+        let asked: Asked = serde_json::from_value(body).map_err(|e| Trouble::Unclear(e.to_string()))?;
+        let text = said("query", asked.query.as_deref())?.to_owned();
+        let at = moment("at", asked.at.as_deref())?;
+        let between = asked.between.as_ref().map(stretch).transpose()?;
+        roomy(|| answer((graph, now, note), &text, &asked, at, between))
+    };
+    answer().map(|Now(answer)| answer).map_err(|trouble: Trouble| trouble.told())
+}
+
 fn answer(
-    engine: &Engine,
+    (graph, now, note): (&Graph, Time, Option<String>),
     text: &str,
     asked: &Asked,
     at: Option<Time>,
     between: Option<Stretch>,
 ) -> Answered {
-    let graph = epoch(engine, moment("as_known", asked.as_known.as_deref())?)?;
-    let latest = View::latest(&graph).as_of;
+    let latest = View::latest(graph).as_of;
     let scope = match between {
         Some(during) => Scope::Between(during),
         // Up to the end of the last minute, not into the one after.
         None => Scope::At(at.map_or(latest.plus_nanos(-1), |t| t.min(latest.plus_nanos(-1)))),
     };
-    let data = Scoped::new(&graph, scope);
+    let data = Scoped::new(graph, scope);
     let begin = Instant::now();
     let seconds = asked.limits.seconds.filter(|s| s.is_finite()).unwrap_or(SECONDS).clamp(0.0, MOST_SECONDS);
     let time = Duration::from_secs_f64(seconds);
@@ -127,7 +154,7 @@ fn answer(
         parameters: asked.parameters.iter().map(|(k, v)| (k.as_str().into(), from_json(v))).collect(),
         limits,
         stop: &|| begin.elapsed() >= time,
-        now: DateTime::utc(latest.nanos()),
+        now: DateTime::utc(now.nanos()),
         ..Call::default()
     };
     let Answer { columns, rows, truncated, hits } = ask(&data, text, &call)?;
@@ -137,10 +164,11 @@ fn answer(
         Scope::At(t) => json!({ "at": t.to_string() }),
         Scope::Between(s) => json!({ "from": s.from.to_string(), "to": s.to.to_string() }),
     };
-    Ok(Now(json!({
+    let answer = json!({
         "columns": columns,
         "stats": { "rows": rows.len(), "hits": hits, "took_ms": took_ms, "scope": scope },
         "rows": rows,
         "truncated": told(&truncated)?,
-    })))
+    });
+    Ok(Now(noted(answer, note)))
 }

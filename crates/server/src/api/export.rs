@@ -3,7 +3,7 @@
 //! One thread walks the graph and waits for whoever reads; what is under way is a few chunks, however large the graph is.
 //! When the walk fails the connection is cut, so that half an export never looks like a whole one.
 
-use super::{Api, Said, Trouble, epoch, moment};
+use super::{Api, Said, Trouble, looked, moment, times};
 use ::query::View;
 use ::query::rdf::{self, Format};
 use axum::body::Body;
@@ -55,7 +55,8 @@ pub(crate) async fn export(State(api): State<Api>, Said(wanted): Said<Wanted>) -
         return Err(Trouble::Unclear(format!("format: there is no form `{name}`; there are: {known}")));
     };
     let permit = api.export_permit()?;
-    let graph = epoch(&api.engine, known)?;
+    let earlier = api.earlier(known, times([at])).await?;
+    let graph = looked(&api.engine, known, earlier)?.graph;
     streamed(permit, format.media_type(), move |to| {
         let mut view = View::latest(&graph);
         view.as_of = at.map_or(view.as_of, |t| t.min(view.as_of));

@@ -1,7 +1,7 @@
 //! The map around something, with the stretch that can be walked and what happened in it.
 
 use super::things::{change_row, node_with_id};
-use super::{Answered, Api, Now, Said, aside, epoch, moment, said, told};
+use super::{Answered, Api, Looked, Now, Said, aside, looked, moment, noted, said, times, told};
 use ::query::View;
 use axum::extract::State;
 use engine::Engine;
@@ -34,8 +34,9 @@ pub(crate) async fn map(State(api): State<Api>, Said(wanted): Said<Wanted>) -> A
     let (at, compare) = (moment("at", wanted.at.as_deref())?, moment("compare", wanted.compare.as_deref())?);
     let hops = wanted.hops.unwrap_or(2).clamp(1, MAX_HOPS);
     let known = moment("as_known", wanted.as_known.as_deref())?;
+    let earlier = api.earlier(known, times([at, compare])).await?;
     aside(api, move |engine| {
-        let graph = epoch(engine, known)?;
+        let Looked { graph, note } = looked(engine, known, earlier)?;
         let view = View::latest(&graph);
         let centres = around.iter().map(|id| node_with_id(&view, id)).collect::<Result<Vec<_>, _>>()?;
         let at = at.map_or(view.as_of, |t| t.min(view.as_of));
@@ -46,7 +47,7 @@ pub(crate) async fn map(State(api): State<Api>, Said(wanted): Said<Wanted>) -> A
         let span = Stretch { from, to: view.as_of };
         let shown: BTreeSet<&str> = found.nodes.iter().map(|n| n.id.as_str()).collect();
         let marks = marks(engine, &view, span, &shown);
-        Ok(Now(json!({
+        let answer = json!({
             "at": found.at.to_string(),
             "compare": found.compare.map(|t| t.to_string()),
             "nodes": told(&found.nodes)?,
@@ -54,7 +55,8 @@ pub(crate) async fn map(State(api): State<Api>, Said(wanted): Said<Wanted>) -> A
             "hidden": found.hidden,
             "span": { "from": span.from.to_string(), "to": span.to.to_string() },
             "marks": marks,
-        })))
+        });
+        Ok(Now(noted(answer, note)))
     })
     .await
 }

@@ -17,8 +17,8 @@ mod things;
 #[cfg(test)]
 mod tests;
 
-use crate::history::History;
-use ::ontology::Time;
+use crate::history::{Earlier, History, SqlTrouble};
+use ::ontology::{Stretch, Time};
 use ::query::run::QueryError;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
@@ -28,6 +28,7 @@ use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use engine::Engine;
+use graph::Graph;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) use answers::PATHS_SECONDS;
 pub(crate) use export::AT_ONCE as EXPORTS_AT_ONCE;
 pub(crate) use sql::{AT_ONCE as SQL_AT_ONCE, MOST_ROWS as SQL_ROWS, MOST_SECONDS as SQL_SECONDS};
 
+pub use cypher::ask_cypher;
 pub(crate) use events::BEHIND;
 pub use operate::Operator;
 
@@ -61,6 +63,8 @@ pub(crate) struct Api {
     history: Option<Arc<dyn History>>,
     /// Queries in SQL that may still begin.
     sqls: Arc<Semaphore>,
+    /// Questions that may still wait for history.
+    earlier: Arc<Semaphore>,
 }
 
 /// The API's routes.
@@ -108,6 +112,7 @@ pub(crate) fn routes(engine: Arc<Engine>, operator: Operator, history: Option<Ar
             queries: Arc::new(Semaphore::new(cypher::AT_ONCE)),
             history,
             sqls: Arc::new(Semaphore::new(sql::AT_ONCE)),
+            earlier: Arc::new(Semaphore::new(EARLIER_AT_ONCE)),
         });
     Router::new().nest("/api/v1", v1)
 }
@@ -140,6 +145,22 @@ pub(crate) enum Trouble {
     Query(Box<::query::cypher::Error>),
     /// It is our fault.
     Ours(String),
+}
+
+impl Trouble {
+    /// What it says, and whether it is about what is not there.
+    fn told(self) -> (String, bool) {
+        match self {
+            Trouble::Missing(e) => (e, true),
+            Trouble::Query(e) => (e.to_string(), e.kind == ::query::cypher::Kind::UnknownName),
+            Trouble::Unclear(e)
+            | Trouble::TooLarge(e)
+            | Trouble::Media(e)
+            | Trouble::Unsound(e)
+            | Trouble::Busy(e)
+            | Trouble::Ours(e) => (e, false),
+        }
+    }
 }
 
 impl IntoResponse for Trouble {
@@ -217,8 +238,83 @@ pub(crate) fn moment(name: &str, text: Option<&str>) -> Result<Option<Time>, Tro
     Time::parse(text).map(Some).map_err(|e| Trouble::Unclear(format!("{name}: {e}")))
 }
 
+/// A graph that a question is asked of, and what is to be said of it in the answer.
+pub(crate) struct Looked {
+    pub(crate) graph: Graph,
+    pub(crate) note: Option<String>,
+}
+
+/// Questions that wait at once for a graph to be made of history: it is made for one after the other.
+pub(crate) const EARLIER_AT_ONCE: usize = 8;
+/// What is asked of a moment is summed over up to so long before it.
+const LOOKS_BACK_SECS: i64 = 15 * 60;
+
+impl Api {
+    /// What history tells of some moments and stretches, where the graph no longer holds them whole.
+    pub(crate) async fn earlier(
+        &self,
+        known: Option<Time>,
+        of: Vec<Stretch>,
+    ) -> Result<Option<Earlier>, Trouble> {
+        let Some(history) = &self.history else { return Ok(None) };
+        let Some(first) = of.iter().map(|s| s.from).min() else { return Ok(None) };
+        let whole = history.whole_from().filter(|w| first.plus_secs(-LOOKS_BACK_SECS) < *w);
+        match (whole, known) {
+            (None, _) => Ok(None),
+            (Some(whole), Some(_)) => Err(Trouble::Unclear(format!(
+                "as_known: {first} is told by history, which does not say when things became known; leave `as_known` out, or ask of a \
+                 moment after {whole}"
+            ))),
+            (Some(_), None) => {
+                let Ok(_permit) = self.earlier.try_acquire() else {
+                    return Err(Trouble::Busy(format!(
+                        "{EARLIER_AT_ONCE} questions wait for history already; try again when one has ended"
+                    )));
+                };
+                history.earlier(of).await.map(Some).map_err(Trouble::from)
+            }
+        }
+    }
+}
+
+/// What history tells where it was asked, else the graph as it is now or as it was known at a moment.
+pub(crate) fn looked(
+    engine: &Engine,
+    known: Option<Time>,
+    earlier: Option<Earlier>,
+) -> Result<Looked, Trouble> {
+    match earlier {
+        Some(Earlier { graph, note }) => Ok(Looked { graph, note: Some(note) }),
+        None => Ok(Looked { graph: epoch(engine, known)?, note: None }),
+    }
+}
+
+/// Puts a note into an answer, where there is one.
+pub(crate) fn noted(mut answer: Json, note: Option<String>) -> Json {
+    if let (Some(fields), Some(note)) = (answer.as_object_mut(), note) {
+        fields.insert("note".to_owned(), json!(note));
+    }
+    answer
+}
+
+/// A moment as a stretch, where one was said.
+pub(crate) fn times(moments: impl IntoIterator<Item = Option<Time>>) -> Vec<Stretch> {
+    moments.into_iter().flatten().map(|t| Stretch { from: t, to: t }).collect()
+}
+
+impl From<SqlTrouble> for Trouble {
+    fn from(trouble: SqlTrouble) -> Trouble {
+        match trouble {
+            SqlTrouble::Wrong(why) => Trouble::Unclear(why),
+            SqlTrouble::Unknown(why) => Trouble::Missing(why),
+            SqlTrouble::Unavailable(why) => Trouble::Busy(why),
+            SqlTrouble::Ours(why) => Trouble::Ours(why),
+        }
+    }
+}
+
 /// The graph as it is now, or as it was known at a moment.
-pub(crate) fn epoch(engine: &Engine, known: Option<Time>) -> Result<graph::Graph, Trouble> {
+fn epoch(engine: &Engine, known: Option<Time>) -> Result<Graph, Trouble> {
     let Some(at) = known else { return Ok(engine.graph()) };
     engine.graph_known(at).map_err(|since| {
         Trouble::Unclear(format!("as_known: what was known at {at} cannot be said, only from {since} on"))

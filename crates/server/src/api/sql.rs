@@ -3,7 +3,7 @@
 
 use super::answers::unread;
 use super::{Answered, Api, Now, Trouble, said};
-use crate::history::{SqlQuery, SqlTrouble};
+use crate::history::SqlQuery;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use serde::Deserialize;
@@ -56,12 +56,7 @@ pub(crate) async fn sql(State(api): State<Api>, body: Result<axum::Json<Asked>, 
         seconds: seconds.clamp(0.0, MOST_SECONDS as f64),
     };
     let begin = Instant::now();
-    let mut answer = history.sql(query).await.map_err(|trouble| match trouble {
-        SqlTrouble::Wrong(why) => Trouble::Unclear(why),
-        SqlTrouble::Unknown(why) => Trouble::Missing(why),
-        SqlTrouble::Unavailable(why) => Trouble::Busy(why),
-        SqlTrouble::Ours(why) => Trouble::Ours(why),
-    })?;
+    let mut answer = history.sql(query).await.map_err(Trouble::from)?;
     if let Some(fields) = answer.as_object_mut() {
         let rows = fields.get("rows").and_then(|r| r.as_array()).map_or(0, Vec::len);
         let took_ms = (begin.elapsed().as_secs_f64() * 1e3 * 10.0).round() / 10.0;

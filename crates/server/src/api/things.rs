@@ -1,6 +1,6 @@
 //! Things in the graph by name and by id, changes and classes.
 
-use super::{Answered, Api, Now, Said, Trouble, aside, epoch, moment, said, told};
+use super::{Answered, Api, Looked, Now, Said, Trouble, aside, looked, moment, noted, said, times, told};
 use ::query::View;
 use axum::extract::State;
 use graph::{Direction, NodeId};
@@ -115,8 +115,9 @@ pub(crate) async fn show(State(api): State<Api>, Said(which): Said<Which>) -> An
     let id = said("id", which.id.as_deref())?.to_owned();
     let at = moment("at", which.at.as_deref())?;
     let known = moment("as_known", which.as_known.as_deref())?;
+    let earlier = api.earlier(known, times([at])).await?;
     aside(api, move |engine| {
-        let graph = epoch(engine, known)?;
+        let Looked { graph, note } = looked(engine, known, earlier)?;
         let view = View::latest(&graph);
         let node = node_with_id(&view, &id)?;
         let o = view.ontology();
@@ -159,12 +160,13 @@ pub(crate) async fn show(State(api): State<Api>, Said(which): Said<Which>) -> An
             })
             .collect();
         let thing = Thing::of(&view, node);
-        Ok(Now(json!({
+        let answer = json!({
             "id": thing.id, "class": thing.class, "name": thing.name,
             "kind": class.map(|c| c.namespace.as_str()), "doc": class.map(|c| c.doc.as_str()),
             "attrs": attrs, "first_seen": seen(false), "last_seen": seen(true),
             "relations": relations, "hidden": hidden, "sources": graph.node_sources(node),
-        })))
+        });
+        Ok(Now(noted(answer, note)))
     })
     .await
 }
