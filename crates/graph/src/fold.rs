@@ -77,6 +77,9 @@ const AHEAD_SECS: i64 = 300;
 const RUN_GAP_MINUTES: i64 = 10;
 /// `fixed` relations are one run however rarely they are seen.
 const FIXED_GAP_MINUTES: i64 = i64::MAX / 4;
+/// Sampled nodes that are told again when what they belong to is described anew. Beyond: they are not, until their hour is told of
+/// otherwise.
+const DESCRIBED: usize = 256;
 /// The source of what was concluded here.
 const CONCLUDED: &str = "concluded";
 
@@ -639,6 +642,7 @@ impl Fold {
         let (relation, from, to, first) = (edge.relation, edge.from, edge.to, edge.seen.first());
         self.touch_begun(from);
         self.touch_begun(to);
+        self.touch_described(from, relation);
         self.graph.edges.push(edge);
         self.edge_index.insert((relation, from, to), id);
         self.graph.links.add(from, End::Out, relation, id, first);
@@ -652,6 +656,29 @@ impl Fold {
             self.named_anew(from);
         }
         id
+    }
+
+    /// What describes a sampled node describes the sampled nodes that belong to it as well: a session's place is that of its
+    /// interactions.
+    fn touch_described(&mut self, node: NodeId, relation: RelationId) {
+        let describes = |r: RelationId| {
+            self.graph.ontology.relations.get(r.index()).is_some_and(|r| r.holds != Holds::Flow)
+        };
+        if !self.is_sampled(node) || !describes(relation) {
+            return;
+        }
+        let mut found = vec![node];
+        let mut next = 0;
+        while let Some(at) = found.get(next).copied() {
+            next += 1;
+            for edge in self.graph.links.of(at, End::Into).filter_map(|id| self.graph.edge(id)) {
+                let is_new = found.len() < DESCRIBED && !found.contains(&edge.from);
+                if is_new && describes(edge.relation) && self.is_sampled(edge.from) {
+                    found.push(edge.from);
+                }
+            }
+        }
+        found.into_iter().skip(1).for_each(|n| self.touch_begun(n));
     }
 
     /// The edge between some ends, if there is one.

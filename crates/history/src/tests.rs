@@ -10,6 +10,7 @@ use object_store::{
     ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload, PutResult,
 };
 use ontology::fact::{Batch, Draft, Fact, ItemId, Key, Observation, Ref, StreamId};
+use ontology::model::STARTED;
 use ontology::{Ontology, Time, Value};
 use proptest::prelude::*;
 use serde_json::Value as Json;
@@ -29,6 +30,9 @@ pub(crate) fn draft(o: &Ontology, class: &str, key: u8) -> Draft {
     Draft { class: of, keys: vec![Key { slot: 0, hash }], attrs: attrs.into_iter().collect() }
 }
 
+/// Kinds of statements.
+const KINDS: u8 = 14;
+
 /// One small random statement as a batch of its own.
 fn statement(o: &Ontology, (kind, a, b, m): (u8, u8, u8, i64)) -> Batch {
     let at = minute(m);
@@ -44,7 +48,7 @@ fn statement(o: &Ontology, (kind, a, b, m): (u8, u8, u8, i64)) -> Batch {
         let relation = o.relation(relation).unwrap();
         (vec![from, to], Fact::Related { relation, from: Ref(0), to: Ref(1), at, until: None })
     };
-    let (drafts, fact) = match kind % 8 {
+    let (drafts, fact) = match kind % KINDS {
         0 => (vec![draft(o, "Service", a)], Fact::Seen { entity: Ref(0), at }),
         1 => related(draft(o, "Instance", a), "runs_on", draft(o, "Host", b)),
         2 => sample("view.ttr", "View", Observation::One(f64::from(a) * 100.0 + f64::from(b))),
@@ -71,7 +75,19 @@ fn statement(o: &Ontology, (kind, a, b, m): (u8, u8, u8, i64)) -> Batch {
         }
         5 => (vec![draft(o, "Deployment", a)], Fact::Seen { entity: Ref(0), at }),
         6 => related(draft(o, "Session", a * 4 + b), "from_place", draft(o, "Place", a)),
-        _ => (vec![draft(o, "Session", a * 4 + b)], Fact::Seen { entity: Ref(0), at }),
+        7 => (vec![draft(o, "Session", a * 4 + b)], Fact::Seen { entity: Ref(0), at }),
+        8 => related(draft(o, "Interaction", a * 4 + b), "in_session", draft(o, "Session", a)),
+        9 => (vec![draft(o, "Interaction", a * 4 + b)], Fact::Seen { entity: Ref(0), at }),
+        10 => related(draft(o, "Interaction", a * 4 + b), "of_view", draft(o, "View", b)),
+        11 => related(draft(o, "Deployment", a), "deploys", draft(o, "ServiceVersion", b)),
+        12 => (vec![draft(o, "Deployment", a)], Fact::Ended { entity: Ref(0), at }),
+        _ => {
+            // An event that says itself when it began; the latest to say so is right.
+            let mut event = draft(o, "Deployment", a);
+            let started = o.attr(event.class, STARTED).unwrap();
+            event.attrs.push((started, Value::Time(minute((m * 7 + i64::from(b)) % 300))));
+            (vec![event], Fact::Seen { entity: Ref(0), at })
+        }
     };
     Batch { source: "otlp".to_owned(), drafts, facts: vec![fact], ..Batch::default() }
 }
@@ -105,8 +121,9 @@ pub(crate) fn builtin() -> Arc<Ontology> {
 
 /// Something of every table in five hours, and a fact that says that these are over.
 fn world() -> Vec<Statement> {
-    let mut all: Vec<Statement> =
-        (0..400).map(|n: i64| ((n % 8) as u8, (n / 3 % 5) as u8, (n / 7 % 5) as u8, n * 7 % 300)).collect();
+    let mut all: Vec<Statement> = (0..400)
+        .map(|n: i64| ((n % i64::from(KINDS)) as u8, (n / 3 % 5) as u8, (n / 7 % 5) as u8, n * 7 % 300))
+        .collect();
     all.push((0, 0, 0, 500));
     all
 }
@@ -151,8 +168,8 @@ proptest! {
     /// The same question over hours that are hot and after they were written gives the same rows, and each once where both are there.
     #[test]
     fn what_was_hot_is_what_was_written(
-        statements in proptest::collection::vec((0u8..8, 0u8..5, 0u8..5, 0i64..300), 1..120),
-        late in proptest::collection::vec((0u8..8, 0u8..5, 0u8..5, 0i64..300), 0..30),
+        statements in proptest::collection::vec((0..KINDS, 0u8..5, 0u8..5, 0i64..300), 1..120),
+        late in proptest::collection::vec((0..KINDS, 0u8..5, 0u8..5, 0i64..300), 0..30),
     ) {
         block(async {
             let (o, place) = (builtin(), memory());

@@ -15,6 +15,7 @@ use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use deltalake_core::kernel::Add;
 use futures::TryStreamExt as _;
 use graph::Graph;
+use ontology::model::STARTED;
 use ontology::{Minute, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -322,7 +323,8 @@ impl Wanted<'_> {
         while let Some(batch) = rows.try_next().await? {
             let inside =
                 filter_record_batch(&batch, &self.in_hour(&batch, true)?).map_err(|e| self.unmade(e))?;
-            let left = gone(&self.epoch.graph, self.table, self.chart, self.hour, &inside);
+            let held = (&self.epoch.graph, self.epoch.whole_from);
+            let left = gone(held, self.table, self.chart, self.hour, &inside);
             let left = filter_record_batch(&inside, &left).map_err(|e| self.unmade(e))?;
             if left.num_rows() > 0 {
                 kept.push(left);
@@ -344,9 +346,9 @@ impl Wanted<'_> {
     }
 }
 
-/// Which rows of an hour tell of nodes that a graph does not hold, or only since later.
+/// Which rows of an hour tell of nodes that a graph, which is whole from some minute on, does not hold, or only since later.
 pub(crate) fn gone(
-    graph: &Graph,
+    (graph, whole_from): (&Graph, Option<Minute>),
     table: Table,
     chart: &Chart,
     hour: Hour,
@@ -359,7 +361,11 @@ pub(crate) fn gone(
             Table::Events => rows::began(graph, chart, node).map(Hour::at),
             _ => graph.node(node).and_then(|n| n.seen.first()).map(Hour::of),
         };
-        at.is_some_and(|at| at <= hour)
+        // Of an event there is one row: where it says itself that it began, or where a graph that forgot nothing has it.
+        let moved = table == Table::Events
+            && (graph.attr_named(node, STARTED).is_some()
+                || whole_from.is_none_or(|from| hour.first() >= from));
+        at.is_some_and(|at| at <= hour || moved)
     };
     let texts: Vec<Option<&str>> = match ids.as_string_opt::<i32>() {
         Some(ids) => ids.iter().collect(),

@@ -3,7 +3,7 @@
 use crate::cohort::{Dim, Filter, dimensions};
 use graph::{Agg, CohortId, Direction, EdgeId, Graph, NodeId, Series, Side, Stat};
 use ontology::model::{Holds, Measure, MeasureKind, Show};
-use ontology::{ClassId, MeasureId, Minute, Ontology, RelationId, Stretch, Time, Value};
+use ontology::{ClassId, MeasureId, Minute, Ontology, RelationId, Stretch, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A graph as seen at a moment: nothing later is read through it.

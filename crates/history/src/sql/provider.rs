@@ -226,7 +226,7 @@ impl History {
         for (hour, file) in both {
             let mut rows = read(log.place(), self.table, (&file.path, file.size), &schema).await?;
             while let Some(batch) = rows.try_next().await? {
-                let gone = gone(&hot.graph, self.table, &hot.chart, *hour, &batch);
+                let gone = gone((&hot.graph, hot.whole_from), self.table, &hot.chart, *hour, &batch);
                 let batch = filter_record_batch(&batch, &gone);
                 let with_day = batch.and_then(|b| with_days(&b, &self.schema));
                 left.push(with_day.map_err(|e| HistoryError::rows(self.table, e))?);
