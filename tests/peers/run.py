@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-SCRIPTS = ["sdks", "reload", "propose", "prometheus", "logs", "proxies", "alertmanager", "clients", "kubernetes", "unleash", "history"]
+SCRIPTS = ["sdks", "reload", "propose", "prometheus", "logs", "proxies", "alertmanager", "clients", "kubernetes", "unleash", "history", "postgres"]
 here = os.path.dirname(os.path.abspath(__file__))
 
 

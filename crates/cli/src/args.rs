@@ -297,6 +297,10 @@ pub struct Serve {
     #[cfg(feature = "history")]
     #[command(flatten)]
     pub history: HistoryAt,
+    /// PostgreSQL.
+    #[cfg(feature = "history")]
+    #[command(flatten)]
+    pub postgres: PostgresAt,
     /// Addresses.
     #[command(flatten)]
     pub listen: Listen,
@@ -377,6 +381,19 @@ pub struct HistoryAt {
     /// Keep a table for so many days (interactions=30); may be given several times.
     #[arg(long = "history-keep", value_name = "TABLE=DAYS", value_parser = keep)]
     pub keep: Vec<(history::Table, u32)>,
+}
+
+/// Where SQL is answered by PostgreSQL's protocol.
+#[cfg(feature = "history")]
+#[derive(Debug, Args, Clone, Default)]
+pub struct PostgresAt {
+    /// Answer SQL by PostgreSQL's protocol here, such as 127.0.0.1:5432, for psql, drivers and dashboards (docs/history.md).
+    #[arg(long, value_name = "ADDR")]
+    pub postgres: Option<SocketAddr>,
+    /// The file whose first line is the password that clients of --postgres have to say; without it anybody who reaches the
+    /// address may ask.
+    #[arg(long, value_name = "FILE", requires = "postgres")]
+    pub postgres_password: Option<PathBuf>,
 }
 
 /// What can be done with history from a data folder.

@@ -3,7 +3,7 @@
 use crate::args::{HistoryAt, Offline, Sql as Asked};
 use crate::exit::NotThere;
 use crate::{out, rim};
-use ::history::{Bounds, Earlier, Epoch, Keep, PastBounds, Pasts, Place, Sql, SqlError, Writer};
+use ::history::{Bounds, Earlier, Epoch, Keep, PastBounds, Pasts, Place, PostgresFigures, Sql, SqlError, Writer};
 use anyhow::Context as _;
 use engine::{Engine, LostHashKey, Options};
 use futures_util::future::BoxFuture;
@@ -11,7 +11,7 @@ use ontology::{Ontology, Stretch, Time};
 use serde_json::Value as Json;
 use server::{Figure, SqlQuery, SqlTrouble};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -170,7 +170,9 @@ struct Figures {
 /// History of a server: written beside it, asked through it.
 pub struct Kept {
     engine: Arc<Engine>,
-    sql: Sql,
+    sql: Arc<Sql>,
+    /// Of SQL by PostgreSQL's protocol, when that is on.
+    postgres: OnceLock<Arc<PostgresFigures>>,
     /// None where there is no place: the graph is all there is.
     pasts: Option<Arc<Pasts>>,
     figures: Arc<Figures>,
@@ -196,7 +198,24 @@ impl Kept {
         });
         let thread = thread.transpose().context("starting the thread that writes history")?;
         let pasts = place.clone().map(|place| Arc::new(Pasts::new(Some(place))));
-        Ok(Kept { engine, sql: Sql::new(place), pasts, figures, stop, thread })
+        let (sql, postgres) = (Arc::new(Sql::new(place)), OnceLock::new());
+        Ok(Kept { engine, sql, postgres, pasts, figures, stop, thread })
+    }
+
+    /// What is asked in SQL.
+    pub fn sql(&self) -> Arc<Sql> {
+        Arc::clone(&self.sql)
+    }
+
+    /// The graph as it is when it is called.
+    pub fn now(&self) -> Arc<dyn Fn() -> Epoch + Send + Sync> {
+        let engine = Arc::clone(&self.engine);
+        Arc::new(move || epoch(&engine))
+    }
+
+    /// Figures of SQL by PostgreSQL's protocol, told from now on.
+    pub fn postgres(&self) -> Arc<PostgresFigures> {
+        Arc::clone(self.postgres.get_or_init(Arc::default))
     }
 }
 
@@ -317,7 +336,7 @@ impl server::History for Kept {
         let figure = |name, kind, help, value: Option<f64>| Figure { name, kind, help, value };
         let count = |n: &AtomicU64| Some(n.load(Ordering::Relaxed) as f64);
         let last = f.last.load(Ordering::Relaxed);
-        vec![
+        let mut all = vec![
             figure(
                 "history_rows_total",
                 "counter",
@@ -338,7 +357,31 @@ impl server::History for Kept {
                 "When the last hour ended that is in history.",
                 (last > 0).then_some(last as f64),
             ),
-        ]
+        ];
+        if let Some(p) = self.postgres.get() {
+            all.extend([
+                figure("postgres_connections", "gauge", "Open connections of PostgreSQL's protocol.", count(&p.open)),
+                figure(
+                    "postgres_refused_total",
+                    "counter",
+                    "Connections of PostgreSQL's protocol that were refused: too many, or a wrong password.",
+                    count(&p.refused),
+                ),
+                figure(
+                    "postgres_statements_total",
+                    "counter",
+                    "Statements by PostgreSQL's protocol.",
+                    count(&p.statements),
+                ),
+                figure(
+                    "postgres_failures_total",
+                    "counter",
+                    "Statements by PostgreSQL's protocol that failed or were refused.",
+                    count(&p.failures),
+                ),
+            ]);
+        }
+        all
     }
 
     fn limits(&self) -> Vec<(&'static str, u64)> {

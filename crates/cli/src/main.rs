@@ -33,6 +33,8 @@ mod join;
 mod opening;
 mod out;
 mod play;
+#[cfg(feature = "history")]
+mod postgres;
 mod print;
 mod progress;
 mod rim;

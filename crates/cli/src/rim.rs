@@ -10,7 +10,7 @@ use ontology::SourceFile;
 use ontology::Time;
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -144,6 +144,26 @@ pub fn guard(listen: &Listen) -> Result<(), Wrong> {
 /// As [`guard`].
 pub fn guard_statsd(wanted: Option<SocketAddr>, listen: &Listen) -> Result<(), Wrong> {
     wanted.map_or(Ok(()), |addr| guard_these(listen, &[("--statsd", &addr)]))
+}
+
+/// The same of the port for PostgreSQL's protocol. A password does not lift it: without TLS it can be read on the way.
+///
+/// # Errors
+/// As [`guard`].
+#[cfg(feature = "history")]
+pub fn guard_postgres(wanted: Option<SocketAddr>, listen: &Listen) -> Result<(), Wrong> {
+    wanted.map_or(Ok(()), |addr| guard_these(listen, &[("--postgres", &addr)]))
+}
+
+/// The first line of a file: a secret.
+///
+/// # Errors
+/// When it cannot be read or is empty.
+pub fn secret(what: &str, file: &Path) -> anyhow::Result<Vec<u8>> {
+    let text = std::fs::read(file).with_context(|| format!("{what}, {}", file.display()))?;
+    let line = text.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii();
+    anyhow::ensure!(!line.is_empty(), "{what}, {}: the first line is empty", file.display());
+    Ok(line.to_vec())
 }
 
 fn guard_these(listen: &Listen, all: &[(&str, &SocketAddr)]) -> Result<(), Wrong> {

@@ -19,6 +19,7 @@ mod hour;
 mod keep;
 mod past;
 mod place;
+mod postgres;
 mod rows;
 mod sketch;
 mod sql;
@@ -34,18 +35,26 @@ pub use hour::Hour;
 pub use keep::{Keep, Tidied};
 pub use past::{Cut, Earlier, PastBounds, Pasts};
 pub use place::Place;
+pub use postgres::{Figures as PostgresFigures, Password, Postgres};
 pub use sketch::{decode as decode_sketch, encode as encode_sketch};
 pub use sql::{Answer, Bounds, Hit, Sql};
 pub use table::Table;
 pub use write::{Epoch, Progress, Writer, Written};
 
 /// Bounds by name.
-pub const LIMITS: [(&str, u64); 7] = [
+pub const LIMITS: [(&str, u64); 14] = [
     ("history_graph_bytes", past::BYTES),
     ("history_graph_hours", past::HOURS),
     ("history_graph_rows", past::ROWS),
     ("history_graph_seconds", past::SECONDS),
     ("history_graphs", past::KEPT as u64),
+    postgres::LIMITS[0],
+    postgres::LIMITS[1],
+    postgres::LIMITS[2],
+    postgres::LIMITS[3],
+    postgres::LIMITS[4],
+    postgres::LIMITS[5],
+    postgres::LIMITS[6],
     ("sql_memory_bytes", sql::MEMORY_BYTES as u64),
     ("sql_spill_bytes", sql::SPILL_BYTES),
 ];

@@ -1,7 +1,7 @@
 //! SQL over history and the hot graph together: read-only, and within bounds of time, memory and rows that it says when it hits.
 
-mod functions;
-mod json;
+pub(crate) mod functions;
+pub(crate) mod json;
 mod names;
 mod provider;
 mod prune;
@@ -22,10 +22,10 @@ use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::resolve::resolve_table_references;
 use futures::StreamExt as _;
 pub(crate) use json::rows;
-use provider::History;
+pub(crate) use provider::History;
 use serde::Serialize;
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -159,40 +159,47 @@ impl Sql {
         epoch: Option<&Epoch>,
         bounds: &Bounds,
     ) -> Result<SessionContext, SqlError> {
-        let config =
-            SessionConfig::new().with_target_partitions(bounds.threads.max(1)).with_information_schema(true);
         let runtime = runtime(bounds).map_err(|e| SqlError::Failed(first_line(e)))?;
-        let context = SessionContext::new_with_config_rt(config, Arc::new(runtime));
+        let context = SessionContext::new_with_config_rt(config(bounds), Arc::new(runtime));
         functions::register(&context);
         let statement =
             context.state().sql_to_statement(text, &context.state().config_options().sql_parser.dialect);
         let statement = statement.map_err(|e| told(&e, bounds))?;
         let (named, _) = resolve_table_references(&statement, true).map_err(|e| told(&e, bounds))?;
-        let chart = epoch.map(|e| Arc::new(Chart::new(e.graph.ontology())));
         let mut shown = false;
         for name in named {
             if name.schema().is_some_and(|s| s == "information_schema") {
                 shown = true;
                 continue;
             }
-            let is_function = context.state().table_functions().contains_key(name.table());
-            if Table::named(name.table()).is_none() && !is_function {
-                let known = Table::ALL.map(Table::name);
-                return Err(SqlError::Unknown(names::unknown("table", name.table(), &known)));
-            }
+            known(name.table(), &context)?;
         }
         let statement = text.trim_start().to_ascii_lowercase();
         shown |= ["show", "describe", "desc "].iter().any(|w| statement.starts_with(w));
-        for table in Table::ALL {
-            if !shown && !text.to_ascii_lowercase().contains(table.name()) {
-                continue;
-            }
-            let log = self.log(table).await?;
-            let provider = History::new(table, log, epoch, chart.clone()).map_err(|e| told(&e, bounds))?;
+        let lower = text.to_ascii_lowercase();
+        let wanted = Table::ALL.into_iter().filter(|t| shown || lower.contains(t.name())).collect();
+        for (table, provider) in self.tables(&wanted, epoch, bounds).await? {
             provider.register_store(&context);
             context.register_table(table.name(), Arc::new(provider)).map_err(|e| told(&e, bounds))?;
         }
         Ok(context)
+    }
+
+    /// Tables as they are now.
+    pub(crate) async fn tables(
+        &self,
+        wanted: &BTreeSet<Table>,
+        epoch: Option<&Epoch>,
+        bounds: &Bounds,
+    ) -> Result<Vec<(Table, History)>, SqlError> {
+        let chart = epoch.map(|e| Arc::new(Chart::new(e.graph.ontology())));
+        let mut tables = Vec::new();
+        for table in wanted {
+            let log = self.log(*table).await?;
+            let provider = History::new(*table, log, epoch, chart.clone()).map_err(|e| told(&e, bounds))?;
+            tables.push((*table, provider));
+        }
+        Ok(tables)
     }
 
     /// A table's log as it is now.
@@ -213,7 +220,22 @@ impl Sql {
     }
 }
 
-fn runtime(bounds: &Bounds) -> Result<RuntimeEnv, DataFusionError> {
+/// How statements are run.
+pub(crate) fn config(bounds: &Bounds) -> SessionConfig {
+    SessionConfig::new().with_target_partitions(bounds.threads.max(1)).with_information_schema(true)
+}
+
+/// Refuses a table that is not there, with the nearest.
+pub(crate) fn known(name: &str, context: &SessionContext) -> Result<(), SqlError> {
+    let is_function = context.state().table_functions().contains_key(name);
+    if Table::named(name).is_none() && !is_function {
+        return Err(SqlError::Unknown(names::unknown("table", name, &Table::ALL.map(Table::name))));
+    }
+    Ok(())
+}
+
+/// Memory and a place for what does not fit, of one statement.
+pub(crate) fn runtime(bounds: &Bounds) -> Result<RuntimeEnv, DataFusionError> {
     let pool: Arc<dyn MemoryPool> =
         Arc::new(TrackConsumersPool::new(FairSpillPool::new(bounds.memory_bytes), CONSUMERS));
     let spill = DiskManagerBuilder::default()
@@ -223,7 +245,7 @@ fn runtime(bounds: &Bounds) -> Result<RuntimeEnv, DataFusionError> {
 }
 
 /// What went wrong, in words for who asked.
-fn told(error: &DataFusionError, bounds: &Bounds) -> SqlError {
+pub(crate) fn told(error: &DataFusionError, bounds: &Bounds) -> SqlError {
     match root(error) {
         DataFusionError::ResourcesExhausted(why) => SqlError::Memory(bounds.memory_bytes, first_line(why)),
         DataFusionError::SchemaError(why, _) => match why.as_ref() {

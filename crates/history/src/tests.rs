@@ -34,7 +34,7 @@ pub(crate) fn draft(o: &Ontology, class: &str, key: u8) -> Draft {
 const KINDS: u8 = 14;
 
 /// One small random statement as a batch of its own.
-fn statement(o: &Ontology, (kind, a, b, m): (u8, u8, u8, i64)) -> Batch {
+pub(crate) fn statement(o: &Ontology, (kind, a, b, m): (u8, u8, u8, i64)) -> Batch {
     let at = minute(m);
     let id = ItemId(u64::from(kind) << 48 | u64::from(a) << 40 | u64::from(b) << 32 | m.cast_unsigned());
     let (a, b) = (a % 4, b % 4);
@@ -92,15 +92,15 @@ fn statement(o: &Ontology, (kind, a, b, m): (u8, u8, u8, i64)) -> Batch {
     Batch { source: "otlp".to_owned(), drafts, facts: vec![fact], ..Batch::default() }
 }
 
-type Statement = (u8, u8, u8, i64);
+pub(crate) type Statement = (u8, u8, u8, i64);
 
-fn folded(o: &Arc<Ontology>, statements: &[Statement], limits: Limits) -> Fold {
+pub(crate) fn folded(o: &Arc<Ontology>, statements: &[Statement], limits: Limits) -> Fold {
     let mut fold = Fold::new(Arc::clone(o), Vec::new(), limits);
     add(&mut fold, o, statements);
     fold
 }
 
-fn add(fold: &mut Fold, o: &Ontology, statements: &[Statement]) {
+pub(crate) fn add(fold: &mut Fold, o: &Ontology, statements: &[Statement]) {
     for s in statements {
         fold.fold(&statement(o, *s), minute(100_000));
     }
@@ -120,7 +120,7 @@ pub(crate) fn builtin() -> Arc<Ontology> {
 }
 
 /// Something of every table in five hours, and a fact that says that these are over.
-fn world() -> Vec<Statement> {
+pub(crate) fn world() -> Vec<Statement> {
     let mut all: Vec<Statement> = (0..400)
         .map(|n: i64| ((n % i64::from(KINDS)) as u8, (n / 3 % 5) as u8, (n / 7 % 5) as u8, n * 7 % 300))
         .collect();

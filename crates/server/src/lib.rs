@@ -33,7 +33,7 @@ mod statsd;
 pub mod syslog;
 pub mod zipkin;
 
-pub use api::{Operator, ask_cypher};
+pub use api::{Operator, SQL_ROWS, SQL_SECONDS, ask_cypher};
 pub use history::{Earlier, Figure, History, SqlQuery, SqlTrouble};
 pub use hosts::{Hosts, name_of};
 pub use intake::{Delivery, Form, Intake, Receipt, Refusal, SetAside, Wire};

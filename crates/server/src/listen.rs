@@ -53,11 +53,7 @@ impl Port {
     /// # Errors
     /// When the port is in use or the address is not ours.
     pub async fn open(addr: SocketAddr, what: &'static str, flag: &'static str) -> Result<Port, ListenError> {
-        let bound = TcpListener::bind(addr).await;
-        bound.map(|listener| Port { listener, open: Arc::default() }).map_err(|source| match source.kind() {
-            ErrorKind::AddrInUse => ListenError::InUse { addr, what, flag },
-            _ => ListenError::Other { addr, what, flag, source },
-        })
+        Ok(Port { listener: bind(addr, what, flag).await?, open: Arc::default() })
     }
 
     /// Its address; with the port that was given when port 0 was asked for.
@@ -120,6 +116,21 @@ impl Port {
         drop(self.listener);
         let _ = tokio::time::timeout(Duration::from_secs(limits.shutdown_seconds), graceful.shutdown()).await;
     }
+}
+
+/// Takes a port for something else than HTTP. `what` and `flag` are for the error.
+///
+/// # Errors
+/// When the port is in use or the address is not ours.
+pub async fn bind(
+    addr: SocketAddr,
+    what: &'static str,
+    flag: &'static str,
+) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(addr).await.map_err(|source| match source.kind() {
+        ErrorKind::AddrInUse => ListenError::InUse { addr, what, flag },
+        _ => ListenError::Other { addr, what, flag, source },
+    })
 }
 
 /// One connection, counted while it lives.

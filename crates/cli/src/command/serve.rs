@@ -17,6 +17,8 @@ use std::time::Duration;
 pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     let lost_hash_key = if args.new_hash_key { LostHashKey::Replace } else { LostHashKey::Refuse };
     rim::guard_statsd(args.statsd, &args.listen)?;
+    #[cfg(feature = "history")]
+    rim::guard_postgres(args.postgres.postgres, &args.listen)?;
     if args.scrapes.len() > scrape::TARGETS {
         bail!("{} targets to scrape; at most {} can be", args.scrapes.len(), scrape::TARGETS);
     }
@@ -37,10 +39,14 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     let ready = Ready {
         history: crate::history::place(&args.data, &args.history)?,
         keep: crate::history::keep(&args.history),
+        postgres: crate::postgres::wanted(&args.postgres)?,
         ..ready
     };
     // Before anybody can reach it. While the log is replayed, a signal ends the process at once, which the log survives.
     let stop = rim::Stop::listen()?;
+    #[cfg(feature = "history")]
+    let (mut running, postgres) = ready.open().await?;
+    #[cfg(not(feature = "history"))]
     let mut running = ready.open().await?;
     rim::on_hangup(running.engine(), args.ontology.clone())?;
     let a = running.addresses();
@@ -54,18 +60,29 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
     if let Some(syslog) = a.syslog {
         out::note(&format!("syslog at {syslog}, UDP and TCP"));
     }
+    #[cfg(feature = "history")]
+    if let Some(postgres) = &postgres {
+        out::note(&format!("SQL by PostgreSQL's protocol at {}", postgres.addr));
+    }
     stop.came().await;
     out::note("stopping");
+    #[cfg(feature = "history")]
+    if let Some(postgres) = postgres {
+        postgres.stop().await;
+    }
     running.stop().await;
     Ok(Exit::Done)
 }
 
 /// Opens a data folder and the ports.
 pub async fn start(data: &Path, listen: &Listen, ontology: &OntologyFrom) -> anyhow::Result<Running> {
-    prepare(data, listen, ontology, (LostHashKey::Refuse, KeepLog::default(), Limits::default()), None)
-        .await?
-        .open()
-        .await
+    let ready =
+        prepare(data, listen, ontology, (LostHashKey::Refuse, KeepLog::default(), Limits::default()), None).await?;
+    #[cfg(feature = "history")]
+    let (running, _) = ready.open().await?;
+    #[cfg(not(feature = "history"))]
+    let running = ready.open().await?;
+    Ok(running)
 }
 
 /// A data folder that was read, and what its server is to be started with.
@@ -76,19 +93,28 @@ struct Ready {
     history: Option<::history::Place>,
     #[cfg(feature = "history")]
     keep: ::history::Keep,
+    #[cfg(feature = "history")]
+    postgres: Option<crate::postgres::Wanted>,
 }
 
 impl Ready {
     /// Opens the ports.
-    async fn open(self) -> anyhow::Result<Running> {
+    #[cfg(feature = "history")]
+    async fn open(self) -> anyhow::Result<(Running, Option<crate::postgres::Listening>)> {
         let engine = Arc::new(self.engine);
-        #[cfg(feature = "history")]
-        let history: Option<Arc<dyn server::History>> =
-            Some(Arc::new(crate::history::Kept::start(Arc::clone(&engine), self.history, self.keep)?));
-        #[cfg(not(feature = "history"))]
-        let history: Option<Arc<dyn server::History>> = None;
-        let settings = Settings { history, ..self.settings };
-        server::start(engine, settings).await.context("opening the ports")
+        let kept = Arc::new(crate::history::Kept::start(Arc::clone(&engine), self.history, self.keep)?);
+        let postgres = match self.postgres {
+            Some(wanted) => Some(wanted.open(&kept).await.context("opening the ports")?),
+            None => None,
+        };
+        let settings = Settings { history: Some(kept), ..self.settings };
+        Ok((server::start(engine, settings).await.context("opening the ports")?, postgres))
+    }
+
+    /// Opens the ports.
+    #[cfg(not(feature = "history"))]
+    async fn open(self) -> anyhow::Result<Running> {
+        server::start(Arc::new(self.engine), self.settings).await.context("opening the ports")
     }
 }
 
@@ -128,6 +154,8 @@ async fn prepare(
         history: crate::history::place(&folder, &crate::args::HistoryAt::default())?,
         #[cfg(feature = "history")]
         keep: ::history::Keep::default(),
+        #[cfg(feature = "history")]
+        postgres: None,
     })
 }
 
@@ -154,15 +182,8 @@ fn operator(from: &OntologyFrom) -> Operator {
 fn secrets(listen: &Listen, ontology: &Ontology) -> anyhow::Result<Secrets> {
     let mut all = Vec::new();
     for (feed, file) in &listen.feed_secrets {
-        let text =
-            std::fs::read(file).with_context(|| format!("the secret of {feed}, {}", file.display()))?;
-        let line = text.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii();
-        anyhow::ensure!(
-            !line.is_empty(),
-            "the secret of {feed}, {}: the first line is empty",
-            file.display()
-        );
-        all.push((feed.clone(), Secret::Known(line.to_vec())));
+        let line = rim::secret(&format!("the secret of {feed}"), file)?;
+        all.push((feed.clone(), Secret::Known(line)));
     }
     all.extend(listen.unsigned_feeds.iter().map(|feed| (feed.clone(), Secret::Unsigned)));
     for (feed, _) in &all {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Quantiles with names of their own.
 const NAMED: [(&str, f64); 3] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)];
 
-pub(super) fn register(context: &SessionContext) {
+pub(crate) fn register(context: &SessionContext) {
     for (name, q) in NAMED {
         let run = move |args: &[ColumnarValue]| {
             let arrays = ColumnarValue::values_to_arrays(args)?;

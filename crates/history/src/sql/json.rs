@@ -36,7 +36,8 @@ fn list(items: &dyn Array) -> Result<Json, ArrowError> {
     (0..items.len()).map(|i| value(items, i)).collect::<Result<Vec<_>, _>>().map(Json::Array)
 }
 
-fn value(array: &dyn Array, row: usize) -> Result<Json, ArrowError> {
+/// One value.
+pub(crate) fn value(array: &dyn Array, row: usize) -> Result<Json, ArrowError> {
     if array.is_null(row) {
         return Ok(Json::Null);
     }

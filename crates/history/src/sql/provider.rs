@@ -43,7 +43,7 @@ const AHEAD: usize = 2;
 
 /// A table over history and the graph.
 #[derive(Clone)]
-pub(super) struct History {
+pub(crate) struct History {
     table: Table,
     log: Option<Arc<Log>>,
     hot: Option<Hot>,
@@ -75,7 +75,7 @@ struct Plan<'p> {
 }
 
 impl History {
-    pub(super) fn new(
+    pub(crate) fn new(
         table: Table,
         log: Option<Arc<Log>>,
         epoch: Option<&Epoch>,
@@ -108,7 +108,7 @@ impl History {
     }
 
     /// Lets a session find the table's files.
-    pub(super) fn register_store(&self, context: &SessionContext) {
+    pub(crate) fn register_store(&self, context: &SessionContext) {
         if let (Some(log), Ok(url)) = (&self.log, self.store_url()) {
             context.runtime_env().register_object_store(url.as_ref(), log.place().store(self.table));
         }

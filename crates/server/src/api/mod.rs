@@ -36,7 +36,8 @@ use tokio::sync::Semaphore;
 
 pub(crate) use answers::PATHS_SECONDS;
 pub(crate) use export::AT_ONCE as EXPORTS_AT_ONCE;
-pub(crate) use sql::{AT_ONCE as SQL_AT_ONCE, MOST_ROWS as SQL_ROWS, MOST_SECONDS as SQL_SECONDS};
+pub(crate) use sql::AT_ONCE as SQL_AT_ONCE;
+pub use sql::{MOST_ROWS as SQL_ROWS, MOST_SECONDS as SQL_SECONDS};
 
 pub use cypher::ask_cypher;
 pub(crate) use events::BEHIND;

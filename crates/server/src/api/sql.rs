@@ -13,11 +13,11 @@ use std::time::Instant;
 /// Queries at once; each may use all processors and memory of its own.
 pub(crate) const AT_ONCE: usize = 2;
 /// Most rows that can be asked for.
-pub(crate) const MOST_ROWS: usize = 100_000;
+pub const MOST_ROWS: usize = 100_000;
 /// Rows when nothing is said.
 const ROWS: usize = 1_000;
 /// Longest that can be asked for, in seconds.
-pub(crate) const MOST_SECONDS: u64 = 60;
+pub const MOST_SECONDS: u64 = 60;
 /// Seconds when nothing is said.
 const SECONDS: f64 = 30.0;
 

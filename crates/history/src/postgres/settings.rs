@@ -1,0 +1,138 @@
+//! What clients ask about the server, in functions and by `SHOW`.
+
+use super::catalog::DATABASE;
+use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, StringArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::prelude::SessionContext;
+use std::sync::Arc;
+
+/// The version of PostgreSQL whose catalog is shown.
+pub(super) const VERSION: &str = "16.6";
+
+/// Settings by name, as `SHOW` tells them.
+const SETTINGS: [(&str, &str); 22] = [
+    ("application_name", ""),
+    ("bytea_output", "hex"),
+    ("client_encoding", "UTF8"),
+    ("datestyle", "ISO, MDY"),
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_read_only", "on"),
+    ("extra_float_digits", "1"),
+    ("integer_datetimes", "on"),
+    ("intervalstyle", "postgres"),
+    ("lc_collate", "C"),
+    ("lc_ctype", "C"),
+    ("max_identifier_length", "63"),
+    ("search_path", "public"),
+    ("server_encoding", "UTF8"),
+    ("server_version", VERSION),
+    ("server_version_num", "160006"),
+    ("standard_conforming_strings", "on"),
+    ("statement_timeout", "0"),
+    ("timezone", "UTC"),
+    ("transaction_isolation", "read committed"),
+    ("transaction_read_only", "on"),
+    ("is_superuser", "off"),
+];
+
+/// A setting.
+pub(super) fn setting(name: &str) -> Option<&'static str> {
+    let name = match name.to_lowercase().as_str() {
+        "time zone" => "timezone".to_owned(),
+        "transaction isolation level" => "transaction_isolation".to_owned(),
+        name => name.to_owned(),
+    };
+    SETTINGS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+}
+
+/// Functions that PostgreSQL has and DataFusion has not, as far as clients call them by themselves.
+pub(super) fn register(context: &SessionContext) {
+    let none: fn(&str) -> Option<String> = |_| None;
+    for fixed in [
+        Fixed { name: "current_setting", told: |name| setting(name).map(str::to_owned) },
+        Fixed { name: "obj_description", told: none },
+        Fixed { name: "col_description", told: none },
+        Fixed { name: "shobj_description", told: none },
+        Fixed { name: "pg_get_indexdef", told: none },
+        Fixed { name: "pg_get_viewdef", told: none },
+        Fixed { name: "version", told: |_| Some(format!("PostgreSQL {VERSION} ({DATABASE} {})", env!("CARGO_PKG_VERSION"))) },
+        Fixed { name: "inet_server_addr", told: none },
+    ] {
+        context.register_udf(ScalarUDF::from(fixed));
+    }
+    context.register_udf(ScalarUDF::from(No { name: "pg_is_in_recovery" }));
+    context.register_udf(ScalarUDF::from(No { name: "pg_advisory_unlock_all" }));
+}
+
+/// A text that depends on the first argument alone, or on none.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Fixed {
+    name: &'static str,
+    told: fn(&str) -> Option<String>,
+}
+
+impl ScalarUDFImpl for Fixed {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        static ANY: std::sync::LazyLock<Signature> =
+            std::sync::LazyLock::new(|| Signature::variadic_any(Volatility::Stable));
+        static NONE: std::sync::LazyLock<Signature> =
+            std::sync::LazyLock::new(|| Signature::nullary(Volatility::Stable));
+        if ["version", "inet_server_addr"].contains(&self.name) { &NONE } else { &ANY }
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some(first) = args.args.first() else {
+            return Ok(ColumnarValue::Scalar(ScalarValue::Utf8((self.told)(""))));
+        };
+        let names: ArrayRef = cast(&first.to_array(args.number_rows)?, &DataType::Utf8)?;
+        let mut told = Vec::with_capacity(names.len());
+        for name in names.as_string::<i32>() {
+            let value = name.and_then(self.told);
+            // Unless it says that there may be none.
+            if let (Some(name), None, "current_setting", 1) = (name, &value, self.name, args.args.len()) {
+                return exec_err!("there is no setting `{name}`");
+            }
+            told.push(value);
+        }
+        Ok(ColumnarValue::Array(Arc::new(StringArray::from(told))))
+    }
+}
+
+/// A question that the answer to is no.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct No {
+    name: &'static str,
+}
+
+impl ScalarUDFImpl for No {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        static NONE: std::sync::LazyLock<Signature> =
+            std::sync::LazyLock::new(|| Signature::nullary(Volatility::Stable));
+        &NONE
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Ok(ColumnarValue::Scalar(ScalarValue::Boolean(Some(false))))
+    }
+}
