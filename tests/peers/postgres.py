@@ -239,6 +239,8 @@ def bounds(pg):
         except psycopg.Error as error:
             told = f"{error.sqlstate} {error}"
         checks.check("statement_timeout ends a statement", told.startswith("57014") and "1.5 s" in told and time.monotonic() - begin < 20, told)
+        with pg.connect(options="-c statement_timeout=1200") as other:
+            checks.check("statement_timeout is kept to when it is said at once", other.execute("show statement_timeout").fetchone() == ("1200",))
         db.execute("set statement_timeout = 0")
         timer = threading.Timer(1.0, db.cancel)
         timer.start()
@@ -376,7 +378,12 @@ def garbage(pg):
         told = drained(client)
         checks.check("a fetch of any number of rows is one of all", told.count(b"SELECT 1") == 2, told[-200:])
     with pg.connect(autocommit=True) as db:
-        refused(db, "select '" + "x" * 900_000 + "' = 'y', " + "1 + " * 20_000 + "1", "54001" if False else "42601")
+        refused(db, "select " + "1 + " * 200_000 + "1", "54001", "sql_words")
+        refused(db, "select " + "(" * 100_000 + "1" + ")" * 100_000, "42601")
+        got = db.execute("select " + "1 + " * 1_900 + "1").fetchone()
+        checks.check("long sums are added up", got == (1901,), got)
+        got = db.execute("select count(*) from flows where from_name in (" + ", ".join(f"'{n}'" for n in range(20_000)) + ")").fetchone()
+        checks.check("long lists are looked through", got == (0,), got)
     # Silent ones: more than may sign in at once.
     silent = [pg.raw() for _ in range(40)]
     begin = time.monotonic()

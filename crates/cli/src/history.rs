@@ -3,7 +3,9 @@
 use crate::args::{HistoryAt, Offline, Sql as Asked};
 use crate::exit::NotThere;
 use crate::{out, rim};
-use ::history::{Bounds, Earlier, Epoch, Keep, PastBounds, Pasts, Place, PostgresFigures, Sql, SqlError, Writer};
+use ::history::{
+    Bounds, Earlier, Epoch, Keep, PastBounds, Pasts, Place, PostgresFigures, Sql, SqlError, Writer,
+};
 use anyhow::Context as _;
 use engine::{Engine, LostHashKey, Options};
 use futures_util::future::BoxFuture;
@@ -11,8 +13,8 @@ use ontology::{Ontology, Stretch, Time};
 use serde_json::Value as Json;
 use server::{Figure, SqlQuery, SqlTrouble};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
@@ -360,7 +362,12 @@ impl server::History for Kept {
         ];
         if let Some(p) = self.postgres.get() {
             all.extend([
-                figure("postgres_connections", "gauge", "Open connections of PostgreSQL's protocol.", count(&p.open)),
+                figure(
+                    "postgres_connections",
+                    "gauge",
+                    "Open connections of PostgreSQL's protocol.",
+                    count(&p.open),
+                ),
                 figure(
                     "postgres_refused_total",
                     "counter",

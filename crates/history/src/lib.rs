@@ -42,7 +42,7 @@ pub use table::Table;
 pub use write::{Epoch, Progress, Writer, Written};
 
 /// Bounds by name.
-pub const LIMITS: [(&str, u64); 14] = [
+pub const LIMITS: [(&str, u64); 15] = [
     ("history_graph_bytes", past::BYTES),
     ("history_graph_hours", past::HOURS),
     ("history_graph_rows", past::ROWS),
@@ -57,4 +57,5 @@ pub const LIMITS: [(&str, u64); 14] = [
     postgres::LIMITS[6],
     ("sql_memory_bytes", sql::MEMORY_BYTES as u64),
     ("sql_spill_bytes", sql::SPILL_BYTES),
+    ("sql_words", sql::length::WORDS as u64),
 ];

@@ -7,6 +7,7 @@
 mod catalog;
 mod connection;
 mod frame;
+mod prepared;
 mod run;
 mod session;
 mod settings;

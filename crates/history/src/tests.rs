@@ -527,6 +527,13 @@ fn a_query_changes_nothing_reads_no_files_and_keeps_within_its_bounds() {
         assert!(refused("select cuont from flows").await.contains("the nearest is `count`"));
         let deep = format!("select {}1{} from flows", "(".repeat(10_000), ")".repeat(10_000));
         assert!(!refused(&deep).await.is_empty());
+        let chain = |of: &str, times: usize| format!("select 1{}", of.repeat(times));
+        assert!(refused(&chain(" + 1", 500_000)).await.contains("sql_words"));
+        for of in [" + 1", " || 'a'", "::bigint", " = 1 and 1", " union all select 1"] {
+            // As many as may be are planned or refused, on the stack that a server's threads have.
+            let most = crate::sql::length::WORDS / of.split(' ').filter(|w| !w.is_empty()).count().max(1) - 2;
+            let _ = ask(&chain(of, most), bounds()).await;
+        }
 
         let cut = ask("select * from flows", Bounds { rows: 3, ..bounds() }).await.unwrap();
         assert_eq!((cut.rows.len(), cut.truncated), (3, Some(crate::Hit::Rows)));

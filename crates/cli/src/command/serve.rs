@@ -77,7 +77,8 @@ pub async fn run(args: Serve) -> anyhow::Result<Exit> {
 /// Opens a data folder and the ports.
 pub async fn start(data: &Path, listen: &Listen, ontology: &OntologyFrom) -> anyhow::Result<Running> {
     let ready =
-        prepare(data, listen, ontology, (LostHashKey::Refuse, KeepLog::default(), Limits::default()), None).await?;
+        prepare(data, listen, ontology, (LostHashKey::Refuse, KeepLog::default(), Limits::default()), None)
+            .await?;
     #[cfg(feature = "history")]
     let (running, _) = ready.open().await?;
     #[cfg(not(feature = "history"))]

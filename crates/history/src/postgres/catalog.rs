@@ -4,9 +4,10 @@
 //! one catalog for all.
 
 use super::settings;
+use super::statement::unread;
 use super::trouble::Trouble;
 use super::types;
-use crate::sql::{Bounds, Sql, config, functions, known, runtime};
+use crate::sql::{Bounds, Sql, config, functions, known, length, runtime};
 use crate::table::Table;
 use crate::write::Epoch;
 use async_trait::async_trait;
@@ -23,7 +24,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as Planned;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::pg_catalog::{PG_CATALOG_TABLES, setup_pg_catalog};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
@@ -67,8 +68,9 @@ impl Catalog {
     ///
     /// # Errors
     /// When they are none.
-    pub(super) fn parse(&self, text: &str) -> std::result::Result<Vec<Statement>, ParserError> {
-        self.parser.parse(text)
+    pub(super) fn parse(&self, text: &str) -> std::result::Result<Vec<Statement>, Trouble> {
+        length::bounded(text, &PostgreSqlDialect {}).map_err(|e| Trouble::new("54001", e.to_string()))?;
+        self.parser.parse(text).map_err(|e| unread(text, &e.to_string()))
     }
 
     /// A session for one statement.

@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long a client has to read why it is sent away.
 const PARTING: Duration = Duration::from_secs(1);
 
-type Socket = Framed<Wire, PgWireMessageServerCodec<super::session::Prepared>>;
+type Socket = Framed<Wire, PgWireMessageServerCodec<super::prepared::Prepared>>;
 
 /// Serves a client until it goes, or has to.
 pub(super) async fn serve(
@@ -70,12 +70,14 @@ pub(super) async fn serve(
         let _open = Open(&shared);
         converse(&tcp, &mut frames, &mut socket, &session, &shared).await;
     };
-    tokio::select! {
-        () = talk => {}
+    let stopped = tokio::select! {
+        () = talk => false,
         // A sender that is gone stops us too.
-        _ = stop.wait_for(|stop| *stop) => {
-            let _ = tokio::time::timeout(PARTING, part(&tcp, &mut socket, refusal("57P01", "the server is stopping"))).await;
-        }
+        _ = stop.wait_for(|stop| *stop) => true,
+    };
+    if stopped {
+        let why = refusal("57P01", "the server is stopping");
+        let _ = tokio::time::timeout(PARTING, part(&tcp, &mut socket, why)).await;
     }
 }
 
@@ -92,7 +94,9 @@ impl Drop for Open<'_> {
 async fn sign_in(tcp: &TcpStream, frames: &mut Frames, socket: &mut Socket, session: &Arc<Session>) -> bool {
     loop {
         let stage = match socket.state() {
-            PgWireConnectionState::AwaitingSslRequest | PgWireConnectionState::AwaitingStartup => Stage::First,
+            PgWireConnectionState::AwaitingSslRequest | PgWireConnectionState::AwaitingStartup => {
+                Stage::First
+            }
             PgWireConnectionState::AuthenticationInProgress => Stage::Password,
             _ => return true,
         };

@@ -69,7 +69,10 @@ impl Frames {
         let length = match usize::try_from(length.get_i32()) {
             Ok(length) if (4..=most).contains(&length) => length,
             Ok(length) if length > most => {
-                return Err(refusal("54000", &format!("a message of {length} bytes; at most {most} are taken")));
+                return Err(refusal(
+                    "54000",
+                    &format!("a message of {length} bytes; at most {most} are taken"),
+                ));
             }
             _ => return Err(broken("a message of less than no bytes")),
         };
@@ -194,10 +197,7 @@ mod tests {
         assert!(taken(&query[..8], OPEN).unwrap().is_none());
         assert!(matches!(taken(&query, OPEN).unwrap(), Some(PgWireFrontendMessage::Query(_))));
         let tls = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
-        assert!(matches!(
-            taken(&tls, Stage::First).unwrap(),
-            Some(PgWireFrontendMessage::SslNegotiation(_))
-        ));
+        assert!(matches!(taken(&tls, Stage::First).unwrap(), Some(PgWireFrontendMessage::SslNegotiation(_))));
         let cancel = [0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e, 0, 0, 0, 1, 0, 0, 0, 2];
         assert!(matches!(
             taken(&cancel, Stage::First).unwrap(),

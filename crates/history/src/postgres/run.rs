@@ -18,7 +18,7 @@ use futures::StreamExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// Batches made ahead of a client that reads them.
@@ -89,7 +89,8 @@ impl Plan {
                 expr.apply(|expr| {
                     if let Expr::Cast(cast) = expr
                         && let Expr::Placeholder(placeholder) = cast.expr.as_ref()
-                        && let Some(number) = placeholder.id.strip_prefix('$').and_then(|n| n.parse::<usize>().ok())
+                        && let Some(number) =
+                            placeholder.id.strip_prefix('$').and_then(|n| n.parse::<usize>().ok())
                         && let Some(kind) = numbered.get_mut(&number.wrapping_sub(1))
                     {
                         kind.get_or_insert_with(|| cast.field.data_type().clone());

@@ -52,31 +52,48 @@ pub(super) fn setting(name: &str) -> Option<&'static str> {
 
 /// Functions that PostgreSQL has and DataFusion has not, as far as clients call them by themselves.
 pub(super) fn register(context: &SessionContext) {
-    let none: fn(&str) -> Option<String> = |_| None;
-    for fixed in [
-        Fixed { name: "current_setting", told: |name| setting(name).map(str::to_owned) },
-        Fixed { name: "obj_description", told: none },
-        Fixed { name: "col_description", told: none },
-        Fixed { name: "shobj_description", told: none },
-        Fixed { name: "pg_get_indexdef", told: none },
-        Fixed { name: "pg_get_viewdef", told: none },
-        Fixed { name: "version", told: |_| Some(format!("PostgreSQL {VERSION} ({DATABASE} {})", env!("CARGO_PKG_VERSION"))) },
-        Fixed { name: "inet_server_addr", told: none },
+    for name in [
+        "current_setting",
+        "obj_description",
+        "col_description",
+        "shobj_description",
+        "pg_get_indexdef",
+        "pg_get_viewdef",
     ] {
-        context.register_udf(ScalarUDF::from(fixed));
+        context.register_udf(ScalarUDF::from(Told { name, of: Of::Name }));
+    }
+    for name in ["version", "inet_server_addr"] {
+        context.register_udf(ScalarUDF::from(Told { name, of: Of::Nothing }));
     }
     context.register_udf(ScalarUDF::from(No { name: "pg_is_in_recovery" }));
     context.register_udf(ScalarUDF::from(No { name: "pg_advisory_unlock_all" }));
 }
 
-/// A text that depends on the first argument alone, or on none.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Fixed {
-    name: &'static str,
-    told: fn(&str) -> Option<String>,
+/// What a text depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Of {
+    Name,
+    Nothing,
 }
 
-impl ScalarUDFImpl for Fixed {
+/// A function that gives a text, or nothing.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Told {
+    name: &'static str,
+    of: Of,
+}
+
+impl Told {
+    fn text(&self, first: &str) -> Option<String> {
+        match self.name {
+            "current_setting" => setting(first).map(str::to_owned),
+            "version" => Some(format!("PostgreSQL {VERSION} ({DATABASE} {})", env!("CARGO_PKG_VERSION"))),
+            _ => None,
+        }
+    }
+}
+
+impl ScalarUDFImpl for Told {
     fn name(&self) -> &str {
         self.name
     }
@@ -86,7 +103,7 @@ impl ScalarUDFImpl for Fixed {
             std::sync::LazyLock::new(|| Signature::variadic_any(Volatility::Stable));
         static NONE: std::sync::LazyLock<Signature> =
             std::sync::LazyLock::new(|| Signature::nullary(Volatility::Stable));
-        if ["version", "inet_server_addr"].contains(&self.name) { &NONE } else { &ANY }
+        if self.of == Of::Nothing { &NONE } else { &ANY }
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
@@ -95,12 +112,12 @@ impl ScalarUDFImpl for Fixed {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let Some(first) = args.args.first() else {
-            return Ok(ColumnarValue::Scalar(ScalarValue::Utf8((self.told)(""))));
+            return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(self.text(""))));
         };
         let names: ArrayRef = cast(&first.to_array(args.number_rows)?, &DataType::Utf8)?;
         let mut told = Vec::with_capacity(names.len());
         for name in names.as_string::<i32>() {
-            let value = name.and_then(self.told);
+            let value = name.and_then(|n| self.text(n));
             // Unless it says that there may be none.
             if let (Some(name), None, "current_setting", 1) = (name, &value, self.name, args.args.len()) {
                 return exec_err!("there is no setting `{name}`");

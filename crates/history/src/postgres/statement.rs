@@ -103,8 +103,8 @@ pub(super) fn read(statement: &Statement) -> Result<Asked, Trouble> {
 /// A text that is no SQL; what it begins with may say that it was meant to write.
 pub(super) fn unread(text: &str, why: &str) -> Trouble {
     const WRITES: [&str; 17] = [
-        "alter", "analyze", "call", "cluster", "copy", "create", "delete", "do", "drop", "grant", "insert", "merge",
-        "reindex", "revoke", "truncate", "update", "vacuum",
+        "alter", "analyze", "call", "cluster", "copy", "create", "delete", "do", "drop", "grant", "insert",
+        "merge", "reindex", "revoke", "truncate", "update", "vacuum",
     ];
     let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
     if WRITES.contains(&first.as_str()) {
@@ -144,9 +144,10 @@ fn setting(set: &Set) -> Result<Setting, Trouble> {
         Set::SetTimeZone { value, .. } => time_zone(&plain(value)),
         Set::SetNames { charset_name, .. } => encoding(&charset_name.value),
         Set::SetTransaction { modes, .. } => {
-            let writes = modes
-                .iter()
-                .any(|m| m.to_string().eq_ignore_ascii_case("read write") && matches!(m, TransactionMode::AccessMode(_)));
+            let writes = modes.iter().any(|m| {
+                m.to_string().eq_ignore_ascii_case("read write")
+                    && matches!(m, TransactionMode::AccessMode(_))
+            });
             if writes { Err(Trouble::read_only("READ WRITE")) } else { Ok(Setting::Other) }
         }
         other => Err(cannot(other.to_string().trim_start_matches("SET "))),
@@ -164,8 +165,8 @@ fn plain(value: &Expr) -> String {
     }
 }
 
-/// Milliseconds, or a number with a unit.
-fn timeout(value: &str) -> Result<Option<Duration>, Trouble> {
+/// A length of time: milliseconds, or a number with a unit; none for 0.
+pub(super) fn timeout(value: &str) -> Result<Option<Duration>, Trouble> {
     let lower = value.trim().to_lowercase();
     if ["default", ""].contains(&lower.as_str()) {
         return Ok(None);
@@ -183,7 +184,9 @@ fn timeout(value: &str) -> Result<Option<Duration>, Trouble> {
     match millis {
         Some(0) => Ok(None),
         Some(millis) => Ok(Some(Duration::from_millis(millis))),
-        None => Err(Trouble::new("22023", format!("`{value}` is no time: milliseconds, or as in '5s', '1min'"))),
+        None => {
+            Err(Trouble::new("22023", format!("`{value}` is no time: milliseconds, or as in '5s', '1min'")))
+        }
     }
 }
 
@@ -193,7 +196,10 @@ fn time_zone(value: &str) -> Result<Setting, Trouble> {
     if UTC.contains(&value.to_lowercase().as_str()) || value == "+00:00" {
         return Ok(Setting::Other);
     }
-    Err(Trouble::new("22023", format!("times are in UTC here, `{value}` cannot be the time zone; convert what you read")))
+    Err(Trouble::new(
+        "22023",
+        format!("times are in UTC here, `{value}` cannot be the time zone; convert what you read"),
+    ))
 }
 
 fn encoding(value: &str) -> Result<Setting, Trouble> {

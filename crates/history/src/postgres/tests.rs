@@ -103,12 +103,8 @@ fn each_statement_sees_what_came_before_it() {
         let parse = [message(b'P', b"c\0select count(*) from events\0\0\0"), message(b'S', b"")].concat();
         client.0.write_all(&parse).await.unwrap();
         assert_eq!(wrong(&client.until(b'Z').await), "");
-        let run = [
-            message(b'B', b"\0c\0\0\0\0\0\0\0"),
-            message(b'E', b"\0\0\0\0\0"),
-            message(b'S', b""),
-        ]
-        .concat();
+        let run =
+            [message(b'B', b"\0c\0\0\0\0\0\0\0"), message(b'E', b"\0\0\0\0\0"), message(b'S', b"")].concat();
         let mut counts = Vec::new();
         for key in [0, 7, 9] {
             add(&mut served.fold.lock().unwrap(), &builtin(), &[(5, key, 0, i64::from(key))]);
@@ -118,7 +114,8 @@ fn each_statement_sees_what_came_before_it() {
             assert_eq!(simple, prepared);
             let sql = Sql::new(None);
             let now = epoch(&mut served.fold.lock().unwrap());
-            let wanted = sql.ask("select count(*) from events", Some(&now), &Bounds::default()).await.unwrap();
+            let wanted =
+                sql.ask("select count(*) from events", Some(&now), &Bounds::default()).await.unwrap();
             assert_eq!(simple, wanted.rows[0][0].to_string());
             counts.push(simple.parse::<u64>().unwrap());
         }
@@ -129,7 +126,8 @@ fn each_statement_sees_what_came_before_it() {
 #[test]
 fn what_a_statement_or_a_connection_may_use_is_bounded() {
     block(async {
-        let bounds = Bounds { rows: 50, time: Duration::from_secs(5), memory_bytes: 4 << 20, ..Bounds::default() };
+        let bounds =
+            Bounds { rows: 50, time: Duration::from_secs(5), memory_bytes: 4 << 20, ..Bounds::default() };
         let served = serve(bounds, None).await;
         let mut client = Client::enter(served.addr).await;
         let rows = client.query("select * from generate_series(1, 50)").await;
@@ -141,7 +139,9 @@ fn what_a_statement_or_a_connection_may_use_is_bounded() {
         let late = client.query(endless).await;
         assert!(wrong(&late).contains("57014") && wrong(&late).contains("0.3 s"), "{}", wrong(&late));
         client.query("set statement_timeout = 0").await;
-        let large = client.query("select array_agg(repeat('x', 1000) || value) from generate_series(1, 100000)").await;
+        let large = client
+            .query("select array_agg(repeat('x', 1000) || value) from generate_series(1, 100000)")
+            .await;
         assert!(wrong(&large).contains("53200"), "{}", wrong(&large));
         // Prepared statements that are never closed.
         let text = format!("select '{}'\0\0\0", "x".repeat(400_000));

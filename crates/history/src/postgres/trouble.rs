@@ -1,7 +1,7 @@
 //! What goes wrong, as PostgreSQL's clients are told it: our texts, and the code (SQLSTATE) that fits.
 
-use crate::sql::{Bounds, told};
 use crate::error::{HistoryError, SqlError, first_line, root};
+use crate::sql::{Bounds, told};
 
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;

@@ -67,7 +67,10 @@ pub(super) fn formats_fit(format: &Format, columns: usize) -> bool {
 /// When it asked for another number of formats.
 pub(super) fn described(schema: &Schema, format: &Format) -> Result<Vec<FieldInfo>, Trouble> {
     if !formats_fit(format, schema.fields().len()) {
-        return Err(Trouble::new("08P01", "as many result formats as there are columns are needed, or one, or none"));
+        return Err(Trouble::new(
+            "08P01",
+            "as many result formats as there are columns are needed, or one, or none",
+        ));
     }
     let one = |(at, field): (usize, &FieldRef)| {
         FieldInfo::new(field.name().clone(), None, None, pg_type(field), format.format_for(at))
