@@ -131,6 +131,16 @@ impl Session {
             }
             Asked::Commit => Response::TransactionEnd(Tag::new("COMMIT")),
             Asked::Rollback => Response::TransactionEnd(Tag::new("ROLLBACK")),
+            Asked::Savepoint(_) | Asked::RollbackTo
+                if client.transaction_status() == TransactionStatus::Idle =>
+            {
+                return Err(Trouble::new("25P01", "a savepoint is a place in a transaction; BEGIN one"));
+            }
+            Asked::Savepoint(tag) => Response::Execution(Tag::new(tag)),
+            Asked::RollbackTo => {
+                client.set_transaction_status(TransactionStatus::Transaction);
+                Response::Execution(Tag::new("ROLLBACK"))
+            }
             Asked::Set(setting) => {
                 if let Setting::Timeout(timeout) = setting {
                     self.state().timeout = *timeout;
@@ -212,7 +222,9 @@ impl Session {
     /// Counts a statement, and refuses it in a transaction that has failed.
     pub(super) fn admit(&self, status: TransactionStatus, asked: &Asked) -> Result<(), Trouble> {
         self.shared.figures.statements.fetch_add(1, Ordering::Relaxed);
-        if status == TransactionStatus::Error && !matches!(asked, Asked::Commit | Asked::Rollback) {
+        if status == TransactionStatus::Error
+            && !matches!(asked, Asked::Commit | Asked::Rollback | Asked::RollbackTo)
+        {
             return Err(Trouble::new("25P02", "this transaction has failed; end it with ROLLBACK"));
         }
         Ok(())

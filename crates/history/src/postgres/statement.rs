@@ -15,6 +15,10 @@ pub(super) enum Asked {
     Commit,
     /// Its end, badly.
     Rollback,
+    /// A place in a transaction to come back to: there is nothing to keep. The tag to answer with.
+    Savepoint(&'static str),
+    /// Back to there: a transaction that failed goes on.
+    RollbackTo,
     /// A setting.
     Set(Setting),
     /// What a setting is.
@@ -90,9 +94,9 @@ pub(super) fn read(statement: &Statement) -> Result<Asked, Trouble> {
                 "PREPARE and EXECUTE are not taken as SQL; prepare the statement with your driver",
             ));
         }
-        Statement::Savepoint { .. } | Statement::ReleaseSavepoint { .. } | Statement::Rollback { .. } => {
-            return Err(Trouble::unsupported("there are no savepoints: nothing is written"));
-        }
+        Statement::Savepoint { .. } => Asked::Savepoint("SAVEPOINT"),
+        Statement::ReleaseSavepoint { .. } => Asked::Savepoint("RELEASE"),
+        Statement::Rollback { .. } => Asked::RollbackTo,
         Statement::Copy { .. } => {
             return Err(Trouble::read_only("COPY"));
         }
@@ -234,6 +238,8 @@ mod tests {
             ("commit", Asked::Commit),
             ("end", Asked::Commit),
             ("rollback", Asked::Rollback),
+            ("savepoint a", Asked::Savepoint("SAVEPOINT")),
+            ("rollback to savepoint a", Asked::RollbackTo),
             ("set statement_timeout = 250", Asked::Set(Setting::Timeout(Some(Duration::from_millis(250))))),
             ("set statement_timeout to '2s'", Asked::Set(Setting::Timeout(Some(Duration::from_secs(2))))),
             ("set statement_timeout = 0", Asked::Set(Setting::Timeout(None))),
@@ -276,7 +282,6 @@ mod tests {
             ("set transaction read write", "25006", "READ WRITE"),
             ("declare c cursor for select 1", "0A000", "cursors"),
             ("prepare x as select 1", "0A000", "driver"),
-            ("savepoint a", "0A000", "savepoints"),
             ("listen x", "25006", "LISTEN"),
             ("selec 1", "42601", "selec"),
         ] {
