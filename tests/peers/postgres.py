@@ -381,8 +381,8 @@ def garbage(pg):
     with pg.connect(autocommit=True) as db:
         refused(db, "select " + "1 + " * 200_000 + "1", "54001", "sql_words")
         refused(db, "select " + "(" * 100_000 + "1" + ")" * 100_000, "42601")
-        got = db.execute("select " + "1 + " * 1_900 + "1").fetchone()
-        checks.check("long sums are added up", got == (1901,), got)
+        got = db.execute("select " + "1 + " * 900 + "1").fetchone()
+        checks.check("long sums are added up", got == (901,), got)
         got = db.execute("select count(*) from flows where from_name in (" + ", ".join(f"'{n}'" for n in range(20_000)) + ")").fetchone()
         checks.check("long lists are looked through", got == (0,), got)
     # Silent ones: more than may sign in at once.

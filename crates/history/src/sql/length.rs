@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// Operators and keywords of one text. The worst of such chains overflows 4 MiB of stack and is answered with 8 MiB, by a release build;
 /// threads of the program have 32.
-pub(crate) const WORDS: usize = 2_000;
+pub(crate) const WORDS: usize = 1_000;
 
 /// Refuses what has too many. Brackets are bounded by the parser.
 pub(crate) fn bounded(text: &str, dialect: &dyn Dialect) -> Result<(), SqlError> {
