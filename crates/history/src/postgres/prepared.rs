@@ -287,12 +287,13 @@ fn values(portal: &Portal<Prepared>) -> PgWireResult<Option<ParamValues>> {
     if portal.parameters.is_empty() {
         return Ok(None);
     }
-    // What nobody knows is a text. Without a type, arrow-pg leaves a null out, and gives its place to the next.
-    let wire = |kind: &Option<DataType>| match types::parameter(kind.as_ref()) {
-        Type::UNKNOWN => Type::TEXT,
-        kind => kind,
-    };
-    let wire: Vec<Type> = kinds.iter().map(wire).collect();
+    // A null of a type that nobody knows is a null text. Without a type, arrow-pg leaves it out, and gives its place to the next.
+    let wire =
+        |(kind, value): (&Option<DataType>, &Option<bytes::Bytes>)| match types::parameter(kind.as_ref()) {
+            Type::UNKNOWN if value.is_none() => Type::TEXT,
+            kind => kind,
+        };
+    let wire: Vec<Type> = kinds.iter().zip(&portal.parameters).map(wire).collect();
     let kinds: Vec<Option<&DataType>> = kinds.iter().map(Option::as_ref).collect();
     let wire: Vec<Option<&Type>> = wire.iter().map(Some).collect();
     let values = deserialize_parameters_with_server_types(portal, &kinds, &wire).map_err(plain)?;
