@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -107,9 +108,38 @@ struct Shared {
     password: Option<Password>,
     places: Arc<Semaphore>,
     turns: Arc<Semaphore>,
+    threads: Threads,
     keys: RandomPidSecretKeyGenerator,
     clients: Mutex<BTreeMap<Key, Arc<Notify>>>,
     figures: Arc<Figures>,
+}
+
+/// Threads that statements run on. What runs when nobody needs them any more is not waited for.
+struct Threads(Option<Runtime>);
+
+/// Stack of each; see `sql_words`.
+const STACK: usize = 32 << 20;
+
+impl Threads {
+    fn new(count: usize) -> std::io::Result<Threads> {
+        let mut runtime = Builder::new_multi_thread();
+        runtime.worker_threads(count.max(1)).thread_stack_size(STACK).thread_name("sql").enable_all();
+        Ok(Threads(Some(runtime.build()?)))
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.0 {
+            runtime.spawn(work);
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Shared {
@@ -153,7 +183,9 @@ impl Postgres {
         stop: watch::Receiver<bool>,
     ) -> Result<impl Future<Output = ()> + Send + use<>, SqlError> {
         let catalog = Catalog::new().map_err(|e| SqlError::Failed(first_line(e)))?;
+        let threads = Threads::new(self.bounds.threads).map_err(|e| SqlError::Failed(first_line(e)))?;
         let shared = Shared {
+            threads,
             sql: self.sql,
             catalog,
             now: self.now,

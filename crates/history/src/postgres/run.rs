@@ -18,7 +18,7 @@ use futures::StreamExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 /// Batches made ahead of a client that reads them.
@@ -34,8 +34,9 @@ pub(super) struct Plan {
 pub(super) struct Running {
     /// Their columns.
     pub(super) schema: SchemaRef,
-    /// Batches, or what ended them.
-    pub(super) batches: mpsc::Receiver<Result<RecordBatch, Trouble>>,
+    batches: mpsc::Receiver<Result<RecordBatch, Trouble>>,
+    deadline: Instant,
+    late: Option<Trouble>,
 }
 
 impl Plan {
@@ -105,6 +106,9 @@ impl Plan {
 
 /// Runs a statement, when it is its turn. All of it, the wait included, takes at most `time`.
 ///
+/// It runs on threads of its own: it keeps processors busy for long stretches, and who talks to clients must not wait for that, to cancel it
+/// for instance. So the time is looked at here as well.
+///
 /// # Errors
 /// As [`Plan::of`], and when the time is over or values are not what the parameters are.
 pub(super) async fn run(
@@ -114,48 +118,64 @@ pub(super) async fn run(
     time: Duration,
 ) -> Result<Running, Trouble> {
     let deadline = Instant::now() + time;
-    let begun = async {
-        let turn = Arc::clone(&shared.turns).acquire_owned().await;
-        let turn = turn.map_err(|e| Trouble::new("57P01", e.to_string()))?;
-        let Plan { context, plan } = Plan::of(shared, statement).await?;
-        let failed = |e: DataFusionError| Trouble::of(&e, &shared.bounds);
-        let plan = match &values {
-            Some(values) => plan.replace_params_with_values(values).map_err(failed)?,
-            None if !plan.get_parameter_types().map_err(failed)?.is_empty() => {
-                return Err(Trouble::new("42P02", "a parameter without a value: a simple query has none"));
-            }
-            None => plan,
-        };
-        let schema = Arc::clone(plan.schema().inner());
-        let stream = DataFrame::new(context.state(), plan).execute_stream().await.map_err(failed)?;
-        Ok((turn, schema, stream))
-    };
-    let late = || Trouble::from(SqlError::Time(time.as_secs_f64()));
-    let begun = tokio::time::timeout_at(deadline, begun).await.map_err(|_| late())?;
-    let (turn, schema, stream) = begun?;
+    let late = Trouble::from(SqlError::Time(time.as_secs_f64()));
+    let (head, first) = oneshot::channel();
     let (to, batches) = mpsc::channel(AHEAD);
-    let (shared, late) = (Arc::clone(shared), late());
-    tokio::spawn(async move {
-        let pumped = async {
-            tokio::select! {
-                () = to.closed() => {}
-                done = tokio::time::timeout_at(deadline, pump(&shared, stream, &to)) => {
-                    if done.is_err() {
-                        return Some(late);
-                    }
-                }
+    let (of, statement) = (Arc::clone(shared), statement.clone());
+    shared.threads.spawn(async move {
+        let work = async {
+            let (begun, rows) = match begin(&of, &statement, values).await {
+                Ok((turn, schema, stream)) => (Ok(schema), Some((turn, stream))),
+                Err(trouble) => (Err(trouble), None),
+            };
+            // Whoever asked may be gone by now.
+            if let (Ok(()), Some((_turn, stream))) = (head.send(begun), rows) {
+                pump(&of, stream, &to).await;
             }
-            None
         };
-        let late = pumped.await;
-        // What it used is let go of before anybody is waited for.
-        drop(turn);
-        if let Some(late) = late {
-            // A client that is gone needs no reason.
-            let _ = to.send(Err(late)).await;
+        tokio::select! {
+            () = to.closed() => {}
+            _ = tokio::time::timeout_at(deadline, work) => {}
         }
     });
-    Ok(Running { schema, batches })
+    match tokio::time::timeout_at(deadline, first).await {
+        Ok(Ok(schema)) => Ok(Running { schema: schema?, batches, deadline, late: Some(late) }),
+        _ => Err(late),
+    }
+}
+
+type Begun = (OwnedSemaphorePermit, SchemaRef, SendableRecordBatchStream);
+
+async fn begin(
+    shared: &Arc<Shared>,
+    statement: &Statement,
+    values: Option<ParamValues>,
+) -> Result<Begun, Trouble> {
+    let turn = Arc::clone(&shared.turns).acquire_owned().await;
+    let turn = turn.map_err(|e| Trouble::new("57P01", e.to_string()))?;
+    let Plan { context, plan } = Plan::of(shared, statement).await?;
+    let failed = |e: DataFusionError| Trouble::of(&e, &shared.bounds);
+    let plan = match &values {
+        Some(values) => plan.replace_params_with_values(values).map_err(failed)?,
+        None if !plan.get_parameter_types().map_err(failed)?.is_empty() => {
+            return Err(Trouble::new("42P02", "a parameter without a value: a simple query has none"));
+        }
+        None => plan,
+    };
+    let schema = Arc::clone(plan.schema().inner());
+    let stream = DataFrame::new(context.state(), plan).execute_stream().await.map_err(failed)?;
+    Ok((turn, schema, stream))
+}
+
+impl Running {
+    /// The next batch, or what ended them.
+    pub(super) async fn next(&mut self) -> Option<Result<RecordBatch, Trouble>> {
+        match tokio::time::timeout_at(self.deadline, self.batches.recv()).await {
+            Ok(batch) => batch,
+            // Once: what comes after it is not waited for.
+            Err(_) => self.late.take().map(Err),
+        }
+    }
 }
 
 async fn pump(

@@ -206,8 +206,8 @@ impl Session {
         let promised = Arc::clone(promised.unwrap_or(&running.schema));
         let fields = Arc::new(types::described(&promised, format)?);
         let rows = Rows::new(promised, format);
-        let batches = stream::unfold(running.batches, |mut batches| async move {
-            batches.recv().await.map(|batch| (batch, batches))
+        let batches = stream::unfold(running, |mut running| async move {
+            running.next().await.map(|batch| (batch, running))
         });
         let rows = batches.flat_map(move |batch| {
             let rows: Box<dyn Iterator<Item = _> + Send> = match batch.and_then(|batch| rows.of(&batch)) {
@@ -275,7 +275,7 @@ fn first_timeout(said: &std::collections::HashMap<String, String>) -> Result<Opt
     let options = said.get("options").map(String::as_str).unwrap_or_default().split_whitespace();
     let among =
         options.filter_map(|o| o.trim_start_matches("-c").trim_start_matches("--").strip_prefix(NAME));
-    let value = among.filter_map(|o| o.strip_prefix('=')).last().or(said.get(NAME).map(String::as_str));
+    let value = among.filter_map(|o| o.strip_prefix('=')).next_back().or(said.get(NAME).map(String::as_str));
     value.map_or(Ok(None), timeout).map_err(|t| refusal(t.state, &t.why))
 }
 
