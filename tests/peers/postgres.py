@@ -149,7 +149,7 @@ def catalog(pg):
         checks.check("information_schema has the columns", ("from_name" in [f[0] for f in found]) and len(found) > 15, found)
         for name, wanted in [("server_version", "16"), ("statement_timeout", "0"), ("transaction_read_only", "on"), ("timezone", "UTC")]:
             checks.check(f"show {name}", db.execute(f"show {name}").fetchone()[0].startswith(wanted))
-    checks.check("the version is a number to drivers", db.info.server_version == 160006, db.info.server_version)
+        checks.check("the version is a number to drivers", db.info.server_version == 160006, db.info.server_version)
 
 
 # As the PostgreSQL data source of Grafana 11 and 12 sends them (pkg/tsdb/grafana-postgresql-datasource, and queries of its editor).
