@@ -7,7 +7,7 @@
 //! Ids of classes, relations and measures are those of the ontology that it was made under: it means nothing under another.
 
 use crate::flows::FlowRows;
-use crate::fold::Fold;
+use crate::fold::{Fold, NEAR};
 use crate::glance::Glance;
 use crate::identity::key_id;
 use crate::items::Items;
@@ -15,6 +15,7 @@ use crate::join::{Support, Witness};
 use crate::known::Known;
 use crate::limits::{Limits, Totals};
 use crate::links::End;
+use crate::pages;
 use crate::series::Series;
 use crate::sources::{SetIndex, Sets, Sources};
 use crate::supports::Supports;
@@ -25,8 +26,8 @@ use ontology::{Minute, Ontology, Time, Value};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Rows of a part: a few hundred kilobytes.
-const ROWS: usize = 32_768;
+/// Rows of a part: a few hundred kilobytes. Whole pages, so that those without rows stay so.
+const ROWS: usize = pages::ROWS;
 /// The same of what has rows that are large.
 const FEW: usize = 1_024;
 
@@ -270,7 +271,7 @@ impl Restore {
                 g.glances.skip(many);
                 g.order.skip(many);
             }
-            Rows::Edges(rows) => rows.into_iter().for_each(|edge| self.edge(edge)),
+            Rows::Edges(rows) => self.edges(rows),
             Rows::NoEdges(many) => g.edges.skip(many),
             Rows::Series(rows) => rows.into_iter().try_for_each(|series| self.series(series))?,
             Rows::Witnesses(rows) => rows.into_iter().try_for_each(|witness| self.witness(witness))?,
@@ -335,6 +336,16 @@ impl Restore {
             fold.kept_nodes += 1;
         }
         g.nodes.push(Some(node));
+    }
+
+    fn edges(&mut self, rows: Vec<Edge>) {
+        let mut rows = rows.into_iter();
+        while !rows.as_slice().is_empty() {
+            let next = rows.as_slice().get(..NEAR).unwrap_or(rows.as_slice());
+            let ends = next.iter().filter(|e| !e.is_none()).map(|e| (e.relation, e.from, e.to));
+            self.fold.bring_places_near(ends);
+            rows.by_ref().take(NEAR).for_each(|edge| self.edge(edge));
+        }
     }
 
     fn edge(&mut self, edge: Edge) {

@@ -112,7 +112,11 @@ impl Fold {
             let Some((relation, from, to)) = self.graph.head_of(&support) else { continue };
             let concluded = self.concluded();
             let known = self.known_edge((relation, from, to));
-            let id = known.unwrap_or_else(|| self.make_edge(Edge::new(relation, from, to)));
+            let id = known.unwrap_or_else(|| {
+                self.touch_begun(from);
+                self.touch_begun(to);
+                self.make_edge(Edge::new(relation, from, to))
+            });
             self.told_by(id, concluded);
             if self.graph.concluded.entry(id).or_default().insert(support) {
                 self.drawing.held += 1;
