@@ -199,7 +199,7 @@ impl Checkpoint {
         let witnesses = witnesses.map(|rows| Rows::Witnesses(rows.into_iter().cloned().collect()));
         let concluded = chunks(self.graph.concluded.iter(), FEW).map(|rows| {
             let one =
-                |(id, supports): (&EdgeId, &Supports)| (*id, supports.iter().cloned().collect::<Vec<_>>());
+                |(id, supports): (EdgeId, &Supports)| (id, supports.iter().cloned().collect::<Vec<_>>());
             Rows::Concluded(rows.into_iter().map(one).collect())
         });
         witnesses.chain(concluded)
@@ -276,8 +276,7 @@ impl Restore {
             Rows::Series(rows) => rows.into_iter().try_for_each(|series| self.series(series))?,
             Rows::Witnesses(rows) => rows.into_iter().try_for_each(|witness| self.witness(witness))?,
             Rows::Concluded(rows) => {
-                let sets = rows.into_iter().map(|(id, s)| (id, s.into_iter().collect::<Supports>()));
-                g.concluded.extend(sets);
+                rows.into_iter().for_each(|(id, s)| g.concluded.put(id, s.into_iter().collect()));
             }
             Rows::Flows(rows) => g.flows.put_rows(rows).map_err(|e| NotReadable(e.to_owned()))?,
             Rows::Items(minute, items) => {

@@ -203,9 +203,11 @@ impl<T: Clone + Default> Pages<T> {
 
     /// Adds rows as by default, without room for whole pages of them.
     pub(crate) fn skip(&mut self, many: usize) {
-        for row in self.len..self.len + many {
+        let begin = self.len;
+        for row in begin..begin + many {
             self.push(T::default());
-            if (row + 1).is_multiple_of(PAGE) {
+            // Of the first page some rows may be in use.
+            if (row + 1).is_multiple_of(PAGE) && row + 1 >= begin + PAGE {
                 self.give_back(row, |_| true);
             }
         }

@@ -1,6 +1,7 @@
 //! Nodes and edges, and the graph that holds them: every table persistent, so that a clone is a snapshot.
 
 use crate::columns::Columns;
+use crate::concluded::Concluded;
 use crate::flows::Flows;
 use crate::glance::Glance;
 use crate::index::Ends;
@@ -12,7 +13,6 @@ use crate::rules::Kept;
 use crate::runs::Runs;
 use crate::series::{CohortId, Of, Series, SeriesId};
 use crate::sources::{SetId, Sets, Sources};
-use crate::supports::Supports;
 use imbl::GenericHashMap;
 use imbl::shared_ptr::DefaultSharedPtr;
 use ontology::{AttrId, ClassId, Key, Ontology, RelationId, Time, Value};
@@ -192,7 +192,7 @@ pub struct Graph {
     pub(crate) sources: imbl::Vector<Arc<str>>,
     pub(crate) sets: Sets,
     /// How concluded edges follow; never an empty set.
-    pub(crate) concluded: Map<EdgeId, Supports>,
+    pub(crate) concluded: Concluded,
     pub(crate) witnesses: imbl::Vector<Witness>,
     pub(crate) latest: Option<Time>,
 }
@@ -221,7 +221,7 @@ impl Graph {
             cohorts: imbl::Vector::new(),
             sources: imbl::Vector::new(),
             sets: Sets::default(),
-            concluded: Map::default(),
+            concluded: Concluded::default(),
             witnesses: imbl::Vector::new(),
             latest: None,
         }
