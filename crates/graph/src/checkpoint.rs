@@ -15,7 +15,7 @@ use crate::join::{Support, Witness};
 use crate::known::Known;
 use crate::limits::{Limits, Totals};
 use crate::links::End;
-use crate::pages;
+use crate::pages::{self, Pages};
 use crate::series::Series;
 use crate::sources::{SetIndex, Sets, Sources};
 use crate::supports::Supports;
@@ -24,6 +24,7 @@ use crate::trace::{Trace, Traces};
 use ontology::model::Grain;
 use ontology::{Minute, Ontology, Time, Value};
 use serde::{Deserialize, Serialize};
+use std::hint::black_box;
 use std::sync::Arc;
 
 /// Rows of a part: a few hundred kilobytes. Whole pages, so that those without rows stay so.
@@ -342,28 +343,65 @@ impl Restore {
         while !rows.as_slice().is_empty() {
             let next = rows.as_slice().get(..NEAR).unwrap_or(rows.as_slice());
             let ends = next.iter().filter(|e| !e.is_none()).map(|e| (e.relation, e.from, e.to));
-            self.fold.bring_places_near(ends);
+            black_box(self.fold.edge_index.warm(ends));
             rows.by_ref().take(NEAR).for_each(|edge| self.edge(edge));
         }
     }
 
     fn edge(&mut self, edge: Edge) {
         let g = &mut self.fold.graph;
-        let (relation, from, to) = (edge.relation, edge.from, edge.to);
-        let (none, first) = (edge.is_none(), edge.seen.first());
+        let ends = (edge.relation, edge.from, edge.to);
+        let none = edge.is_none();
         let row = g.edges.push(edge);
         if none {
             g.edges.give_back(row, Edge::is_none);
             return;
         }
-        let id = EdgeId(u32::try_from(row).unwrap_or(u32::MAX));
-        self.fold.edge_index.insert((relation, from, to), id);
-        g.links.add(from, End::Out, relation, id, first);
-        if !g.has_mark(from, Marks::SAMPLED) || g.has_mark(to, Marks::SAMPLED) {
-            g.links.add(to, End::Into, relation, id, first);
-        }
-        if let Some(count) = g.edge_counts.get_mut(relation.index()) {
+        self.fold.edge_index.insert(ends, EdgeId(u32::try_from(row).unwrap_or(u32::MAX)));
+        if let Some(count) = g.edge_counts.get_mut(ends.0.index()) {
             *count += 1;
+        }
+    }
+
+    /// Puts all edges at their nodes, a node at a time: what is at one is written while it is near, and in one place.
+    fn link(&mut self) {
+        let g = &mut self.fold.graph;
+        for end in [End::Out, End::Into] {
+            let at = |e: &Edge, marks: &Pages<Marks>| {
+                let has = |node: NodeId| marks.get(node.0 as usize).is_some_and(|m| m.has(Marks::SAMPLED));
+                match end {
+                    _ if e.is_none() => None,
+                    End::Out => Some(e.from),
+                    End::Into => (!has(e.from) || has(e.to)).then_some(e.to),
+                }
+            };
+            // How many each node has; then where those of each begin; at last where they end.
+            let mut places = vec![0u32; g.nodes.len()];
+            for node in g.edges.iter().filter_map(|e| at(e, &g.marks)) {
+                places.get_mut(node.0 as usize).into_iter().for_each(|n| *n += 1);
+            }
+            let mut sum = 0;
+            places.iter_mut().for_each(|n| sum += std::mem::replace(n, sum));
+            let mut by_node = vec![EdgeId(0); sum as usize];
+            for (id, edge) in (0..).map(EdgeId).zip(g.edges.iter()) {
+                if let Some(place) = at(edge, &g.marks).and_then(|node| places.get_mut(node.0 as usize)) {
+                    by_node.get_mut(*place as usize).into_iter().for_each(|of| *of = id);
+                    *place += 1;
+                }
+            }
+            let mut node = 0;
+            for (n, ids) in (0..).step_by(NEAR).zip(by_node.chunks(NEAR)) {
+                let rows = ids.iter().filter_map(|id| g.edges.get(id.0 as usize));
+                black_box(rows.map(|e| e.from.0).fold(0, u32::wrapping_add));
+                for (place, id) in (n..).zip(ids) {
+                    while places.get(node as usize).is_some_and(|end| *end <= place) {
+                        node += 1;
+                    }
+                    if let Some(edge) = g.edges.get(id.0 as usize) {
+                        g.links.add(NodeId(node), end, edge.relation, *id, edge.seen.first());
+                    }
+                }
+            }
         }
     }
 
@@ -389,7 +427,8 @@ impl Restore {
     ///
     /// # Errors
     /// When parts are missing.
-    pub fn finish(self) -> Result<Fold, NotReadable> {
+    pub fn finish(mut self) -> Result<Fold, NotReadable> {
+        self.link();
         let mut fold = self.fold;
         fold.graph.flows.shrink();
         let g = &fold.graph;

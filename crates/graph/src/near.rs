@@ -2,7 +2,6 @@
 //! each time.
 
 use crate::fold::{Context, Fold, NEAR};
-use crate::index::Ends;
 use crate::links::End;
 use crate::topology::NodeId;
 use ontology::Value;
@@ -28,13 +27,6 @@ impl Fold {
             _ => None,
         });
         black_box(texts.fold(0, |sum: u8, b| sum.wrapping_add(*b)));
-    }
-
-    /// Looks up the places that new edges between some ends will be put at.
-    pub(crate) fn bring_places_near(&self, ends: impl Iterator<Item = Ends> + Clone) {
-        black_box(self.edge_index.warm(ends.clone()));
-        let both: Vec<(NodeId, End)> = ends.flat_map(|e| [(e.1, End::Out), (e.2, End::Into)]).collect();
-        black_box(self.graph.links.warm(&both));
     }
 
     /// Looks up the edges of the next calls in the same manner, and of those that are new the places where they will be put.
