@@ -175,6 +175,10 @@ def local(data):
         checks.check("an unknown table is told with the nearest", status == 404 and b"`flows`" in body, body)
         status, _, body = server.post(server.url + "/api/v1/sql", b'{"query": "drop table flows"}')
         checks.check("a query changes nothing", status == 400, body)
+        for chain in (" + 1" * 990, " + 1" * 100_000, " = 1 and 1" * 450, "::bigint" * 450):
+            status, _, body = server.post(server.url + "/api/v1/sql", json.dumps({"query": "select 1" + chain}).encode())
+            checks.check(f"a chain of {len(chain)} bytes is answered or refused", status in (200, 400), f"{status} {body}")
+            checks.check("and too long a one says why", len(chain) < 10_000 or b"sql_words" in body, body)
     done = run("history", "write", "--data", data, "--all", "--json")
     checks.check("the rest is written from the folder", done.returncode == 0, done.stderr)
     again = run("history", "write", "--data", data, "--json")

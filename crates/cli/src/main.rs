@@ -48,8 +48,22 @@ use clap::{CommandFactory as _, Parser as _};
 use exit::Exit;
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Stack of each thread; memory is taken as it is used. Statements in SQL may be as deep as they are long (`sql_words`), and are
+/// copied and dropped by functions that call themselves.
+const STACK: usize = 32 << 20;
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(answer()),
+        Err(e) => {
+            out::note(&format!("starting threads: {e}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn answer() -> ExitCode {
     let exit = match run(Cli::parse()).await {
         Ok(exit) => exit,
         // Whoever read the output has what they wanted.

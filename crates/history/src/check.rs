@@ -93,7 +93,10 @@ async fn rows(log: &Log, file: &DataFile) -> Result<u64, String> {
         let hours = hours_of(&batch).ok_or("it has no column `time`")?;
         for hour in hours.iter().flatten().collect::<BTreeSet<_>>() {
             if !file.hours.contains_key(hour) {
-                return Err(format!("it has rows of {}, which it was not committed for", hour.first().start()));
+                return Err(format!(
+                    "it has rows of {}, which it was not committed for",
+                    hour.first().start()
+                ));
             }
             let of_hour: BooleanArray = hours.iter().map(|h| Some(h.as_ref() == Some(hour))).collect();
             let part = filter_record_batch(&batch, &of_hour).map_err(first_line)?;

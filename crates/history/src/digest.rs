@@ -18,7 +18,12 @@ pub(crate) struct Digest {
 impl Digest {
     pub(crate) fn new(schema: &SchemaRef) -> Result<Digest, ArrowError> {
         let fields = schema.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
-        Ok(Digest { converter: RowConverter::new(fields)?, sums: [0; 2], rows: 0, columns: schema.fields().len() })
+        Ok(Digest {
+            converter: RowConverter::new(fields)?,
+            sums: [0; 2],
+            rows: 0,
+            columns: schema.fields().len(),
+        })
     }
 
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {

@@ -42,7 +42,7 @@ pub use table::Table;
 pub use write::{Epoch, Progress, Writer, Written};
 
 /// Bounds by name.
-pub const LIMITS: [(&str, u64); 7] = [
+pub const LIMITS: [(&str, u64); 8] = [
     ("history_graph_bytes", past::BYTES),
     ("history_graph_hours", past::HOURS),
     ("history_graph_rows", past::ROWS),
@@ -50,4 +50,5 @@ pub const LIMITS: [(&str, u64); 7] = [
     ("history_graphs", past::KEPT as u64),
     ("sql_memory_bytes", sql::MEMORY_BYTES as u64),
     ("sql_spill_bytes", sql::SPILL_BYTES),
+    ("sql_words", sql::length::WORDS as u64),
 ];

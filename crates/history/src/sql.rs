@@ -2,6 +2,7 @@
 
 mod functions;
 mod json;
+pub(crate) mod length;
 mod names;
 mod provider;
 mod prune;
@@ -20,6 +21,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsume
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
 use futures::StreamExt as _;
 pub(crate) use json::rows;
 use provider::History;
@@ -164,6 +166,7 @@ impl Sql {
         let runtime = runtime(bounds).map_err(|e| SqlError::Failed(first_line(e)))?;
         let context = SessionContext::new_with_config_rt(config, Arc::new(runtime));
         functions::register(&context);
+        length::bounded(text, &GenericDialect {})?;
         let statement =
             context.state().sql_to_statement(text, &context.state().config_options().sql_parser.dialect);
         let statement = statement.map_err(|e| told(&e, bounds))?;

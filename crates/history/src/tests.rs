@@ -602,3 +602,27 @@ fn a_query_changes_nothing_reads_no_files_and_keeps_within_its_bounds() {
         assert_eq!(tables.unwrap().rows.len(), Table::ALL.len());
     });
 }
+
+#[test]
+fn a_chain_of_as_many_operators_as_may_be_leaves_stack() {
+    // A quarter of what the program gives its threads.
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(|| {
+        block(async {
+            let now = epoch(&mut folded(&builtin(), &world(), Limits::default()));
+            let sql = Sql::new(None);
+            let chain = |of: &str, times: usize| format!("select 1{}", of.repeat(times));
+            let long = sql.ask(&chain(" + 1", 500_000), Some(&now), &bounds()).await;
+            assert!(long.unwrap_err().to_string().contains("sql_words"));
+            let sum = sql.ask(&chain(" + 1", crate::sql::length::WORDS - 1), Some(&now), &bounds()).await;
+            assert_eq!(sum.unwrap().rows[0][0], crate::sql::length::WORDS);
+            for (of, words) in
+                [(" || 'a'", 1), ("::bigint", 2), (" = 1 and 1", 2), (" union all select 1", 3)]
+            {
+                // Whether it is meant well or not.
+                let _ =
+                    sql.ask(&chain(of, (crate::sql::length::WORDS - 1) / words), Some(&now), &bounds()).await;
+            }
+        });
+    });
+    thread.unwrap().join().unwrap();
+}

@@ -61,7 +61,8 @@ async fn check(place: &::history::Place, json: bool) -> anyhow::Result<Exit> {
     let tables = ::history::check(place, |table, done, of| {
         let steps = |n: u64| usize::try_from(n).unwrap_or(0);
         if bar.as_ref().is_none_or(|(of, _)| *of != table)
-            && let Some((_, before)) = bar.replace((table, Progress::new(steps(of), &format!("bytes of {}", table.name()))))
+            && let Some((_, before)) =
+                bar.replace((table, Progress::new(steps(of), &format!("bytes of {}", table.name()))))
         {
             before.end();
         }
@@ -82,7 +83,10 @@ async fn check(place: &::history::Place, json: bool) -> anyhow::Result<Exit> {
     } else {
         for t in &tables {
             let of = t.of.map(|(from, to)| format!(", {from} to {to}")).unwrap_or_default();
-            out::line(&format!("{}: {} rows in {} files of {} bytes{of}", t.table, t.rows, t.files, t.bytes))?;
+            out::line(&format!(
+                "{}: {} rows in {} files of {} bytes{of}",
+                t.table, t.rows, t.files, t.bytes
+            ))?;
             for d in &t.damage {
                 out::line(&format!("  damaged: {}: {}", d.file, d.why))?;
             }

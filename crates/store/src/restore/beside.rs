@@ -54,7 +54,12 @@ impl Tree {
     }
 
     /// Copies it, makes it durable, and reads it again; `progress` is told how many bytes were copied.
-    pub(super) fn copy(&self, from: &Path, into: &Path, mut progress: impl FnMut(u64)) -> Result<(), RestoreError> {
+    pub(super) fn copy(
+        &self,
+        from: &Path,
+        into: &Path,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(), RestoreError> {
         for folder in &self.folders {
             std::fs::create_dir(into.join(folder)).map_err(failed(folder))?;
         }
