@@ -67,7 +67,7 @@ async fn check(place: &::history::Place, json: bool) -> anyhow::Result<Exit> {
             before.end();
         }
         if let Some((_, bar)) = &bar {
-            bar.at(steps(done), "");
+            bar.at(done, "");
         }
     });
     let tables = tables.await?;
