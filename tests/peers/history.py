@@ -2,6 +2,7 @@
 in a folder and in a bucket, and give the counts and sums that `e2egraph sql` gives; and a bucket that refuses, is slow, lies or is
 gone, a damaged log and a table of a later version end in a clear error in bounded time, while the server lives on."""
 
+import glob
 import http.server
 import json
 import os
@@ -174,6 +175,10 @@ def local(data):
         checks.check("an unknown table is told with the nearest", status == 404 and b"`flows`" in body, body)
         status, _, body = server.post(server.url + "/api/v1/sql", b'{"query": "drop table flows"}')
         checks.check("a query changes nothing", status == 400, body)
+        for chain in (" + 1" * 990, " + 1" * 100_000, " = 1 and 1" * 450, "::bigint" * 450):
+            status, _, body = server.post(server.url + "/api/v1/sql", json.dumps({"query": "select 1" + chain}).encode())
+            checks.check(f"a chain of {len(chain)} bytes is answered or refused", status in (200, 400), f"{status} {body}")
+            checks.check("and too long a one says why", len(chain) < 10_000 or b"sql_words" in body, body)
     done = run("history", "write", "--data", data, "--all", "--json")
     checks.check("the rest is written from the folder", done.returncode == 0, done.stderr)
     again = run("history", "write", "--data", data, "--json")
@@ -197,7 +202,34 @@ def local(data):
     tidied = run("history", "tidy", "--data", data, "--json")
     checks.check("tables are tidied", tidied.returncode == 0, tidied.stderr)
     checks.check("and hold the same afterwards", same(ours, figures(folder_duckdb(place))))
+    whole(data, ours)
     return ours
+
+
+def whole(data, ours):
+    """Tables are found whole, are restored with the folder they lie in, and damage is named."""
+    done = run("history", "check", "--data", data, "--json")
+    told = json.loads(done.stdout)
+    rows = {t["table"]: t["rows"] for t in told["tables"]}
+    checks.check("history is found whole", done.returncode == 0 and told["sound"], done.stdout)
+    checks.check("all of it was read", rows == {t: ours[t] for t in TABLES}, f"{rows} {ours}")
+    above = tempfile.mkdtemp(prefix="e2egraph-test-")
+    try:
+        new = os.path.join(above, "new")
+        restored = run("store", "restore", data, new)
+        checks.check("a folder is restored with its history", restored.returncode == 0, restored.stderr)
+        again = figures(lambda query: sql(query, "--history", os.path.join(new, "history")))
+        checks.check("which holds the same", same(ours, again), f"{ours} {again}")
+        day = max(glob.glob(os.path.join(new, "history", "flows", "day=*", "*.parquet")), key=os.path.basename)
+        with open(day, "r+b") as file:
+            file.seek(os.path.getsize(day) // 3)
+            byte = file.read(1)
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte[0] ^ 0xFF]))
+        done = run("history", "check", "--data", new)
+        checks.check("damage is named", done.returncode == 1 and os.path.basename(day) in done.stdout, done.stdout + done.stderr)
+    finally:
+        shutil.rmtree(above, ignore_errors=True)
 
 
 def bucket(data, ours):
@@ -231,6 +263,8 @@ def bucket(data, ours):
         table = DeltaTable(f"{place}/flows", storage_options=options)
         rows = table.to_pyarrow_dataset().count_rows()
         checks.check("delta-rs for Python reads it from the bucket", rows == ours["flows"], rows)
+        done = run("history", "check", "--history", place, env=env)
+        checks.check("a bucket is found whole", done.returncode == 0 and done.stdout.rstrip().endswith("sound"), done.stdout + done.stderr)
         none = run("sql", "select count(*) from flows", "--history", "s3://nowhere/e2egraph", env=env)
         checks.check("a bucket that is not there is told", none.returncode != 0 and none.seconds < 60, f"{none.stdout} {none.stderr}")
         wrong = run("history", "write", "--data", data, "--history", "s3://nowhere/x", "--all", env=env)

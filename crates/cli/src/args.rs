@@ -439,6 +439,21 @@ pub enum History {
         #[command(flatten)]
         ontology: OntologyFrom,
     },
+    /// Read every file of the tables and compare it with what was committed; ends with 1 when something is damaged.
+    #[command(
+        after_help = "Examples:\n  e2egraph history check --data /var/lib/e2egraph\n  e2egraph history check --history s3://bucket/e2egraph --json"
+    )]
+    Check {
+        /// The data folder that the history belongs to, where no place is given.
+        #[arg(long, value_name = "DIR", default_value = "e2egraph-data")]
+        data: PathBuf,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+        /// Place.
+        #[command(flatten)]
+        at: HistoryAt,
+    },
 }
 
 /// A table and how many days it is kept.

@@ -7,7 +7,7 @@
 //! Ids of classes, relations and measures are those of the ontology that it was made under: it means nothing under another.
 
 use crate::flows::FlowRows;
-use crate::fold::Fold;
+use crate::fold::{Fold, NEAR};
 use crate::glance::Glance;
 use crate::identity::key_id;
 use crate::items::Items;
@@ -15,6 +15,7 @@ use crate::join::{Support, Witness};
 use crate::known::Known;
 use crate::limits::{Limits, Totals};
 use crate::links::End;
+use crate::pages::{self, Pages};
 use crate::series::Series;
 use crate::sources::{SetIndex, Sets, Sources};
 use crate::supports::Supports;
@@ -23,10 +24,11 @@ use crate::trace::{Trace, Traces};
 use ontology::model::Grain;
 use ontology::{Minute, Ontology, Time, Value};
 use serde::{Deserialize, Serialize};
+use std::hint::black_box;
 use std::sync::Arc;
 
-/// Rows of a part: a few hundred kilobytes.
-const ROWS: usize = 32_768;
+/// Rows of a part: a few hundred kilobytes. Whole pages, so that those without rows stay so.
+const ROWS: usize = pages::ROWS;
 /// The same of what has rows that are large.
 const FEW: usize = 1_024;
 
@@ -198,7 +200,7 @@ impl Checkpoint {
         let witnesses = witnesses.map(|rows| Rows::Witnesses(rows.into_iter().cloned().collect()));
         let concluded = chunks(self.graph.concluded.iter(), FEW).map(|rows| {
             let one =
-                |(id, supports): (&EdgeId, &Supports)| (*id, supports.iter().cloned().collect::<Vec<_>>());
+                |(id, supports): (EdgeId, &Supports)| (id, supports.iter().cloned().collect::<Vec<_>>());
             Rows::Concluded(rows.into_iter().map(one).collect())
         });
         witnesses.chain(concluded)
@@ -270,13 +272,12 @@ impl Restore {
                 g.glances.skip(many);
                 g.order.skip(many);
             }
-            Rows::Edges(rows) => rows.into_iter().for_each(|edge| self.edge(edge)),
+            Rows::Edges(rows) => self.edges(rows),
             Rows::NoEdges(many) => g.edges.skip(many),
             Rows::Series(rows) => rows.into_iter().try_for_each(|series| self.series(series))?,
             Rows::Witnesses(rows) => rows.into_iter().try_for_each(|witness| self.witness(witness))?,
             Rows::Concluded(rows) => {
-                let sets = rows.into_iter().map(|(id, s)| (id, s.into_iter().collect::<Supports>()));
-                g.concluded.extend(sets);
+                rows.into_iter().for_each(|(id, s)| g.concluded.put(id, s.into_iter().collect()));
             }
             Rows::Flows(rows) => g.flows.put_rows(rows).map_err(|e| NotReadable(e.to_owned()))?,
             Rows::Items(minute, items) => {
@@ -337,23 +338,70 @@ impl Restore {
         g.nodes.push(Some(node));
     }
 
+    fn edges(&mut self, rows: Vec<Edge>) {
+        let mut rows = rows.into_iter();
+        while !rows.as_slice().is_empty() {
+            let next = rows.as_slice().get(..NEAR).unwrap_or(rows.as_slice());
+            let ends = next.iter().filter(|e| !e.is_none()).map(|e| (e.relation, e.from, e.to));
+            black_box(self.fold.edge_index.warm(ends));
+            rows.by_ref().take(NEAR).for_each(|edge| self.edge(edge));
+        }
+    }
+
     fn edge(&mut self, edge: Edge) {
         let g = &mut self.fold.graph;
-        let (relation, from, to) = (edge.relation, edge.from, edge.to);
-        let (none, first) = (edge.is_none(), edge.seen.first());
+        let ends = (edge.relation, edge.from, edge.to);
+        let none = edge.is_none();
         let row = g.edges.push(edge);
         if none {
             g.edges.give_back(row, Edge::is_none);
             return;
         }
-        let id = EdgeId(u32::try_from(row).unwrap_or(u32::MAX));
-        self.fold.edge_index.insert((relation, from, to), id);
-        g.links.add(from, End::Out, relation, id, first);
-        if !g.has_mark(from, Marks::SAMPLED) || g.has_mark(to, Marks::SAMPLED) {
-            g.links.add(to, End::Into, relation, id, first);
-        }
-        if let Some(count) = g.edge_counts.get_mut(relation.index()) {
+        self.fold.edge_index.insert(ends, EdgeId(u32::try_from(row).unwrap_or(u32::MAX)));
+        if let Some(count) = g.edge_counts.get_mut(ends.0.index()) {
             *count += 1;
+        }
+    }
+
+    /// Puts all edges at their nodes, a node at a time: what is at one is written while it is near, and in one place.
+    fn link(&mut self) {
+        let g = &mut self.fold.graph;
+        for end in [End::Out, End::Into] {
+            let at = |e: &Edge, marks: &Pages<Marks>| {
+                let has = |node: NodeId| marks.get(node.0 as usize).is_some_and(|m| m.has(Marks::SAMPLED));
+                match end {
+                    _ if e.is_none() => None,
+                    End::Out => Some(e.from),
+                    End::Into => (!has(e.from) || has(e.to)).then_some(e.to),
+                }
+            };
+            // How many each node has; then where those of each begin; at last where they end.
+            let mut places = vec![0u32; g.nodes.len()];
+            for node in g.edges.iter().filter_map(|e| at(e, &g.marks)) {
+                places.get_mut(node.0 as usize).into_iter().for_each(|n| *n += 1);
+            }
+            let mut sum = 0;
+            places.iter_mut().for_each(|n| sum += std::mem::replace(n, sum));
+            let mut by_node = vec![EdgeId(0); sum as usize];
+            for (id, edge) in (0..).map(EdgeId).zip(g.edges.iter()) {
+                if let Some(place) = at(edge, &g.marks).and_then(|node| places.get_mut(node.0 as usize)) {
+                    by_node.get_mut(*place as usize).into_iter().for_each(|of| *of = id);
+                    *place += 1;
+                }
+            }
+            let mut node = 0;
+            for (n, ids) in (0..).step_by(NEAR).zip(by_node.chunks(NEAR)) {
+                let rows = ids.iter().filter_map(|id| g.edges.get(id.0 as usize));
+                black_box(rows.map(|e| e.from.0).fold(0, u32::wrapping_add));
+                for (place, id) in (n..).zip(ids) {
+                    while places.get(node as usize).is_some_and(|end| *end <= place) {
+                        node += 1;
+                    }
+                    if let Some(edge) = g.edges.get(id.0 as usize) {
+                        g.links.add(NodeId(node), end, edge.relation, *id, edge.seen.first());
+                    }
+                }
+            }
         }
     }
 
@@ -379,7 +427,8 @@ impl Restore {
     ///
     /// # Errors
     /// When parts are missing.
-    pub fn finish(self) -> Result<Fold, NotReadable> {
+    pub fn finish(mut self) -> Result<Fold, NotReadable> {
+        self.link();
         let mut fold = self.fold;
         fold.graph.flows.shrink();
         let g = &fold.graph;

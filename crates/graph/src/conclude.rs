@@ -112,11 +112,20 @@ impl Fold {
             let Some((relation, from, to)) = self.graph.head_of(&support) else { continue };
             let concluded = self.concluded();
             let known = self.known_edge((relation, from, to));
-            let id = known.unwrap_or_else(|| self.make_edge(Edge::new(relation, from, to)));
+            let id = known.unwrap_or_else(|| {
+                self.touch_begun(from);
+                self.touch_begun(to);
+                self.make_edge(Edge::new(relation, from, to))
+            });
             self.told_by(id, concluded);
-            if self.graph.concluded.entry(id).or_default().insert(support) {
-                self.drawing.held += 1;
-            }
+            let new = match self.graph.concluded.get_mut(id) {
+                Some(known) => known.insert(support),
+                None => {
+                    self.graph.concluded.put(id, [support].into_iter().collect());
+                    true
+                }
+            };
+            self.drawing.held += usize::from(new);
             if known.is_none() {
                 self.draw(id);
             }
@@ -243,7 +252,7 @@ impl Fold {
     }
 
     fn unsupport(&mut self, id: EdgeId, support: &Support) {
-        let Some(supports) = self.graph.concluded.get_mut(&id) else { return };
+        let Some(supports) = self.graph.concluded.get_mut(id) else { return };
         if !supports.remove(support) {
             return;
         }
@@ -251,7 +260,7 @@ impl Fold {
         if !supports.is_empty() {
             return;
         }
-        self.graph.concluded.remove(&id);
+        self.graph.concluded.remove(id);
         let concluded = self.concluded();
         let Some(edge) = self.graph.edge(id) else { return };
         if !edge.seen.is_empty() {

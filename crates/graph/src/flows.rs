@@ -112,15 +112,22 @@ impl Run {
     }
 
     fn shrink(mut self) -> Run {
-        self.keys.shrink_to_fit();
-        self.minutes.shrink_to_fit();
-        self.ends.shrink_to_fit();
-        self.bytes.shrink_to_fit();
+        fit(&mut self.keys);
+        fit(&mut self.minutes);
+        fit(&mut self.ends);
+        fit(&mut self.bytes);
         self
     }
 
     fn heap(&self) -> usize {
         self.keys.capacity() * 8 + self.minutes.capacity() + self.ends.capacity() * 4 + self.bytes.capacity()
+    }
+}
+
+/// Gives back room beyond an eighth. (Allocators shrink in place, and keep the room, while no more than half of it is free.)
+fn fit<T: Copy>(all: &mut Vec<T>) {
+    if all.capacity() > all.len() + all.len() / 8 {
+        *all = all.as_slice().to_vec();
     }
 }
 
@@ -305,7 +312,12 @@ fn sorted(calls: &mut [Call]) -> Vec<(i32, Arc<Run>)> {
 /// One run of several.
 fn merged(runs: &[Arc<Run>]) -> Run {
     let mut all = Run::default();
-    all.keys.reserve(runs.iter().map(|r| r.len()).max().unwrap_or(0));
+    // Room that is not written to is not taken.
+    let (cells, bytes) = runs.iter().fold((0, 0), |sum, r| (sum.0 + r.len(), sum.1 + r.bytes.len()));
+    all.keys.reserve(cells);
+    all.minutes.reserve(cells);
+    all.ends.reserve(cells);
+    all.bytes.reserve(bytes);
     let mut heads: BinaryHeap<Reverse<(u64, u8, usize, usize)>> = BinaryHeap::new();
     for (i, run) in runs.iter().enumerate() {
         if let Some(cell) = run.cell(0) {

@@ -271,6 +271,7 @@ impl Fold {
         self.seen(node, at, &context);
         for (relation, to) in edges {
             self.edge(*relation, node, *to, at, context.source);
+            self.touch_begun(*to);
         }
         self.touch_begun(node);
         Some(node)
@@ -367,6 +368,9 @@ impl Fold {
 
     fn flow(&mut self, j: &Joined) {
         self.touched.mark(j.at.minute());
+        // They may have been told of by an earlier batch.
+        self.touch_begun(j.from);
+        self.touch_begun(j.to);
         let edge = self.edge(j.relation, j.from, j.to, j.at, j.sources);
         // Interactions are nodes of their own and do not need a statistic per edge.
         if self.is_sampled(j.from) {
@@ -495,6 +499,9 @@ impl Fold {
             }
             None => self.make(draft.class, strongest, primary)?,
         };
+        if self.told_again(node, draft, at, c) {
+            return Some(node);
+        }
         for key in draft.keys.iter().filter(|k| k.slot != 0 && k.hash != strongest.hash) {
             let stand_in = match self.weaker.get(&key.hash).copied() {
                 Some(s) => s,
@@ -527,6 +534,25 @@ impl Fold {
             }
         }
         Some(node)
+    }
+
+    /// Notes that the same was told of a node by the same source, as mostly happens: only when it was said last is new. False, and nothing is
+    /// noted, when there may be more in it.
+    fn told_again(&mut self, node: NodeId, draft: &Draft, at: Time, c: &Context) -> bool {
+        if draft.keys.len() > 1 || self.graph.has_mark(node, Marks::SHARED) {
+            return false;
+        }
+        let known = self.graph.raw(node).filter(|n| n.sources.has(c.source));
+        match known.and_then(|n| n.said(&draft.attrs, c.rank, at)) {
+            Some(true) => true,
+            Some(false) => {
+                if let Some(Some(known)) = self.graph.nodes.get_mut(node.0 as usize) {
+                    Arc::make_mut(known).said_by(&draft.attrs, at);
+                }
+                true
+            }
+            None => false,
+        }
     }
 
     pub(crate) fn make(&mut self, class: ClassId, key: ontology::Key, primary: bool) -> Option<NodeId> {
@@ -606,8 +632,6 @@ impl Fold {
                 .edge(id)
                 .is_some_and(|e| e.seen.at(minute, 0).is_some() && sets.get(e.sources).has(sources));
             if !known {
-                self.touch_begun(from);
-                self.touch_begun(to);
                 let first = self.graph.edge(id).and_then(|e| e.seen.first());
                 self.with_edge(id, |e| e.seen.add(minute, gap));
                 if first.is_none_or(|f| f > minute) {
@@ -640,8 +664,6 @@ impl Fold {
     pub(crate) fn make_edge(&mut self, edge: Edge) -> EdgeId {
         let id = EdgeId(u32::try_from(self.graph.edges.len()).unwrap_or(u32::MAX));
         let (relation, from, to, first) = (edge.relation, edge.from, edge.to, edge.seen.first());
-        self.touch_begun(from);
-        self.touch_begun(to);
         self.touch_described(from, relation);
         self.graph.edges.push(edge);
         self.edge_index.insert((relation, from, to), id);
@@ -831,8 +853,8 @@ impl Fold {
         i
     }
 
-    /// What is said of an event or of a sampled node shows where it began. To be called before and after: it may have begun earlier
-    /// than was known.
+    /// What is said of an event or of a sampled node shows where it began. To be called before and after anything is said in a batch: it
+    /// may have begun earlier than was known.
     pub(crate) fn touch_begun(&mut self, node: NodeId) {
         if !self.graph.has_mark(node, Marks::DATED) {
             return;

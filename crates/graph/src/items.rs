@@ -136,10 +136,11 @@ impl Items {
 
     /// Remembers an item. Says whether it is new; forgets the oldest minute beyond so many items.
     pub(crate) fn is_new(&mut self, id: ItemId, minute: Minute, limit: usize) -> bool {
-        if !self.minutes.contains_key(&minute) {
-            self.pack_before(minute.plus(-ARRIVING));
-        }
-        let of_minute = Arc::make_mut(self.minutes.entry(minute).or_default());
+        let of_minute = match self.minutes.get_mut(&minute) {
+            Some(known) => known,
+            None => self.begin(minute),
+        };
+        let of_minute = Arc::make_mut(of_minute);
         if !of_minute.insert(id.0) {
             return false;
         }
@@ -150,6 +151,16 @@ impl Items {
             }
         }
         true
+    }
+
+    /// A new minute; of the latest one as many items are expected as of the one before.
+    fn begin(&mut self, minute: Minute) -> &mut Arc<OfMinute> {
+        self.pack_before(minute.plus(-ARRIVING));
+        let before = self.minutes.last_key_value().filter(|(last, _)| **last == minute.plus(-1));
+        let expected = before.map_or(0, |(_, of)| of.len());
+        let new = self.minutes.entry(minute).or_default();
+        Arc::make_mut(new).arriving.reserve(expected);
+        new
     }
 
     fn pack_before(&mut self, minute: Minute) {

@@ -13,6 +13,7 @@ mod checkpoint;
 mod columns;
 mod compare;
 mod conclude;
+mod concluded;
 mod delta;
 mod flows;
 mod fold;

@@ -437,12 +437,14 @@ impl Links {
     }
 
     /// Brings the places near that edges of some nodes will be added at, several at a time, before they are needed one by one.
-    pub(crate) fn warm(&self, ends: &[(NodeId, End)]) -> u32 {
-        let shelves = || ends.iter().map(|(node, end)| self.first(*node, *end));
-        let heads = shelves().fold(0, u32::wrapping_add);
-        let blocks = || shelves().filter_map(|s| self.shelf(s)).map(|s| s.blocks);
-        let newest = blocks().fold(heads, u32::wrapping_add);
-        blocks().filter_map(|b| self.block(b)).map(|b| b.older).fold(newest, u32::wrapping_add)
+    pub(crate) fn warm(&self, ends: &[(NodeId, End)]) -> usize {
+        let shelves: Vec<u32> = ends.iter().map(|(node, end)| self.first(*node, *end)).collect();
+        let counts = shelves.iter().filter_map(|s| Some(self.shelves.warm(place(*s)?)));
+        let pages = counts.fold(0, usize::wrapping_add);
+        let blocks: Vec<u32> = shelves.iter().filter_map(|s| self.shelf(*s)).map(|s| s.blocks).collect();
+        let newest = blocks.iter().filter_map(|b| self.block(*b)).map(|b| b.older as usize);
+        let counts = blocks.iter().filter_map(|b| Some(self.blocks.warm(place(*b)?)));
+        counts.chain(newest).fold(pages, usize::wrapping_add)
     }
 }
 

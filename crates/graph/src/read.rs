@@ -508,7 +508,7 @@ impl Graph {
         }
         for (id, e) in self.edges() {
             let relation = self.ontology.relations.get(e.relation.index()).map_or("?", |r| &r.name);
-            let supports = self.concluded.get(&id).into_iter().flat_map(Supports::iter);
+            let supports = self.concluded.get(id).into_iter().flat_map(Supports::iter);
             let mut because: Vec<String> = supports.map(|s| self.support_text(s)).collect();
             because.sort_unstable();
             lines.push(format!(

@@ -9,6 +9,8 @@ const FEW: usize = 8;
 /// A set of supports.
 #[derive(Clone, Debug)]
 pub(crate) enum Supports {
+    /// What nearly all conclusions have.
+    One(Support),
     /// Sorted.
     Few(Arc<[Support]>),
     Many(imbl::OrdSet<Support>),
@@ -28,6 +30,11 @@ impl FromIterator<Support> for Supports {
 
 impl Supports {
     fn of(mut all: Vec<Support>) -> Supports {
+        if all.len() == 1
+            && let Some(one) = all.pop()
+        {
+            return Supports::One(one);
+        }
         if all.len() > FEW {
             return Supports::Many(all.into_iter().collect());
         }
@@ -39,6 +46,11 @@ impl Supports {
     /// Adds one; false when it was there.
     pub(crate) fn insert(&mut self, support: Support) -> bool {
         match self {
+            Supports::One(one) if *one == support => false,
+            Supports::One(one) => {
+                *self = [one.clone(), support].into_iter().collect();
+                true
+            }
             Supports::Few(few) if few.contains(&support) => false,
             Supports::Few(few) => {
                 *self = few.iter().cloned().chain([support]).collect();
@@ -51,6 +63,11 @@ impl Supports {
     /// Takes one away; false when it was not there.
     pub(crate) fn remove(&mut self, support: &Support) -> bool {
         match self {
+            Supports::One(one) if one == support => {
+                *self = Supports::default();
+                true
+            }
+            Supports::One(_) => false,
             Supports::Few(few) if !few.contains(support) => false,
             Supports::Few(few) => {
                 *self = few.iter().filter(|s| *s != support).cloned().collect();
@@ -72,6 +89,7 @@ impl Supports {
 
     pub(crate) fn len(&self) -> usize {
         match self {
+            Supports::One(_) => 1,
             Supports::Few(few) => few.len(),
             Supports::Many(many) => many.len(),
         }
@@ -80,6 +98,7 @@ impl Supports {
     /// All of them, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Support> {
         let (few, many) = match self {
+            Supports::One(one) => (Some(std::slice::from_ref(one).iter()), None),
             Supports::Few(few) => (Some(few.iter()), None),
             Supports::Many(many) => (None, Some(many.iter())),
         };

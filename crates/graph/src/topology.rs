@@ -1,6 +1,7 @@
 //! Nodes and edges, and the graph that holds them: every table persistent, so that a clone is a snapshot.
 
 use crate::columns::Columns;
+use crate::concluded::Concluded;
 use crate::flows::Flows;
 use crate::glance::Glance;
 use crate::index::Ends;
@@ -12,7 +13,6 @@ use crate::rules::Kept;
 use crate::runs::Runs;
 use crate::series::{CohortId, Of, Series, SeriesId};
 use crate::sources::{SetId, Sets, Sources};
-use crate::supports::Supports;
 use imbl::GenericHashMap;
 use imbl::shared_ptr::DefaultSharedPtr;
 use ontology::{AttrId, ClassId, Key, Ontology, RelationId, Time, Value};
@@ -66,6 +66,25 @@ impl Node {
         !self.sources.is_empty()
     }
 
+    /// Whether this was said before, and by nobody less or more trusted; if so, whether it was said as late as that, too.
+    pub(crate) fn said(&self, said: &[(AttrId, Value)], rank: u16, at: Time) -> Option<bool> {
+        let mut as_late = true;
+        for (attr, value) in said {
+            let own = self.attrs.iter().find(|(a, _)| a == attr).map(|(_, own)| own)?;
+            if own.rank != rank || own.value != *value {
+                return None;
+            }
+            as_late &= own.at >= at;
+        }
+        Some(as_late)
+    }
+
+    /// Notes that attributes were said as late as that.
+    pub(crate) fn said_by(&mut self, said: &[(AttrId, Value)], at: Time) {
+        let again = self.attrs.iter_mut().filter(|(a, _)| said.iter().any(|(attr, _)| a == attr));
+        again.for_each(|(_, own)| own.at = own.at.max(at));
+    }
+
     /// Notes what somebody said of it.
     pub(crate) fn say(&mut self, attr: AttrId, value: &Value, rank: u16, at: Time) {
         match self.attrs.iter_mut().find(|(a, _)| *a == attr) {
@@ -77,7 +96,11 @@ impl Node {
                     *old = new;
                 }
             }
-            None => self.attrs.push((attr, Said { value: value.clone(), rank, at })),
+            None => {
+                // Most nodes say a thing or two, once: room for four would be most of what they weigh.
+                self.attrs.reserve_exact(1);
+                self.attrs.push((attr, Said { value: value.clone(), rank, at }));
+            }
         }
     }
 }
@@ -169,7 +192,7 @@ pub struct Graph {
     pub(crate) sources: imbl::Vector<Arc<str>>,
     pub(crate) sets: Sets,
     /// How concluded edges follow; never an empty set.
-    pub(crate) concluded: Map<EdgeId, Supports>,
+    pub(crate) concluded: Concluded,
     pub(crate) witnesses: imbl::Vector<Witness>,
     pub(crate) latest: Option<Time>,
 }
@@ -198,7 +221,7 @@ impl Graph {
             cohorts: imbl::Vector::new(),
             sources: imbl::Vector::new(),
             sets: Sets::default(),
-            concluded: Map::default(),
+            concluded: Concluded::default(),
             witnesses: imbl::Vector::new(),
             latest: None,
         }

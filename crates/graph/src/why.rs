@@ -39,13 +39,13 @@ pub struct Because<'a> {
 impl Graph {
     /// Whether an edge was concluded here (it may have been told by a source as well).
     pub fn is_concluded(&self, edge: EdgeId) -> bool {
-        self.concluded.contains_key(&edge)
+        self.concluded.get(edge).is_some()
     }
 
     /// Every way in which a conclusion follows; only those that hold at a moment when one is given. None for an edge that was
     /// told only.
     pub fn why(&self, edge: EdgeId, at: Option<Time>) -> Vec<Because<'_>> {
-        let supports = self.concluded.get(&edge).into_iter().flat_map(Supports::iter);
+        let supports = self.concluded.get(edge).into_iter().flat_map(Supports::iter);
         let mut ways: Vec<(String, Because<'_>)> = supports
             .filter(|s| at.is_none_or(|t| self.support_holds(s, t)))
             .filter_map(|s| Some((self.support_text(s), self.because(s, at)?)))
@@ -79,13 +79,13 @@ impl Graph {
 
     /// Whether a conclusion follows at a moment from what holds then.
     pub(crate) fn follows_at(&self, edge: EdgeId, at: Time) -> bool {
-        self.concluded.get(&edge).is_some_and(|all| all.iter().any(|s| self.support_holds(s, at)))
+        self.concluded.get(edge).is_some_and(|all| all.iter().any(|s| self.support_holds(s, at)))
     }
 
     /// The first minute in a stretch at which a conclusion follows: where it begins, or where one of its premises does.
     pub(crate) fn follows_first(&self, edge: EdgeId, from: Minute, to: Minute) -> Option<Minute> {
         let mut moments = BTreeSet::from([from]);
-        for support in self.concluded.get(&edge)?.iter() {
+        for support in self.concluded.get(edge)?.iter() {
             self.begins(support, &mut moments);
         }
         moments.range(from..to).find(|m| self.follows_at(edge, m.start())).copied()
@@ -141,7 +141,7 @@ impl Graph {
 
     fn edge_begins(&self, id: EdgeId, moments: &mut BTreeSet<Minute>) {
         moments.extend(self.edge(id).into_iter().flat_map(|e| e.seen.iter()).map(|r| r.0));
-        for support in self.concluded.get(&id).into_iter().flat_map(Supports::iter) {
+        for support in self.concluded.get(id).into_iter().flat_map(Supports::iter) {
             self.begins(support, moments);
         }
     }

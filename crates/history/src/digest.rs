@@ -12,12 +12,18 @@ pub(crate) struct Digest {
     converter: RowConverter,
     sums: [u64; 2],
     rows: u64,
+    columns: usize,
 }
 
 impl Digest {
     pub(crate) fn new(schema: &SchemaRef) -> Result<Digest, ArrowError> {
         let fields = schema.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
-        Ok(Digest { converter: RowConverter::new(fields)?, sums: [0; 2], rows: 0 })
+        Ok(Digest {
+            converter: RowConverter::new(fields)?,
+            sums: [0; 2],
+            rows: 0,
+            columns: schema.fields().len(),
+        })
     }
 
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
@@ -38,9 +44,14 @@ impl Digest {
         self.rows
     }
 
-    /// As files are named.
+    /// The sums and of how many columns they are: rows that were given further columns since have others.
     pub(crate) fn text(&self) -> String {
         let [a, b] = self.sums;
-        format!("{a:016x}{b:016x}")
+        format!("{a:016x}{b:016x}-{}", self.columns)
+    }
+
+    /// Whether what was noted of some rows is of the columns that this one is of.
+    pub(crate) fn compares_with(&self, text: &str) -> bool {
+        text.rsplit_once('-').is_some_and(|(_, columns)| columns == self.columns.to_string())
     }
 }

@@ -151,6 +151,21 @@ pub(crate) async fn read(
     (path, size): (&str, u64),
     schema: &SchemaRef,
 ) -> Result<BoxStream<'static, Result<RecordBatch, HistoryError>>, HistoryError> {
+    let (_, rows) = read_as_written(place, table, (path, size)).await?;
+    let schema = Arc::clone(schema);
+    let conformed = move |batch: RecordBatch| {
+        let conformed = conform(&batch, &schema).map_err(|e| HistoryError::rows(table, first_line(e)));
+        futures::future::ready(conformed)
+    };
+    Ok(rows.and_then(conformed).boxed())
+}
+
+/// Rows of a file with the columns that it has.
+pub(crate) async fn read_as_written(
+    place: &Place,
+    table: Table,
+    (path, size): (&str, u64),
+) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch, HistoryError>>), HistoryError> {
     let (store, place) = (place.store(table), place.clone());
     let named = path.to_owned();
     let failed =
@@ -159,13 +174,7 @@ pub(crate) async fn read(
     let path = Path::parse(path).unwrap_or_else(|_| Path::from(path));
     let source = Source { store, path, size };
     let builder = ParquetRecordBatchStreamBuilder::new(source).await.map_err(&failed)?;
+    let schema = Arc::clone(builder.schema());
     let rows = builder.with_batch_size(BATCH_ROWS).build().map_err(&failed)?;
-    let schema = Arc::clone(schema);
-    Ok(rows
-        .map_err(failed)
-        .and_then(move |batch| {
-            let conformed = conform(&batch, &schema).map_err(|e| HistoryError::rows(table, first_line(e)));
-            futures::future::ready(conformed)
-        })
-        .boxed())
+    Ok((schema, rows.map_err(failed).boxed()))
 }

@@ -10,6 +10,7 @@
 
 pub mod bench;
 mod chart;
+mod check;
 mod delta;
 mod digest;
 mod error;
@@ -30,6 +31,7 @@ mod tests;
 mod write;
 
 pub use chart::Chart;
+pub use check::{Checked, Damage, check};
 pub use error::{HistoryError, SqlError};
 pub use hour::Hour;
 pub use keep::{Keep, Tidied};

@@ -1,7 +1,10 @@
 //! A data folder from a copy of one: every file is checked before and after it is copied.
 
+mod beside;
+
 use crate::disk::{Disk as _, FolderDisk, FolderError};
 use crate::inspect::{Finding, InspectError, Inspection};
+use beside::Tree;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -49,8 +52,8 @@ pub struct Restored {
     pub damaged: usize,
 }
 
-/// Copies a data folder that no server has open into a new one; `progress` is told how many bytes were checked or copied, and of how
-/// many.
+/// Copies a data folder that no server has open into a new one, with the folders in it that are named (`beside`), where they are there;
+/// `progress` is told how many bytes were checked or copied, and of how many.
 ///
 /// # Errors
 /// When the copy cannot be read, is damaged (unless `damaged` says that this is known), the new folder holds something or cannot be
@@ -59,13 +62,16 @@ pub fn restore(
     copy: &Path,
     into: &Path,
     damaged: bool,
+    beside: &[&str],
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Restored, RestoreError> {
     let inspection = Inspection::open(copy)?;
     let files = inspection.files();
-    let all: u64 = files.iter().map(|f| f.1).sum();
+    let beside = beside.iter().map(|folder| Tree::of(copy, folder)).collect::<Result<Vec<_>, _>>()?;
+    let own: u64 = files.iter().map(|f| f.1).sum();
+    let all = own * 2 + beside.iter().map(Tree::bytes).sum::<u64>();
     let mut restored =
-        Restored { damaged: broken(&inspection, |read| progress(read, all * 2)), ..Restored::default() };
+        Restored { damaged: broken(&inspection, |read| progress(read, all)), ..Restored::default() };
     if restored.damaged > 0 && !damaged {
         return Err(RestoreError::Damaged(restored.damaged));
     }
@@ -73,16 +79,26 @@ pub fn restore(
         return Err(RestoreError::NotEmpty(into.to_owned()));
     }
     let disk = FolderDisk::open(into)?;
+    let take_away = || {
+        files.iter().for_each(|(begun, _)| drop(disk.remove(begun)));
+        beside.iter().for_each(|tree| tree.remove(into));
+    };
     for (file, bytes) in &files {
-        let done = |copied| progress(all + restored.bytes + copied, all * 2);
+        let done = |copied| progress(own + restored.bytes + copied, all);
         if let Err(e) = inspection.copy(file, &disk, STEP, done) {
-            for (begun, _) in &files {
-                let _ = disk.remove(begun);
-            }
+            take_away();
             return Err(e);
         }
         restored.files += 1;
         restored.bytes += bytes;
+    }
+    for tree in &beside {
+        if let Err(e) = tree.copy(copy, into, |copied| progress(own + restored.bytes + copied, all)) {
+            take_away();
+            return Err(e);
+        }
+        restored.files += tree.files();
+        restored.bytes += tree.bytes();
     }
     disk.sync_folder().map_err(|source| RestoreError::Io { file: into.display().to_string(), source })?;
     Ok(restored)

@@ -32,7 +32,7 @@ fn a_copy_is_restored_byte_by_byte_without_what_was_left_over() {
     let (copy, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let written = filled(copy.path());
     let mut last = (0, 1);
-    let restored = restore(copy.path(), new.path(), false, |done, of| {
+    let restored = restore(copy.path(), new.path(), false, &[], |done, of| {
         assert!(done >= last.0 && done <= of);
         last = (done, of);
     });
@@ -52,10 +52,10 @@ fn a_damaged_copy_is_restored_only_by_who_knows_it() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(copy.path().join(segment), bytes).unwrap();
-    let refused = restore(copy.path(), new.path(), false, |_, _| {});
+    let refused = restore(copy.path(), new.path(), false, &[], |_, _| {});
     assert!(matches!(refused, Err(RestoreError::Damaged(1))), "{refused:?}");
     assert!(files(new.path()).is_empty());
-    assert_eq!(restore(copy.path(), new.path(), true, |_, _| {}).unwrap().damaged, 1);
+    assert_eq!(restore(copy.path(), new.path(), true, &[], |_, _| {}).unwrap().damaged, 1);
     assert_eq!(files(new.path()), files(copy.path()));
 }
 
@@ -64,18 +64,44 @@ fn what_is_in_use_or_holds_something_is_left_alone() {
     let (copy, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     filled(copy.path());
     fs::write(new.path().join("notes.txt"), b"mine").unwrap();
-    let refused = restore(copy.path(), new.path(), false, |_, _| {});
+    let refused = restore(copy.path(), new.path(), false, &[], |_, _| {});
     assert!(matches!(refused, Err(RestoreError::NotEmpty(_))));
     assert_eq!(fs::read(new.path().join("notes.txt")).unwrap(), b"mine");
     let (store, _) = Store::open(Options::in_dir(copy.path())).unwrap();
     let into = new.path().join("deeper");
-    assert!(matches!(restore(copy.path(), &into, false, |_, _| {}), Err(RestoreError::Copy(_))));
+    assert!(matches!(restore(copy.path(), &into, false, &[], |_, _| {}), Err(RestoreError::Copy(_))));
     assert!(!into.exists());
     drop(store);
-    assert!(restore(copy.path(), &into, false, |_, _| {}).is_ok());
+    assert!(restore(copy.path(), &into, false, &[], |_, _| {}).is_ok());
     assert!(Inspection::open(&into).is_ok());
     assert!(matches!(
-        restore(&new.path().join("nowhere"), &into, false, |_, _| {}),
+        restore(&new.path().join("nowhere"), &into, false, &[], |_, _| {}),
         Err(RestoreError::Copy(_))
     ));
+}
+
+#[test]
+fn folders_beside_are_copied_when_they_are_named() {
+    let (copy, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let written = filled(copy.path());
+    let day = copy.path().join("history/flows/day=2027-01-15");
+    fs::create_dir_all(&day).unwrap();
+    fs::create_dir_all(copy.path().join("history/flows/_delta_log")).unwrap();
+    let rows: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+    fs::write(day.join("08-whole.parquet"), &rows).unwrap();
+    fs::write(day.join("09-empty.parquet"), b"").unwrap();
+    let mut last = (0, 1);
+    let restored = restore(copy.path(), new.path(), false, &["history", "not there"], |done, of| {
+        assert!(done >= last.0 && done <= of);
+        last = (done, of);
+    });
+    assert_eq!(restored.unwrap().files, written.len() as u64 + 2);
+    assert_eq!(last.0, last.1, "progress ends at the end");
+    let day = new.path().join("history/flows/day=2027-01-15");
+    assert!(fs::read(day.join("08-whole.parquet")).unwrap() == rows);
+    assert_eq!(fs::read(day.join("09-empty.parquet")).unwrap(), b"");
+    assert!(new.path().join("history/flows/_delta_log").is_dir() && !new.path().join("not there").exists());
+    let bare = tempfile::tempdir().unwrap();
+    restore(copy.path(), bare.path(), false, &[], |_, _| {}).unwrap();
+    assert!(!bare.path().join("history").exists());
 }

@@ -1,14 +1,15 @@
-//! `e2egraph history`: keeping history from a data folder that no server has open.
+//! `e2egraph history`: keeping history from a data folder that no server has open, and whether it is whole.
 
 use crate::args::{History, HistoryAt};
-use crate::exit::{Exit, Wrong};
+use crate::exit::{Exit, NotThere, Wrong};
 use crate::history::{self as kept, place};
 use crate::out;
-use ::history::{Writer, Written};
+use crate::progress::Progress;
+use ::history::{Table, Writer, Written};
 use serde_json::json;
 use std::time::Instant;
 
-/// Writes or tidies.
+/// Writes, tidies or checks.
 pub async fn run(command: History) -> anyhow::Result<Exit> {
     match command {
         History::Write { data, all, json, at, ontology } => {
@@ -50,8 +51,49 @@ pub async fn run(command: History) -> anyhow::Result<Exit> {
                 ))?;
             }
         }
+        History::Check { data, json, at } => return check(&wanted(&data, &at)?, json).await,
     }
     Ok(Exit::Done)
+}
+
+async fn check(place: &::history::Place, json: bool) -> anyhow::Result<Exit> {
+    let mut bar: Option<(Table, Progress)> = None;
+    let tables = ::history::check(place, |table, done, of| {
+        let steps = |n: u64| usize::try_from(n).unwrap_or(0);
+        if bar.as_ref().is_none_or(|(of, _)| *of != table)
+            && let Some((_, before)) =
+                bar.replace((table, Progress::new(steps(of), &format!("bytes of {}", table.name()))))
+        {
+            before.end();
+        }
+        if let Some((_, bar)) = &bar {
+            bar.at(done, "");
+        }
+    });
+    let tables = tables.await?;
+    if let Some((_, bar)) = bar {
+        bar.end();
+    }
+    if tables.is_empty() {
+        return Err(NotThere(format!("there is no history at {}", place.label())).into());
+    }
+    let sound = tables.iter().all(|t| t.damage.is_empty());
+    if json {
+        out::json(&json!({"place": place.label(), "sound": sound, "tables": tables}))?;
+    } else {
+        for t in &tables {
+            let of = t.of.map(|(from, to)| format!(", {from} to {to}")).unwrap_or_default();
+            out::line(&format!(
+                "{}: {} rows in {} files of {} bytes{of}",
+                t.table, t.rows, t.files, t.bytes
+            ))?;
+            for d in &t.damage {
+                out::line(&format!("  damaged: {}: {}", d.file, d.why))?;
+            }
+        }
+        out::line(if sound { "sound" } else { "damaged" })?;
+    }
+    Ok(if sound { Exit::Done } else { Exit::Failed })
 }
 
 fn wanted(data: &std::path::Path, at: &HistoryAt) -> anyhow::Result<::history::Place> {

@@ -15,6 +15,9 @@ use std::path::Path;
 use std::sync::Arc;
 use store::{Finding, Inspection, Record};
 
+/// The folder of a data folder that holds its history.
+const HISTORY: &str = "history";
+
 /// What reading a whole folder gives.
 #[derive(Debug, Default, Serialize)]
 struct Report {
@@ -146,7 +149,7 @@ async fn restore(args: Restore) -> anyhow::Result<Exit> {
     let restored = tokio::task::spawn_blocking(move || {
         let mut bar = None;
         let steps = |n: u64| usize::try_from(n).unwrap_or(0);
-        let restored = store::restore(&copy, &dir, damaged, |done, of| {
+        let restored = store::restore(&copy, &dir, damaged, &[HISTORY], |done, of| {
             bar.get_or_insert_with(|| Progress::new(steps(of), "bytes checked and copied")).at(done, "");
         });
         if let Some(bar) = bar {

@@ -10,8 +10,14 @@ use proptest::prelude::*;
 use query::{Moment, View};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 type Told = (u8, u8, u8, i64);
+
+/// What a slow machine does not reach.
+fn bounds() -> PastBounds {
+    PastBounds { time: Duration::from_secs(600), ..PastBounds::default() }
+}
 
 /// One small random statement of any kind that history keeps.
 fn statement(o: &Ontology, (kind, a, b, m): Told) -> Batch {
@@ -167,7 +173,7 @@ fn moment(m: i64) -> Stretch {
 }
 
 async fn of(pasts: &Pasts, o: &Arc<Ontology>, m: i64, epoch: Option<&Epoch>) -> Arc<super::Earlier> {
-    pasts.of(&[moment(m)], o, epoch, &PastBounds::default()).await.unwrap()
+    pasts.of(&[moment(m)], o, epoch, &bounds()).await.unwrap()
 }
 
 async fn written(o: &Arc<Ontology>, all: &[Told]) -> (Fold, Place) {
@@ -194,7 +200,7 @@ proptest! {
             let (hot, pasts) = (fold.graph(), Pasts::new(Some(place)));
             let first = all.iter().map(|s| s.3).min().unwrap();
             for m in moments.into_iter().map(|m| m.max(first)) {
-                let found = pasts.of(&[moment(m)], &o, None, &PastBounds::default()).await;
+                let found = pasts.of(&[moment(m)], &o, None, &bounds()).await;
                 let Ok(earlier) = found else {
                     // The first reading of a counter says nothing yet.
                     let until = Stretch { from: minute(0), to: minute(m + 1) };
@@ -266,7 +272,7 @@ fn of_a_wide_stretch_what_is_kept_is_read_and_before_it_is_told() {
         assert_eq!(fold.whole_from(), None);
         let pasts = Pasts::new(Some(place));
         let wide = Stretch { from: Time::EPOCH, to: minute(1_000_000) };
-        let hours = PastBounds { hours: 40, ..PastBounds::default() };
+        let hours = PastBounds { hours: 40, ..bounds() };
         let earlier = pasts.of(&[wide], &o, None, &hours).await.unwrap();
         assert_eq!(figures(&fold.graph(), earlier.of[0]), figures(&earlier.graph, earlier.of[0]));
         let before = Stretch { from: Time::EPOCH, to: Time::EPOCH };
@@ -280,22 +286,22 @@ fn bounds_are_told_when_they_are_reached() {
         let o = builtin();
         let (_, place) = written(&o, &world()).await;
         let pasts = Pasts::new(Some(place));
-        let few = PastBounds { rows: 50, ..PastBounds::default() };
+        let few = PastBounds { rows: 50, ..bounds() };
         let earlier = pasts.of(&[moment(400)], &o, None, &few).await.unwrap();
         assert_eq!(earlier.cut, Some(Cut::Rows));
         assert!(earlier.note().contains("history_graph_rows"), "{}", earlier.note());
-        let few = PastBounds { bytes: 1, ..PastBounds::default() };
+        let few = PastBounds { bytes: 1, ..bounds() };
         // What was kept of the same hours was made under other bounds; this is another moment.
         let earlier = pasts.of(&[moment(700)], &o, None, &few).await.unwrap();
         assert_eq!(earlier.cut, Some(Cut::Bytes));
         let long = Stretch { from: minute(0), to: minute(60 * 100) };
-        let few = PastBounds { hours: 10, ..PastBounds::default() };
+        let few = PastBounds { hours: 10, ..bounds() };
         let refused = pasts.of(&[long], &o, None, &few).await.unwrap_err();
         assert!(matches!(&refused, SqlError::Wrong(why) if why.contains("history_graph_hours")), "{refused}");
-        let early = pasts.of(&[moment(-100_000)], &o, None, &PastBounds::default()).await.unwrap_err();
+        let early = pasts.of(&[moment(-100_000)], &o, None, &bounds()).await.unwrap_err();
         assert!(matches!(&early, SqlError::Unknown(why) if why.contains("begin at")), "{early}");
         let nothing = Pasts::new(Some(memory()));
-        let none = nothing.of(&[moment(0)], &o, None, &PastBounds::default()).await.unwrap_err();
+        let none = nothing.of(&[moment(0)], &o, None, &bounds()).await.unwrap_err();
         assert!(matches!(none, SqlError::Unknown(_)));
         assert_eq!(nothing.last().await.unwrap(), None);
         assert!(pasts.last().await.unwrap().is_some_and(|l| l.minute() > Minute(0)));
