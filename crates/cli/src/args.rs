@@ -133,7 +133,7 @@ Examples:
   e2egraph serve --ontology site --allow-origin https://tv.example
 
 Ctrl-C or SIGTERM ends it; what was accepted is on disk.")]
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Play a regression through the real ports and explain it: the five-minute tour.
     #[command(after_help = "\
 Examples:

@@ -90,7 +90,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             out::print(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Done)
         }
-        Command::Serve(args) => command::serve::run(args).await,
+        Command::Serve(args) => command::serve::run(*args).await,
         Command::Demo(args) => command::demo::run(args).await,
         Command::Ontology(command) => command::ontology::run(command).await,
         Command::Store(command) => command::store::run(command).await,
