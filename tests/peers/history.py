@@ -2,7 +2,6 @@
 in a folder and in a bucket, and give the counts and sums that `e2egraph sql` gives; and a bucket that refuses, is slow, lies or is
 gone, a damaged log and a table of a later version end in a clear error in bounded time, while the server lives on."""
 
-import glob
 import http.server
 import json
 import os
@@ -13,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 
 import boto3
 import duckdb
@@ -175,10 +175,10 @@ def local(data):
         checks.check("an unknown table is told with the nearest", status == 404 and b"`flows`" in body, body)
         status, _, body = server.post(server.url + "/api/v1/sql", b'{"query": "drop table flows"}')
         checks.check("a query changes nothing", status == 400, body)
-        for chain in (" + 1" * 990, " + 1" * 100_000, " = 1 and 1" * 450, "::bigint" * 450):
+        for chain in (" + 1" * 990, " + 1" * 1_500, " = 1 and 1" * 450, "::bigint" * 450):
             status, _, body = server.post(server.url + "/api/v1/sql", json.dumps({"query": "select 1" + chain}).encode())
             checks.check(f"a chain of {len(chain)} bytes is answered or refused", status in (200, 400), f"{status} {body}")
-            checks.check("and too long a one says why", len(chain) < 10_000 or b"sql_words" in body, body)
+            checks.check("and too long a one says why", len(chain) < 5_000 or b"sql_words" in body, body)
     done = run("history", "write", "--data", data, "--all", "--json")
     checks.check("the rest is written from the folder", done.returncode == 0, done.stderr)
     again = run("history", "write", "--data", data, "--json")
@@ -220,7 +220,9 @@ def whole(data, ours):
         checks.check("a folder is restored with its history", restored.returncode == 0, restored.stderr)
         again = figures(lambda query: sql(query, "--history", os.path.join(new, "history")))
         checks.check("which holds the same", same(ours, again), f"{ours} {again}")
-        day = max(glob.glob(os.path.join(new, "history", "flows", "day=*", "*.parquet")), key=os.path.basename)
+        # Files that were replaced are still there: one of those that count, of an hour that is over.
+        uris = DeltaTable(os.path.join(new, "history", "flows")).file_uris()
+        day = min((urllib.parse.unquote(u.removeprefix("file://")) for u in uris), key=os.path.basename)
         with open(day, "r+b") as file:
             file.seek(os.path.getsize(day) // 3)
             byte = file.read(1)
