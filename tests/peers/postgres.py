@@ -73,6 +73,15 @@ def refused(db, query, state, *words, values=None):
     db.rollback()
 
 
+def alike(a, b):
+    """The same but for the last digits of sums, which depend on the order in which rows come."""
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(alike, a, b))
+    if isinstance(a, float) and isinstance(b, float):
+        return abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1)
+    return a == b
+
+
 def same_rows(pg):
     for table in TABLES:
         wanted = str(pg.http(f"select count(*) from {table}")[0][0])
@@ -86,7 +95,8 @@ def same_rows(pg):
             "select class, id, name from entities order by time, class, id limit 500",
         ]:
             theirs = [list(r) for r in db.execute(query).fetchall()]
-            checks.check(f"psycopg gives the same rows: {query[:50]}", theirs == pg.http(query) and theirs, f"{theirs[:3]}")
+            ours = pg.http(query)
+            checks.check(f"psycopg gives the same rows: {query[:50]}", theirs and alike(theirs, ours), f"{theirs[:3]} {ours[:3]}")
         one = db.execute("select time, attributes, sources, day from entities where cardinality(attributes) > 0 limit 1").fetchone()
         checks.check("a moment is a moment, a map is JSON, a list of texts an array, a day a day",
                      isinstance(one[0], datetime.datetime) and one[0].tzinfo is not None and isinstance(one[1], dict)
