@@ -311,9 +311,15 @@ impl Restore {
         fold.edge_index.reserve(head.edges);
     }
 
-    fn node(&mut self, node: Option<Arc<Node>>, marks: Marks) {
+    fn node(&mut self, node: Option<Arc<Node>>, mut marks: Marks) {
         let fold = &mut self.fold;
         let g = &mut fold.graph;
+        // Checkpoints of before it was noted lack it.
+        if let Some(node) = &node
+            && (marks.has(Marks::SAMPLED) || g.ontology.is_event(node.class))
+        {
+            marks.set(Marks::DATED);
+        }
         g.marks.push(marks);
         let glance = node.as_ref().map_or_else(Glance::default, |n| Glance::of(&g.ontology, n));
         let row = g.glances.push(glance);
