@@ -5,6 +5,7 @@
 //! **Next door:** `query`, `graph`, `ontology` and `stats` below; `engine` above carries answers out; `exam` measures the
 //! same methods on labelled failures.
 
+pub mod alarms;
 pub mod answer;
 mod arith;
 mod backend;

@@ -2,7 +2,8 @@
 //!
 //! **Not here:** methods. A set's file turns its rows into the shapes that `stats` and `autosre` know and turns their answer
 //! into lines; if a line of method would help one set only, it does not belong. Labels reach the scoring function and nothing else:
-//! [`sit`] is the only reader of `labels.jsonl`, and it opens each label after the case has been answered.
+//! [`sit`] reads `labels.jsonl` and opens each label after the case has been answered; where a method learns from solved cases,
+//! `learned` hands it those of other folds and other systems, and a case's own label to the scoring function.
 //!
 //! **Next door:** below are `autosre` and `stats`; above is `cli` (`e2egraph eval`). This is a rim room: it reads files and the
 //! clock, because seconds per case are part of the result.
@@ -15,16 +16,23 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
 pub mod changerca;
+mod learned;
 pub mod nezha;
 pub mod petshop;
 pub mod robustspot;
 mod standing;
+pub mod tvdiag;
 
 pub use standing::{Standing, share_interval};
 
 /// Every set that can be sat, in the order in which help lists them.
-pub static SETS: &[&dyn Set] =
-    &[&robustspot::RobustSpot, &petshop::PetShop, &changerca::ChangeRca, &nezha::NezhaTrainTicket];
+pub static SETS: &[&dyn Set] = &[
+    &robustspot::RobustSpot,
+    &petshop::PetShop,
+    &changerca::ChangeRca,
+    &nezha::NezhaTrainTicket,
+    &tvdiag::TvDiag,
+];
 
 /// One labelled set.
 ///

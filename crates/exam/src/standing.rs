@@ -34,6 +34,12 @@ impl Standing {
         ranks.map(|rank| 1.0 / rank as f64).sum::<f64>() / self.tied as f64
     }
 
+    /// The expected 1/rank under random tie order, where ranks after `k` are worth nothing.
+    pub fn reciprocal_rank_at(self, k: usize) -> f64 {
+        let ranks = self.better + 1..=(self.better + self.tied).min(k);
+        ranks.map(|rank| 1.0 / rank as f64).sum::<f64>() / self.tied as f64
+    }
+
     /// The expected rank under random tie order, counted from 1.
     pub fn rank(self) -> f64 {
         self.better as f64 + (self.tied as f64 + 1.0) / 2.0
@@ -59,6 +65,8 @@ mod tests {
         assert_eq!(standing.hit_at(3), 1.0);
         assert!((standing.reciprocal_rank() - (0.5 + 1.0 / 3.0) / 2.0).abs() < 1e-12);
         assert_eq!(standing.rank(), 2.5);
+        assert_eq!(standing.reciprocal_rank_at(2), 0.25);
+        assert_eq!(standing.reciprocal_rank_at(1), 0.0);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod calibrate;
 pub mod changepoint;
+pub mod choice;
 pub mod did;
 pub mod localise;
 pub mod mix;
