@@ -18,13 +18,19 @@ pub mod changerca;
 pub mod nezha;
 pub mod petshop;
 pub mod robustspot;
+pub mod rootcausebench;
 mod standing;
 
 pub use standing::{Standing, share_interval};
 
 /// Every set that can be sat, in the order in which help lists them.
-pub static SETS: &[&dyn Set] =
-    &[&robustspot::RobustSpot, &petshop::PetShop, &changerca::ChangeRca, &nezha::NezhaTrainTicket];
+pub static SETS: &[&dyn Set] = &[
+    &robustspot::RobustSpot,
+    &petshop::PetShop,
+    &changerca::ChangeRca,
+    &nezha::NezhaTrainTicket,
+    &rootcausebench::RootCauseBench,
+];
 
 /// One labelled set.
 ///
