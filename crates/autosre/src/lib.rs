@@ -11,6 +11,7 @@ mod arith;
 mod backend;
 mod case;
 pub mod change;
+pub mod commit;
 mod coordinator;
 mod detect;
 mod divergence;

@@ -20,6 +20,7 @@ mod learned;
 pub mod nezha;
 pub mod petshop;
 pub mod robustspot;
+pub mod rootcausebench;
 mod standing;
 pub mod tvdiag;
 
@@ -32,6 +33,7 @@ pub static SETS: &[&dyn Set] = &[
     &changerca::ChangeRca,
     &nezha::NezhaTrainTicket,
     &tvdiag::TvDiag,
+    &rootcausebench::RootCauseBench,
 ];
 
 /// One labelled set.
