@@ -15,6 +15,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
 pub mod changerca;
+pub mod cloudopsbench;
+mod kubectl;
 pub mod nezha;
 pub mod petshop;
 pub mod robustspot;
@@ -23,8 +25,13 @@ mod standing;
 pub use standing::{Standing, share_interval};
 
 /// Every set that can be sat, in the order in which help lists them.
-pub static SETS: &[&dyn Set] =
-    &[&robustspot::RobustSpot, &petshop::PetShop, &changerca::ChangeRca, &nezha::NezhaTrainTicket];
+pub static SETS: &[&dyn Set] = &[
+    &robustspot::RobustSpot,
+    &petshop::PetShop,
+    &changerca::ChangeRca,
+    &nezha::NezhaTrainTicket,
+    &cloudopsbench::CloudOpsBench,
+];
 
 /// One labelled set.
 ///
