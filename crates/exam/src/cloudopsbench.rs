@@ -1,7 +1,7 @@
 //! Cloud-OpsBench (2026): snapshots of a Kubernetes cluster in trouble, to the object that is broken and the kind of its fault.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use autosre::kubernetes::cluster::{Component, Failure, Line, Measure, Reached, Reading};
 use autosre::kubernetes::{Cluster, Fault, Object, Resource, Which, diagnose};
@@ -298,7 +298,7 @@ fn levels(alarm: &Alarm) -> Vec<Reading> {
 }
 
 /// Samples before and since the alarms' window; nothing when there are no metrics.
-fn readings(file: &PathBuf, alarms: &Alarms) -> Result<Option<Vec<Reading>>, Error> {
+fn readings(file: &Path, alarms: &Alarms) -> Result<Option<Vec<Reading>>, Error> {
     if !file.exists() {
         return Ok(None);
     }
@@ -333,4 +333,60 @@ fn readings(file: &PathBuf, alarms: &Alarms) -> Result<Option<Vec<Reading>>, Err
         out.push(Reading { of: of.to_owned(), measure, before, since });
     }
     Ok(Some(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selector_that_no_pod_has_is_named_with_its_app() {
+        let root = std::env::temp_dir().join(format!("exam-cloudops-{}", std::process::id()));
+        let dir = root.join("inputs/one");
+        std::fs::create_dir_all(&dir).unwrap();
+        let printed = serde_json::json!({
+            "kubectl describe deployments cart -n shop":
+                "Name:  cart\nReplicas:  1 desired | 1 total\nPod Template:\n  Labels:  app=cart\n",
+            "kubectl describe pods cart-x -n shop":
+                "Name:  cart-x\nLabels:  app=cart\nStatus:  Running\nConditions:\n  Type  Status\n  Ready  True\n",
+            "kubectl describe services cart -n shop":
+                "Name:  cart\nSelector:  app=card\nPort:  http  80/TCP\nTargetPort:  8080/TCP\nEndpoints:  \n",
+        });
+        std::fs::write(dir.join("k8s_states.json"), printed.to_string()).unwrap();
+        std::fs::write(
+            root.join("inputs/cases.jsonl"),
+            "{\"case\":\"one\",\"namespace\":\"shop\",\"system\":\"toy\"}\n",
+        )
+        .unwrap();
+        std::fs::write(
+            root.join("labels.jsonl"),
+            "{\"case\":\"one\",\"fault_object\":\"app/cart\",\"root_cause\":\"service_selector_mismatch\"}\n",
+        )
+        .unwrap();
+        let report = CloudOpsBench.run(&root, &mut |_, _, _| {});
+        std::fs::remove_dir_all(&root).unwrap();
+        let report = report.unwrap();
+        assert_eq!(report.metric("a1"), Some(1.0), "{report:?}");
+        assert_eq!(report.metric("object_a1"), Some(1.0));
+    }
+
+    #[test]
+    fn only_the_first_branches_of_a_drawing_are_calls() {
+        let drawn = BTreeMap::from([(
+            "web".to_owned(),
+            "[Downstream (Calls)]:\nweb\n├── cart\n│   └── store\n└── ads".to_owned(),
+        )]);
+        let calls = dependencies(&drawn);
+        assert_eq!(calls.iter().map(|(_, b)| b.as_str()).collect::<Vec<_>>(), ["cart", "ads"]);
+    }
+
+    #[test]
+    fn an_alarm_tells_levels() {
+        let evidence =
+            vec!["LATENCY_DEGRADATION [Slow] | cart-p50latency: Normal=4.0ms -> Current=80.5ms".to_owned()];
+        let alarm = Alarm { name: "cart".to_owned(), evidence, ..Alarm::default() };
+        let readings = levels(&alarm);
+        assert_eq!(readings.len(), 1);
+        assert_eq!((readings[0].before[0], readings[0].since[0]), (4.0, 80.5));
+    }
 }

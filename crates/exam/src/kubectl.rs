@@ -28,6 +28,10 @@ pub(crate) fn picture(printed: &BTreeMap<String, String>, namespace: &str) -> Cl
                     continue;
                 }
                 let d = Described::parse(text);
+                // an error in place of an object describes nothing
+                if d.text("Name").is_empty() {
+                    continue;
+                }
                 match what {
                     "deployment" | "statefulset" => cluster.workloads.push(workload(&d)),
                     "replicaset" => sets.push((d.text("Name"), owner(&d), events(&d))),
@@ -460,4 +464,67 @@ fn some(text: String) -> Option<String> {
 
 fn is_none(text: &str) -> bool {
     matches!(text, "" | "<none>" | "<unset>" | "<nil>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(all: &[(&str, &str)]) -> Cluster {
+        picture(&all.iter().map(|(c, t)| ((*c).to_owned(), (*t).to_owned())).collect(), "shop")
+    }
+
+    #[test]
+    fn a_pod_is_kept_by_the_deployment_of_its_replica_set() {
+        let cluster = printed(&[
+            (
+                "kubectl describe deployments cart -n shop",
+                "Name:  cart\nReplicas:  2 desired | 1 updated | 1 total | 0 available\nPod Template:\n  Labels:  app=cart\n           tier=back\n  Containers:\n   server:\n    Image:  cart:1\n    Port:   7070/TCP\n    Environment:\n      STORE:  redis:6379\n",
+            ),
+            (
+                "kubectl describe replicasets cart-1 -n shop",
+                "Name:  cart-1\nControlled By:  Deployment/cart\n",
+            ),
+            (
+                "kubectl describe pods cart-1-x -n shop",
+                "Name:  cart-1-x\nNode:  one/10.0.0.1\nStatus:  Running\nControlled By:  ReplicaSet/cart-1\nContainers:\n  server:\n    Image:  cart:1\n    State:       Waiting\n      Reason:    CrashLoopBackOff\n    Last State:  Terminated\n      Reason:    Error\n      Exit Code: 1\n    Liveness:    http-get http://:8080/ok delay=5s timeout=1s period=10s #success=1 #failure=3\nConditions:\n  Type   Status\n  Ready  False\nEvents:\n  Type     Reason     Age                From     Message\n  Warning  Unhealthy  1m5s (x9 over 2m)  kubelet  Liveness probe failed: no\n",
+            ),
+        ]);
+        let workload = cluster.workload("cart").unwrap();
+        assert_eq!((workload.desired, workload.current), (2, 1));
+        assert_eq!(workload.labels.len(), 2);
+        assert_eq!(workload.containers[0].env, [("STORE".to_owned(), "redis:6379".to_owned())]);
+        let pod = cluster.pods_of("cart").next().unwrap();
+        assert_eq!(pod.node.as_deref(), Some("one"));
+        let container = &pod.containers[0];
+        assert_eq!(container.ended, Some(("Error".to_owned(), 1)));
+        assert_eq!(container.liveness.as_ref().map(|p| (p.ask, p.port)), Some((Ask::Http, Some(8080))));
+        let event = &pod.events[0];
+        assert_eq!((event.count, event.age_seconds), (9, Some(65.0)));
+        assert_eq!(event.message, "Liveness probe failed: no");
+    }
+
+    #[test]
+    fn an_error_in_place_of_an_object_is_no_object() {
+        let cluster =
+            printed(&[("kubectl describe services web -n shop", "Error from server (NotFound): no\n")]);
+        assert!(cluster.services.is_empty());
+    }
+
+    #[test]
+    fn a_gateway_route_sends_to_the_default_of_its_variable() {
+        let routes = routes(
+            "  - id: cart\n    uri: lb://${CART_HOST:cart-service}\n    predicates:\n      - Path=/api/cart/**\n",
+        );
+        assert_eq!(routes.len(), 1);
+        assert_eq!(routes[0].to, "cart-service");
+        assert_eq!(routes[0].paths, ["/api/cart/**"]);
+    }
+
+    #[test]
+    fn quantities_have_units() {
+        assert_eq!(quantity("250m"), Some(0.25));
+        assert_eq!(quantity("2Ki"), Some(2048.0));
+        assert_eq!(quantity("many"), None);
+    }
 }

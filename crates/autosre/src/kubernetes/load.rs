@@ -85,15 +85,14 @@ pub(super) fn check(cluster: &Cluster) -> Vec<Finding> {
     found
 }
 
-/// Requests that come to no end show in no latency: what serves far fewer than usual, most of all, is where they wait.
+/// Requests that come to no end show in no latency: they wait where most of them are missing.
 fn fewer(names: &[&str], requests: impl Fn(&str) -> Option<Shift>) -> Option<Finding> {
-    let dropped = names.iter().filter_map(|&n| requests(n).map(|s| (n, s)));
-    let left = |s: &Shift| s.since / s.before;
-    let (name, shift) = dropped
-        .filter(|(_, s)| {
-            s.before > 0.0 && s.before - s.since > DEVIATIONS * s.usual && SLOWER * s.since < s.before
-        })
-        .min_by(|a, b| left(&a.1).total_cmp(&left(&b.1)))?;
+    let lost = |s: &Shift| s.before - s.since;
+    let (name, shift) = names
+        .iter()
+        .filter_map(|&n| requests(n).map(|s| (n, s)))
+        .filter(|(_, s)| lost(s) > DEVIATIONS * s.usual && SLOWER * s.since < s.before)
+        .max_by(|a, b| lost(&a.1).total_cmp(&lost(&b.1)))?;
     let why = format!("{name} serves {:.1} requests a second instead of {:.1}", shift.since, shift.before);
     Some(Finding::workload(name, Fault::NetworkDelay, SUSPECTED, why))
 }

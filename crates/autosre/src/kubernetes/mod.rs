@@ -98,3 +98,102 @@ fn machines(cluster: &Cluster, object: &Object) -> Vec<Object> {
     nodes.dedup();
     nodes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::cluster::{Event, Measure, Node, Pod, Reading, Taint, Workload};
+    use super::*;
+
+    fn first(cluster: &Cluster) -> Option<(Object, Fault)> {
+        diagnose(cluster).into_iter().next().map(|d| (d.object, d.fault))
+    }
+
+    fn cart(fault: Fault) -> Option<(Object, Fault)> {
+        Some((Object::Workload("cart".to_owned()), fault))
+    }
+
+    fn waiting(selector: &[(&str, &str)], message: &str) -> Pod {
+        Pod {
+            name: "cart-1".to_owned(),
+            workload: Some("cart".to_owned()),
+            phase: "Pending".to_owned(),
+            scheduled: Some(false),
+            node_selector: selector.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            events: vec![Event {
+                warning: true,
+                reason: "FailedScheduling".to_owned(),
+                message: message.to_owned(),
+                ..Event::default()
+            }],
+            ..Pod::default()
+        }
+    }
+
+    fn node(name: &str) -> Node {
+        Node { name: name.to_owned(), ..Node::default() }
+    }
+
+    #[test]
+    fn a_picture_without_contradictions_has_no_cause() {
+        assert_eq!(first(&Cluster { nodes: vec![node("one")], ..Cluster::default() }), None);
+    }
+
+    #[test]
+    fn what_keeps_a_pod_off_the_machine_it_was_meant_for_is_the_fault() {
+        let message = "0/2 nodes are available: 1 node(s) had untolerated taint {sick: true}, 1 node(s) didn't match Pod's node affinity/selector. preemption: none.";
+        let tainted =
+            Taint { key: "sick".to_owned(), value: "true".to_owned(), effect: "NoSchedule".to_owned() };
+        let mut cluster = Cluster {
+            nodes: vec![Node { taints: vec![tainted], ..node("one") }, node("two")],
+            pods: vec![waiting(&[("kubernetes.io/hostname", "one")], message)],
+            ..Cluster::default()
+        };
+        assert_eq!(first(&cluster), cart(Fault::Taint));
+        cluster.nodes[0] = Node { cordoned: true, ..node("one") };
+        assert_eq!(first(&cluster), cart(Fault::Cordoned));
+        cluster.nodes.remove(0);
+        assert_eq!(first(&cluster), cart(Fault::NodeSelector));
+    }
+
+    #[test]
+    fn a_machine_that_is_down_explains_its_pods() {
+        let down =
+            ("Ready".to_owned(), "Unknown".to_owned(), "Kubelet stopped posting node status.".to_owned());
+        let container = cluster::Container {
+            ended: Some(("Error".to_owned(), 1)),
+            restarts: 3,
+            ..cluster::Container::default()
+        };
+        let pod = Pod {
+            name: "cart-1".to_owned(),
+            workload: Some("cart".to_owned()),
+            node: Some("one".to_owned()),
+            containers: vec![container],
+            ..Pod::default()
+        };
+        let cluster = Cluster {
+            nodes: vec![Node { conditions: vec![down], ..node("one") }],
+            pods: vec![pod],
+            ..Cluster::default()
+        };
+        assert_eq!(first(&cluster), Some((Object::Node("one".to_owned()), Fault::KubeletDown)));
+    }
+
+    #[test]
+    fn a_slow_callee_explains_its_caller() {
+        let reading = |of: &str, since: f64| Reading {
+            of: of.to_owned(),
+            measure: Measure::MedianLatency,
+            before: vec![10.0, 11.0, 9.0],
+            since: vec![since],
+        };
+        let workload = |name: &str| Workload { name: name.to_owned(), ..Workload::default() };
+        let cluster = Cluster {
+            workloads: vec![workload("web"), workload("cart")],
+            calls: vec![("web".to_owned(), "cart".to_owned())],
+            readings: vec![reading("web", 900.0), reading("cart", 300.0)],
+            ..Cluster::default()
+        };
+        assert_eq!(first(&cluster), cart(Fault::NetworkDelay));
+    }
+}
