@@ -23,6 +23,7 @@ mod gaps;
 pub mod gate;
 mod ground;
 mod investigate;
+pub mod kubernetes;
 mod loss;
 mod mitigate;
 mod pool;

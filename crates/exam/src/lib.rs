@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
 pub mod changerca;
+pub mod cloudopsbench;
+mod kubectl;
 mod learned;
 pub mod nezha;
 pub mod petshop;
@@ -34,6 +36,7 @@ pub static SETS: &[&dyn Set] = &[
     &nezha::NezhaTrainTicket,
     &tvdiag::TvDiag,
     &rootcausebench::RootCauseBench,
+    &cloudopsbench::CloudOpsBench,
 ];
 
 /// One labelled set.
