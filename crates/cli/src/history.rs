@@ -4,7 +4,7 @@ use crate::args::{HistoryAt, Offline, Sql as Asked};
 use crate::exit::NotThere;
 use crate::{out, rim};
 use ::history::{
-    Bounds, Earlier, Epoch, Keep, PastBounds, Pasts, Place, PostgresFigures, Sql, SqlError, Writer,
+    Bounds, Earlier, Epoch, Keep, PastBounds, Pasts, Place, PostgresFigures, Sql, SqlError, Threads, Writer,
 };
 use anyhow::Context as _;
 use engine::{Engine, LostHashKey, Options};
@@ -173,6 +173,7 @@ struct Figures {
 pub struct Kept {
     engine: Arc<Engine>,
     sql: Arc<Sql>,
+    threads: Arc<Threads>,
     /// Of SQL by PostgreSQL's protocol, when that is on.
     postgres: OnceLock<Arc<PostgresFigures>>,
     /// None where there is no place: the graph is all there is.
@@ -200,13 +201,19 @@ impl Kept {
         });
         let thread = thread.transpose().context("starting the thread that writes history")?;
         let pasts = place.clone().map(|place| Arc::new(Pasts::new(Some(place))));
-        let (sql, postgres) = (Arc::new(Sql::new(place)), OnceLock::new());
-        Ok(Kept { engine, sql, postgres, pasts, figures, stop, thread })
+        let threads = Threads::new(Bounds::default().threads).context("starting the threads of SQL")?;
+        let (sql, threads) = (Arc::new(Sql::new(place)), Arc::new(threads));
+        Ok(Kept { engine, sql, threads, postgres: OnceLock::new(), pasts, figures, stop, thread })
     }
 
     /// What is asked in SQL.
     pub fn sql(&self) -> Arc<Sql> {
         Arc::clone(&self.sql)
+    }
+
+    /// What runs it.
+    pub fn threads(&self) -> Arc<Threads> {
+        Arc::clone(&self.threads)
     }
 
     /// The graph as it is when it is called.
@@ -303,7 +310,15 @@ impl server::History for Kept {
             let epoch = epoch.map_err(|e| SqlTrouble::Ours(format!("taking the graph: {e}")))?;
             let time = Duration::try_from_secs_f64(query.seconds).unwrap_or_default();
             let bounds = Bounds { rows: query.rows, time, ..Bounds::default() };
-            let answer = self.sql.ask(&query.text, Some(&epoch), &bounds).await.map_err(|e| trouble(&e))?;
+            let sql = Arc::clone(&self.sql);
+            let work = self.threads.run(async move { sql.ask(&query.text, Some(&epoch), &bounds).await });
+            // Its own clock stands still while it keeps its thread.
+            let answer = match tokio::time::timeout(time, work).await {
+                Ok(Some(answer)) => answer,
+                Ok(None) => Err(SqlError::Failed("the thread that ran it failed".to_owned())),
+                Err(_) => Err(SqlError::Time(query.seconds)),
+            };
+            let answer = answer.map_err(|e| trouble(&e))?;
             serde_json::to_value(answer).map_err(|e| SqlTrouble::Ours(format!("writing the answer: {e}")))
         })
     }

@@ -46,7 +46,8 @@ impl Wanted {
             time: Duration::from_secs(server::SQL_SECONDS),
             ..Bounds::default()
         };
-        let postgres = Postgres { sql: kept.sql(), now: kept.now(), bounds, password: self.password };
+        let (sql, threads, now) = (kept.sql(), kept.threads(), kept.now());
+        let postgres = Postgres { sql, threads, now, bounds, password: self.password };
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(postgres.serve(listener, kept.postgres(), stopped)?);
         Ok(Listening { addr, stop, task })

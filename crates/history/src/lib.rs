@@ -28,6 +28,7 @@ mod stats_json;
 mod table;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod write;
 
 pub use chart::Chart;
@@ -41,6 +42,7 @@ pub use postgres::{Figures as PostgresFigures, Password, Postgres};
 pub use sketch::{decode as decode_sketch, encode as encode_sketch};
 pub use sql::{Answer, Bounds, Hit, Sql};
 pub use table::Table;
+pub use threads::Threads;
 pub use write::{Epoch, Progress, Writer, Written};
 
 /// Bounds by name.

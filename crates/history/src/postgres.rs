@@ -19,6 +19,7 @@ mod types;
 
 use crate::error::{SqlError, first_line};
 use crate::sql::{Bounds, Sql};
+use crate::threads::Threads;
 use crate::write::Epoch;
 use bytes::Bytes;
 use catalog::Catalog;
@@ -28,7 +29,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -88,6 +88,8 @@ impl Password {
 pub struct Postgres {
     /// The tables; as others ask them too.
     pub sql: Arc<Sql>,
+    /// What statements run on; others may run there as well.
+    pub threads: Arc<Threads>,
     /// The graph as it is when it is called.
     pub now: Arc<dyn Fn() -> Epoch + Send + Sync>,
     /// What one statement may use.
@@ -108,38 +110,10 @@ struct Shared {
     password: Option<Password>,
     places: Arc<Semaphore>,
     turns: Arc<Semaphore>,
-    threads: Threads,
+    threads: Arc<Threads>,
     keys: RandomPidSecretKeyGenerator,
     clients: Mutex<BTreeMap<Key, Arc<Notify>>>,
     figures: Arc<Figures>,
-}
-
-/// Threads that statements run on. What runs when nobody needs them any more is not waited for.
-struct Threads(Option<Runtime>);
-
-/// Stack of each; see `sql_words`.
-const STACK: usize = 32 << 20;
-
-impl Threads {
-    fn new(count: usize) -> std::io::Result<Threads> {
-        let mut runtime = Builder::new_multi_thread();
-        runtime.worker_threads(count.max(1)).thread_stack_size(STACK).thread_name("sql").enable_all();
-        Ok(Threads(Some(runtime.build()?)))
-    }
-
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = &self.0 {
-            runtime.spawn(work);
-        }
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 impl Shared {
@@ -183,9 +157,8 @@ impl Postgres {
         stop: watch::Receiver<bool>,
     ) -> Result<impl Future<Output = ()> + Send + use<>, SqlError> {
         let catalog = Catalog::new().map_err(|e| SqlError::Failed(first_line(e)))?;
-        let threads = Threads::new(self.bounds.threads).map_err(|e| SqlError::Failed(first_line(e)))?;
         let shared = Shared {
-            threads,
+            threads: self.threads,
             sql: self.sql,
             catalog,
             now: self.now,

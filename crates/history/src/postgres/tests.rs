@@ -2,7 +2,7 @@
 
 use super::{Figures, HANDSHAKES, Password, Postgres};
 use crate::tests::{add, block, builtin, epoch, folded, world};
-use crate::{Bounds, Sql};
+use crate::{Bounds, Sql, Threads};
 use graph::Limits;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -29,6 +29,7 @@ async fn serve(bounds: Bounds, password: Option<&str>) -> Served {
     let figures = Arc::new(Figures::default());
     let postgres = Postgres {
         sql: Arc::new(Sql::new(None)),
+        threads: Arc::new(Threads::new(bounds.threads).unwrap()),
         now: Arc::new(move || epoch(&mut graph.lock().unwrap())),
         bounds,
         password: password.map(Password::new),

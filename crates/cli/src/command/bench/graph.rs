@@ -288,7 +288,7 @@ pub(super) fn as_of(_: Option<&Path>) -> anyhow::Result<Vec<Figure>> {
     let at = Time::from_nanos(START_NS + 1_800_000_000_000).context("half an hour later")?;
     let mut figures = Vec::new();
     for (name, hops, aim) in [("graph-asof-1", 1, 10.0), ("graph-asof-3", 3, 200.0)] {
-        let (mut times, mut found, mut state) = (Vec::new(), 0, 7u64);
+        let (mut times, mut found, mut state, mut room) = (Vec::new(), 0, 7u64, Room::default());
         let begin = thread_seconds()?;
         for _ in 0..20_000 {
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -296,7 +296,7 @@ pub(super) fn as_of(_: Option<&Path>) -> anyhow::Result<Vec<Figure>> {
             let Some(start) = nodes.get(pick) else { continue };
             // Of this thread: that others are given the processor meanwhile is not measured.
             let clock = thread_micros();
-            found += around(&graph, *start, at, hops);
+            found += around(&graph, *start, at, hops, &mut room);
             times.push(thread_micros() - clock);
         }
         let used = thread_seconds()? - begin;
@@ -317,15 +317,25 @@ pub(super) fn as_of(_: Option<&Path>) -> anyhow::Result<Vec<Figure>> {
     Ok(figures)
 }
 
+/// What a walk writes in, kept from one to the next.
+#[derive(Default)]
+struct Room {
+    seen: FxHashSet<NodeId>,
+    edge: Vec<NodeId>,
+    next: Vec<NodeId>,
+}
+
 /// How many nodes are within some steps, nearest first, at most [`WALKED`] of them.
-fn around(graph: &Graph, start: NodeId, at: Time, hops: usize) -> usize {
+fn around(graph: &Graph, start: NodeId, at: Time, hops: usize, room: &mut Room) -> usize {
     let most = if hops > 1 { WALKED } else { usize::MAX };
-    let mut seen = FxHashSet::default();
-    let mut edge = vec![start];
+    let Room { seen, edge, next } = room;
+    seen.clear();
+    edge.clear();
+    edge.push(start);
     for _ in 0..hops {
-        let mut next = Vec::new();
-        for node in edge {
-            graph.each_hop_at(node, at, |hop| {
+        next.clear();
+        for node in edge.iter() {
+            graph.each_hop_at(*node, at, |hop| {
                 if seen.insert(hop.node) {
                     next.push(hop.node);
                 }
@@ -335,7 +345,7 @@ fn around(graph: &Graph, start: NodeId, at: Time, hops: usize) -> usize {
                 return seen.len();
             }
         }
-        edge = next;
+        std::mem::swap(edge, next);
     }
     seen.len()
 }
