@@ -14,7 +14,12 @@ fn main() {
             let cases = std::mem::take(&mut report.per_case);
             println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
             for case in cases.iter().filter(|c| !more.is_empty() && c.metrics.values().any(|m| *m < 1.0)) {
-                println!("{}: {:?} {:?}", case.case, case.metrics, case.answer.get(..6).unwrap_or(&case.answer));
+                println!(
+                    "{}: {:?} {:?}",
+                    case.case,
+                    case.metrics,
+                    case.answer.get(..6).unwrap_or(&case.answer)
+                );
             }
         }
         Err(error) => {
