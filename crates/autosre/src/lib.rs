@@ -8,11 +8,13 @@
 pub mod answer;
 mod arith;
 mod backend;
+pub mod calm;
 mod case;
 pub mod change;
 mod coordinator;
 mod detect;
 mod divergence;
+mod edges;
 mod expect;
 pub mod experts;
 pub mod finding;

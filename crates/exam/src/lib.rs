@@ -23,8 +23,13 @@ mod standing;
 pub use standing::{Standing, share_interval};
 
 /// Every set that can be sat, in the order in which help lists them.
-pub static SETS: &[&dyn Set] =
-    &[&robustspot::RobustSpot, &petshop::PetShop, &changerca::ChangeRca, &nezha::NezhaTrainTicket];
+pub static SETS: &[&dyn Set] = &[
+    &robustspot::RobustSpot,
+    &petshop::PetShop,
+    &changerca::ChangeRca,
+    &nezha::NezhaTrainTicket,
+    &nezha::NezhaOnlineBoutique,
+];
 
 /// One labelled set.
 ///
