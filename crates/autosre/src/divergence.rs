@@ -42,7 +42,7 @@ enum Event {
 }
 
 /// How often a call was made, and who answered how often.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Served {
     made: f64,
     by: BTreeMap<Spot, f64>,
@@ -57,7 +57,7 @@ fn task(recording: &Recording, span: usize) -> Task {
 }
 
 /// What happens inside the spans of one task.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Habit {
     visits: f64,
     /// In how many of the spans each event was seen.
@@ -75,7 +75,7 @@ impl Habit {
 }
 
 /// How healthy traces go.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Course {
     habits: FxHashMap<Task, Habit>,
     /// Calls by (parent operation, event before, own operation).
@@ -285,16 +285,16 @@ fn of_span(course: &Course, recording: &Recording, at: usize, found: &mut Vec<(u
 }
 
 /// In how many traces there is a span of an operation with an event in it.
-fn opportunities(recording: &Recording) -> BTreeMap<(Task, Event), f64> {
-    let mut counts = BTreeMap::new();
-    let mut of_trace = BTreeSet::new();
+fn opportunities(recording: &Recording) -> FxHashMap<(Task, Event), f64> {
+    let mut counts = FxHashMap::default();
+    let mut of_trace = FxHashSet::default();
     for (i, span) in recording.spans.iter().enumerate() {
         let task = task(recording, i);
         of_trace.insert((task, Event::Begin));
         of_trace.insert(((task.0, None), Event::Begin));
         of_trace.extend(events(recording, i).map(|(_, event)| (task, event)));
         if recording.spans.get(i + 1).is_none_or(|next| next.trace != span.trace) {
-            for opportunity in std::mem::take(&mut of_trace) {
+            for opportunity in of_trace.drain() {
                 *counts.entry(opportunity).or_default() += 1.0;
             }
         }
@@ -313,13 +313,29 @@ fn occurrences(traces: &[Vec<(u64, Deviation)>]) -> BTreeMap<Deviation, f64> {
     counts
 }
 
+/// How healthy traces go, and how often they leave their course nevertheless.
+#[derive(Debug)]
+pub(crate) struct Known {
+    course: Course,
+    traces: f64,
+    usual: BTreeMap<Deviation, f64>,
+    then: FxHashMap<(Task, Event), f64>,
+}
+
+impl Known {
+    pub(crate) fn of(healthy: &Recording) -> Self {
+        let course = Course::learn(healthy);
+        let usual = occurrences(&deviations(&course, healthy));
+        Self { course, traces: healthy.traces().max(1) as f64, usual, then: opportunities(healthy) }
+    }
+}
+
 /// Votes for the components whose deviations come first far more often than in healthy traces.
-pub(crate) fn testify(scene: &mut Scene, healthy: &Recording, degraded: &Recording, words: &Words<'_>) {
-    let course = Course::learn(healthy);
-    let (before, traces) = (healthy.traces().max(1) as f64, degraded.traces().max(1) as f64);
-    let usual = occurrences(&deviations(&course, healthy));
-    let now = deviations(&course, degraded);
-    let (then, today) = (opportunities(healthy), opportunities(degraded));
+pub(crate) fn testify(scene: &mut Scene, healthy: &Known, degraded: &Recording, words: &Words<'_>) {
+    let Known { course, traces: before, usual, then } = healthy;
+    let traces = degraded.traces().max(1) as f64;
+    let now = deviations(course, degraded);
+    let today = opportunities(degraded);
     let expected = |deviation: &Deviation| {
         let (condition, unseen) = match *deviation {
             // what was never seen is as likely as all that was seen once (Good, Biometrika 1953)
@@ -329,9 +345,9 @@ pub(crate) fn testify(scene: &mut Scene, healthy: &Recording, degraded: &Recordi
             Deviation::Missing(_, task, after, _) => ((task, after), 0.0),
             Deviation::Silence(_, task) => ((task, Event::Begin), 0.0),
         };
-        let of = |counts: &BTreeMap<(Task, Event), f64>| counts.get(&condition).copied().unwrap_or(0.0);
+        let of = |counts: &FxHashMap<(Task, Event), f64>| counts.get(&condition).copied().unwrap_or(0.0);
         let seen = usual.get(deviation).copied().unwrap_or(unseen);
-        of(&today) * (seen + HALF) / (of(&then) + 2.0 * HALF)
+        of(&today) * (seen + HALF) / (of(then) + 2.0 * HALF)
     };
     let worth = |deviation: &Deviation| match deviation {
         Deviation::Strange(_, _, Event::Line(template)) if words.is_severe(*template) => SEVERE,
@@ -387,7 +403,7 @@ pub(crate) fn testify(scene: &mut Scene, healthy: &Recording, degraded: &Recordi
             Vote {
                 sign: if silence { Sign::SilentCallee } else { Sign::FirstDivergence },
                 llr: (WEIGHT * count.weight()).min(CAP),
-                healthy: usual.get(&deviation).copied().unwrap_or(0.0) / before,
+                healthy: usual.get(&deviation).copied().unwrap_or(0.0) / *before,
                 degraded: count.traces / traces,
                 note,
             },

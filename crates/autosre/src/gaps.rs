@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::arith::{median, robust_deviation};
-use crate::scene::{Scene, Sign, Spot, Vote};
+use stats::tail::quantile;
+
+use crate::arith::{known, median, robust_deviation};
+use crate::scene::{Channel, Scene, Series, Sign, Spot, Vote};
 use crate::trace_evidence::{Recording, Words};
 
 /// Spreads of the median from which a gap or an own time is shifted (notes on methods §4.3, R6).
@@ -20,6 +22,8 @@ const NET_WEIGHT: f64 = 0.15;
 const NET_CAP: f64 = 6.0;
 /// Fewest requests on each side from which a median is compared.
 const FEWEST: usize = 3;
+/// A tenth of a normal sample lies beyond so many spreads.
+const NORMAL_UPPER_TENTH: f64 = 1.2816;
 /// The smallest part of all added time that is worth naming.
 const NAMED_PART: f64 = 0.05;
 /// Added time below this part of all request time is not worth sharing out: the ontology's usual `care`.
@@ -46,11 +50,58 @@ fn shift(healthy: &[f64], degraded: &[f64]) -> Option<Shift> {
     Some(Shift { before, after, z: (after - before) / scatter, added })
 }
 
+/// Times of single requests, in milliseconds.
+#[derive(Debug)]
+pub(crate) struct Times {
+    gaps: BTreeMap<(Spot, Spot), Vec<f64>>,
+    own: BTreeMap<(Spot, u32), Vec<f64>>,
+}
+
+impl Times {
+    pub(crate) fn of(recording: &Recording) -> Self {
+        Self { gaps: gaps(recording), own: own(recording) }
+    }
+}
+
 /// Puts network gaps and slow own parts on the scene.
-pub(crate) fn testify(scene: &mut Scene, healthy: &Recording, degraded: &Recording, words: &Words<'_>) {
+pub(crate) fn testify(scene: &mut Scene, healthy: &Times, degraded: &Recording, words: &Words<'_>) {
     let worthwhile = CARE * request_ms(degraded);
-    networks(scene, &gaps(healthy), &gaps(degraded), worthwhile);
-    own_times(scene, &own(healthy), &own(degraded), worthwhile, words);
+    let now = Times::of(degraded);
+    let pairs = healthy.gaps.iter().filter_map(|(edge, before)| Some((*edge, before, now.gaps.get(edge)?)));
+    let shifts = pairs.filter_map(|(edge, before, after)| Some((edge, shift(before, after)?))).collect();
+    for (spot, vote) in networks(scene, &shifts, worthwhile) {
+        scene.vote(spot, vote);
+    }
+    own_times(scene, &healthy.own, &now.own, worthwhile, words);
+}
+
+/// Network gaps told from samples per bucket of both sides of the calls.
+pub(crate) fn of_edges(scene: &Scene) -> Vec<(Spot, Vote)> {
+    let series = |spot: Spot, channel| scene.component(spot).series.get(&channel);
+    let total =
+        |spot: Spot, channel| series(spot, channel).map_or(0.0, |s: &Series| known(&s.degraded).sum::<f64>());
+    let mut shifts = BTreeMap::new();
+    for edge in &scene.edges {
+        let Some(gap) = &edge.gap else { continue };
+        let asked = total(edge.to, Channel::Requests) * edge.share.unwrap_or(1.0);
+        if let Some(shift) = shift_of_series(gap, asked) {
+            shifts.insert((edge.from, edge.to), shift);
+        }
+    }
+    let target = scene.target.component;
+    let felt = series(target, Channel::Latency).and_then(|s| median(known(&s.degraded))).unwrap_or(0.0);
+    networks(scene, &shifts, CARE * felt * total(target, Channel::Requests))
+}
+
+/// The worst of the degraded buckets, as the onset may lie in the first, against single healthy ones. A median over few calls
+/// jumps: the healthy spread is no smaller than the upper tenth says.
+fn shift_of_series(gap: &Series, asked: f64) -> Option<Shift> {
+    let healthy: Vec<f64> = known(&gap.healthy).chain(known(&gap.lead)).collect();
+    let before = median(healthy.iter().copied())?;
+    let after = known(&gap.degraded).max_by(f64::total_cmp)?;
+    let upper = quantile(&healthy, 0.9)? - before;
+    let spread = robust_deviation(&healthy)?.max(upper / NORMAL_UPPER_TENTH).max(0.1 * before.abs()).max(0.1);
+    Some(Shift { before, after, z: (after - before) / spread, added: asked * (after - before) })
 }
 
 /// Time of all requests together, as the ones who sent them felt it, in milliseconds.
@@ -78,16 +129,8 @@ fn gaps(recording: &Recording) -> BTreeMap<(Spot, Spot), Vec<f64>> {
     gaps
 }
 
-fn networks(
-    scene: &mut Scene,
-    healthy: &BTreeMap<(Spot, Spot), Vec<f64>>,
-    degraded: &BTreeMap<(Spot, Spot), Vec<f64>>,
-    worthwhile: f64,
-) {
-    let shifts: BTreeMap<(Spot, Spot), Shift> = healthy
-        .iter()
-        .filter_map(|(edge, before)| Some((*edge, shift(before, degraded.get(edge)?)?)))
-        .collect();
+fn networks(scene: &Scene, shifts: &BTreeMap<(Spot, Spot), Shift>, worthwhile: f64) -> Vec<(Spot, Vote)> {
+    let mut votes = Vec::new();
     let shifted = |s: &Shift| s.z > SHIFTED_SPREADS && s.after - s.before > SHIFTED_MS;
     let worth = |s: &Shift| if shifted(s) { s.z.min(EDGE_CAP) } else { -CALM_EDGE };
     let all: f64 = shifts.values().filter(|s| shifted(s)).map(|s| s.added).sum();
@@ -109,12 +152,13 @@ fn networks(
             );
             let part = added / all.max(worthwhile);
             let llr = ((NET_WEIGHT * score).min(NET_CAP) + (part / NAMED_PART).ln()).max(0.0);
-            scene.vote(
+            votes.push((
                 spot,
                 Vote { sign: Sign::NetGap, llr, healthy: shift.before, degraded: shift.after, note },
-            );
+            ));
         }
     }
+    votes
 }
 
 /// Own time of every span in milliseconds, by operation: its length without what its children cover, nor what siblings cover

@@ -4,8 +4,9 @@ use crate::arith::{known, median, robust_deviation};
 use crate::flow::{Flow, Ground, View};
 use crate::gate::Gate;
 use crate::pool::{Dependents, shared_fate};
-use crate::scene::{Aspect, Channel, Scene, Sign, Spot};
+use crate::scene::{Aspect, Channel, Scene, Sign, Spot, Vote};
 use crate::spread::{Alarms, likelihood, path};
+use crate::{edges, gaps};
 
 /// Ranks what may have caused the trouble in a scene.
 ///
@@ -138,8 +139,9 @@ impl Ranker for GraphRanker {
         let shows: Vec<bool> = (0..scene.edges.len())
             .map(|e| looks.is_empty() || looks.iter().any(|l| l.flow.shows[e]))
             .collect();
+        let votes = votes(scene);
         let mut candidates: Vec<Candidate> =
-            scene.spots().filter_map(|spot| candidate(scene, spot, &looks)).collect();
+            scene.spots().filter_map(|spot| candidate(scene, spot, &looks, &votes)).collect();
         let checks: Vec<f64> =
             candidates.iter().map(|c| likelihood(scene, &measured, &shows, c.component)).collect();
         let best_check = checks.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -239,7 +241,22 @@ fn softgate(x: f64) -> f64 {
     -(-x).exp().ln_1p()
 }
 
-fn candidate(scene: &Scene, spot: Spot, looks: &[Look<'_>]) -> Option<Candidate> {
+/// Signs of every component: those that were put on the scene and those that its edges show. One sign seen by two means (a
+/// network gap in single spans and in samples per minute) is one witness, the louder one.
+fn votes(scene: &Scene) -> Vec<Vec<Vote>> {
+    let mut votes: Vec<Vec<Vote>> = scene.components.iter().map(|c| c.votes.clone()).collect();
+    for (spot, vote) in gaps::of_edges(scene).into_iter().chain(edges::lost_calls(scene)) {
+        let known = &mut votes[spot.index()];
+        match known.iter_mut().find(|v| v.sign == vote.sign) {
+            Some(same) if same.llr >= vote.llr => {}
+            Some(same) => *same = vote,
+            None => known.push(vote),
+        }
+    }
+    votes
+}
+
+fn candidate(scene: &Scene, spot: Spot, looks: &[Look<'_>], votes: &[Vec<Vote>]) -> Option<Candidate> {
     let v = spot.index();
     let mut evidence = Vec::new();
     let mut part = None;
@@ -272,7 +289,7 @@ fn candidate(scene: &Scene, spot: Spot, looks: &[Look<'_>]) -> Option<Candidate>
         evidence.extend(shared_fate(scene, spot, &dependents));
     }
     evidence.extend(Channel::RESOURCES.iter().filter_map(|&channel| resource(scene, spot, channel)));
-    evidence.extend(scene.component(spot).votes.iter().map(|vote| Evidence {
+    evidence.extend(votes[v].iter().map(|vote| Evidence {
         channel: vote.sign.name(),
         llr: vote.llr,
         healthy: vote.healthy,

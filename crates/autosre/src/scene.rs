@@ -128,6 +128,8 @@ pub enum Sign {
     Surge,
     /// Its own part of single requests takes longer.
     SlowSpans,
+    /// It asks a callee far less often per request than it used to.
+    LostCalls,
 }
 
 impl Sign {
@@ -142,6 +144,7 @@ impl Sign {
             Sign::Restart => "restart",
             Sign::Surge => "surge",
             Sign::SlowSpans => "slow spans",
+            Sign::LostCalls => "lost calls",
         }
     }
 }
@@ -210,6 +213,11 @@ pub struct Edge {
     pub prior: f64,
     /// Longest usual delay of that, in seconds.
     pub delay_seconds: f64,
+    /// Requests that went along here, per bucket, where counted.
+    pub requests: Option<Series>,
+    /// What the dependent end waits per request beyond the work of the other, where both sides were timed; the unit of
+    /// [`Channel::Latency`].
+    pub gap: Option<Series>,
 }
 
 /// Who suffers.
@@ -309,7 +317,8 @@ impl Scene {
     ) -> &mut Edge {
         let known = self.edges.iter().position(|e| e.from == from && e.to == to && e.relation == relation);
         let at = known.unwrap_or_else(|| {
-            self.edges.push(Edge { from, to, relation, share, sync: None, prior, delay_seconds });
+            let (sync, requests, gap) = (None, None, None);
+            self.edges.push(Edge { from, to, relation, share, sync, prior, delay_seconds, requests, gap });
             self.edges.len() - 1
         });
         &mut self.edges[at]

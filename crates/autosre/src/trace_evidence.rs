@@ -4,6 +4,7 @@
 //! call edges on a scene. Needs no metrics and no error status.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -145,11 +146,20 @@ impl Recording {
 /// Collects both sides of a comparison.
 #[derive(Clone, Debug, Default)]
 pub struct TraceEvidence {
-    operations: BTreeMap<(Spot, String), u32>,
+    /// By component, then by name.
+    operations: Vec<FxHashMap<String, u32>>,
     names: Vec<(Spot, String)>,
     templates: TemplateMiner,
-    healthy: Recording,
+    healthy: Arc<Recording>,
+    learned: Option<Arc<Learned>>,
     degraded: Recording,
+}
+
+/// What the healthy side says, whatever it will be compared with.
+#[derive(Debug)]
+struct Learned {
+    known: divergence::Known,
+    times: gaps::Times,
 }
 
 impl TraceEvidence {
@@ -176,39 +186,58 @@ impl TraceEvidence {
 
     fn side(&mut self, side: Side) -> &mut Recording {
         match side {
-            Side::Healthy => &mut self.healthy,
+            Side::Healthy => {
+                self.learned = None;
+                Arc::make_mut(&mut self.healthy)
+            }
             Side::Degraded => &mut self.degraded,
         }
     }
 
     fn operation(&mut self, component: Spot, name: &str) -> u32 {
-        let key = (component, name.to_owned());
-        if let Some(&known) = self.operations.get(&key) {
-            return known;
+        if self.operations.len() <= component.index() {
+            self.operations.resize_with(component.index() + 1, FxHashMap::default);
+        }
+        let known = &mut self.operations[component.index()];
+        if let Some(&number) = known.get(name) {
+            return number;
         }
         let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        self.operations.insert(key.clone(), number);
-        self.names.push(key);
+        known.insert(name.to_owned(), number);
+        self.names.push((component, name.to_owned()));
         number
+    }
+
+    /// Learns what the healthy side says. Clones share it, so that what healthy times were like is learnt once for many
+    /// questions; without it [`Self::testify`] does it.
+    pub fn learn(&mut self) -> &mut Self {
+        if self.learned.is_none() {
+            let healthy = Arc::make_mut(&mut self.healthy);
+            healthy.link();
+            let (known, times) = (divergence::Known::of(healthy), gaps::Times::of(healthy));
+            self.learned = Some(Arc::new(Learned { known, times }));
+        }
+        self
     }
 
     /// Puts call edges, counted shares and signs on the scene.
     pub fn testify(&mut self, scene: &mut Scene) {
-        self.healthy.link();
+        self.learn();
         self.degraded.link();
         for (from, to, share) in self.calls() {
             scene.calls(from, to, Some(share));
         }
         let words = Words { names: &self.names, templates: &self.templates };
-        divergence::testify(scene, &self.healthy, &self.degraded, &words);
-        gaps::testify(scene, &self.healthy, &self.degraded, &words);
+        let Some(learned) = &self.learned else { return };
+        divergence::testify(scene, &learned.known, &self.degraded, &words);
+        gaps::testify(scene, &learned.times, &self.degraded, &words);
     }
 
     /// Who calls whom on either side, with the share of the callee's requests that come from the caller.
     fn calls(&self) -> Vec<(Spot, Spot, f64)> {
         let mut counts: BTreeMap<(Spot, Spot), f64> = BTreeMap::new();
         let mut served: BTreeMap<Spot, f64> = BTreeMap::new();
-        for recording in [&self.healthy, &self.degraded] {
+        for recording in [self.healthy.as_ref(), &self.degraded] {
             for (i, parent) in recording.parent.iter().enumerate() {
                 let callee = recording.spans[i].component;
                 let caller = parent.map(|p| recording.spans[p].component);

@@ -37,6 +37,7 @@ pub static SETS: &[&dyn Set] = &[
     &tvdiag::TvDiag,
     &rootcausebench::RootCauseBench,
     &cloudopsbench::CloudOpsBench,
+    &nezha::NezhaOnlineBoutique,
 ];
 
 /// One labelled set.
