@@ -117,6 +117,9 @@ const RESOURCE_FLOOR: f64 = 2.0;
 const RESOURCE_SLOPE: f64 = 0.5;
 /// The most one resource may say, in nats: a saturated bystander must not outweigh an explained loss.
 const RESOURCE_CAP: f64 = 4.0;
+/// Spread below which a change of a resource without a known limit is never news, as a part of its healthy level: two days of the
+/// same load differ by a few per cent (other requests, other collections of garbage) even where a quiet hour shows less.
+const USED_FLOOR: f64 = 0.05;
 /// Score of "something that is not in the scene".
 const UNKNOWN_SCORE: f64 = 1.0;
 /// Healthy stretches looked at for the gate: enough for a tail of a hundredth, few enough for an answer at once.
@@ -289,6 +292,7 @@ fn candidate(scene: &Scene, spot: Spot, looks: &[Look<'_>], votes: &[Vec<Vote>])
         evidence.extend(shared_fate(scene, spot, &dependents));
     }
     evidence.extend(Channel::RESOURCES.iter().filter_map(|&channel| resource(scene, spot, channel)));
+    evidence.extend(Channel::USED.iter().filter_map(|&channel| used(scene, spot, channel)));
     evidence.extend(votes[v].iter().map(|vote| Evidence {
         channel: vote.sign.name(),
         llr: vote.llr,
@@ -327,6 +331,27 @@ fn resource(scene: &Scene, spot: Spot, channel: Channel) -> Option<Evidence> {
     })
 }
 
+/// A resource in units whose limit is not known: how far it is above its own healthy level tells nothing of how near it is to the
+/// end, but much of where something grew. What it says approaches the cap and never reaches it, so that of two resources that
+/// grew the one that grew more goes first.
+fn used(scene: &Scene, spot: Spot, channel: Channel) -> Option<Evidence> {
+    let series = scene.component(spot).series.get(&channel)?;
+    let level = median(known(&series.lead)).or_else(|| median(known(&series.healthy)))?;
+    let spread = robust_deviation(&series.healthy).unwrap_or(0.0).max(USED_FLOOR * level.abs());
+    let degraded = known(&series.degraded).fold(f64::NEG_INFINITY, f64::max);
+    let z = (degraded - level) / spread;
+    (z.is_finite() && z > NOTICED_SPREADS).then(|| {
+        let nats = RESOURCE_SLOPE * (z - NOTICED_SPREADS);
+        Evidence {
+            channel: channel.name(),
+            llr: RESOURCE_CAP * nats / (RESOURCE_CAP + nats),
+            healthy: level,
+            degraded,
+            note: format!("{z:.1} spreads above its own usual; no limit is known"),
+        }
+    })
+}
+
 fn fault(channel: &str) -> Fault {
     let signs = [
         (Sign::SilentCallee, Fault::Silent),
@@ -342,7 +367,9 @@ fn fault(channel: &str) -> Fault {
         Fault::Slow
     } else if channel == Channel::ErrorRatio.name() {
         Fault::Failing
-    } else if channel == "shared fate" || Channel::RESOURCES.iter().any(|c| c.name() == channel) {
+    } else if channel == "shared fate"
+        || Channel::RESOURCES.iter().chain(&Channel::USED).any(|c| c.name() == channel)
+    {
         Fault::Saturated
     } else {
         Fault::Behaviour

@@ -74,12 +74,19 @@ pub enum Channel {
     HostMemory,
     /// Use of any other bounded resource (disk, connections, threads), percent.
     Saturation,
+    /// Processor time used, where no limit is known; any unit, the same throughout the series.
+    CpuUsed,
+    /// Memory used, where no limit is known; any unit, the same throughout the series.
+    MemoryUsed,
 }
 
 impl Channel {
     /// The channels measured in percent of a limit.
     pub const RESOURCES: [Channel; 5] =
         [Channel::Cpu, Channel::Memory, Channel::HostCpu, Channel::HostMemory, Channel::Saturation];
+
+    /// The channels that say how much of a resource is used, but not how much there is.
+    pub const USED: [Channel; 2] = [Channel::CpuUsed, Channel::MemoryUsed];
 
     /// The words an explanation uses for it.
     pub fn name(self) -> &'static str {
@@ -94,6 +101,8 @@ impl Channel {
             Channel::HostCpu => "host cpu",
             Channel::HostMemory => "host memory",
             Channel::Saturation => "saturation",
+            Channel::CpuUsed => "cpu used",
+            Channel::MemoryUsed => "memory used",
         }
     }
 }

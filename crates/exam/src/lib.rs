@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
+pub mod asos;
 pub mod changerca;
 pub mod cloudopsbench;
 mod kubectl;
@@ -23,6 +24,7 @@ pub mod nezha;
 pub mod petshop;
 pub mod robustspot;
 pub mod rootcausebench;
+pub mod sockshop;
 mod standing;
 pub mod tvdiag;
 
@@ -38,12 +40,15 @@ pub static SETS: &[&dyn Set] = &[
     &rootcausebench::RootCauseBench,
     &cloudopsbench::CloudOpsBench,
     &nezha::NezhaOnlineBoutique,
+    &sockshop::SockShop,
+    &asos::AsosExperiments,
 ];
 
 /// One labelled set.
 ///
 /// **Contract:** `run` reads `dir/inputs` and `dir/labels.jsonl`, answers every listed case through [`sit`], and returns the set's
-/// published metrics as shares of 0..1. It may add figures that need no label (such as silence on healthy windows) afterwards.
+/// published metrics as shares of 0..1. It may add figures that need no label (such as silence on healthy windows) afterwards. A set
+/// without any labels marks its cases itself and hands them to [`Report::of`].
 pub trait Set: Sync {
     /// The word after `e2egraph eval`.
     fn name(&self) -> &'static str;
@@ -286,7 +291,7 @@ pub fn read_lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<(String, T)>, 
     clippy::disallowed_methods,
     reason = "seconds per case are part of an exam's result; no answer depends on them"
 )]
-fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let start = std::time::Instant::now();
     let done = work();
     (done, start.elapsed().as_secs_f64())

@@ -3,7 +3,7 @@
 //! A fixed-sample test that is looked at continuously raises false alarms in a third of the healthy streams (simulation, log-normal
 //! TTR, Welch looked at every 200 sessions: .347 at α = .05). The sequences here hold their α at all times together.
 
-use crate::special::{ln_beta, ln_beta_tail, ln_normal_cdf};
+use crate::special::{ln_beta, ln_beta_tail, ln_normal_cdf, normal_quantile};
 
 /// What a stream of measurements came to. Cells of minutes merge into streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -117,6 +117,27 @@ impl Contrast {
         self.estimate + self.radius(alpha)
     }
 
+    /// Which way the mean has moved, when the sequence shows that it has: may be asked at every look, and over all looks together a
+    /// mean that stays is called with probability of at most `alpha`, half of it each way.
+    pub fn moved(self, alpha: f64) -> Option<Move> {
+        Move::beyond_zero([self.lower(alpha / 2.0), self.upper(alpha / 2.0)])
+    }
+
+    /// The ordinary 1 − α interval for a single look whose time was fixed beforehand (Welch; normal quantiles, because no stream is
+    /// shorter than [`FIRST_LOOK`]). Infinite before that.
+    pub fn fixed_interval(self, alpha: f64) -> [f64; 2] {
+        if self.is_early() {
+            return [f64::NEG_INFINITY, f64::INFINITY];
+        }
+        let radius = normal_quantile(1.0 - alpha / 2.0) * self.variance.sqrt();
+        [self.estimate - radius, self.estimate + radius]
+    }
+
+    /// Which way the mean has moved by [`Contrast::fixed_interval`]: for one look only.
+    pub fn moved_at_fixed_look(self, alpha: f64) -> Option<Move> {
+        Move::beyond_zero(self.fixed_interval(alpha))
+    }
+
     /// Logarithm of the e-value against "the mean has risen by no more than `margin`": the likelihood ratio mixed over all rises with
     /// half-normal weights. It may be looked at at any time; under the null its expectation stays below one. Zero before [`FIRST_LOOK`].
     pub fn ln_e_risen(self, margin: f64) -> f64 {
@@ -134,6 +155,27 @@ impl Contrast {
     /// The same against "has fallen by no more than `margin`".
     pub fn ln_e_fallen(self, margin: f64) -> f64 {
         Self { estimate: -self.estimate, ..self }.ln_e_risen(margin)
+    }
+}
+
+/// Which way a mean went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// Up.
+    Risen,
+    /// Down.
+    Fallen,
+}
+
+impl Move {
+    fn beyond_zero([low, high]: [f64; 2]) -> Option<Self> {
+        if low > 0.0 {
+            Some(Self::Risen)
+        } else if high < 0.0 {
+            Some(Self::Fallen)
+        } else {
+            None
+        }
     }
 }
 
@@ -297,6 +339,17 @@ mod tests {
         assert!((called - 20f64.ln()).abs() < 0.15, "e^{called} at the edge of the sequence");
         assert!(new(edge).ln_e_risen(edge) < 0.0);
         assert_eq!(new(-edge).ln_e_fallen(0.0), called);
+    }
+
+    #[test]
+    fn a_move_is_called_later_at_any_look_than_at_a_fixed_one() {
+        let old = Sample { n: 4_000.0, mean: 0.0, variance: 0.64 };
+        let new = |mean| Contrast::between(Sample { mean, ..old }, old);
+        let [low, high] = new(0.0).fixed_interval(0.05);
+        assert!((high - 1.959_964 * 0.32f64.sqrt() / 1_000f64.sqrt() / 2.0).abs() < 1e-6 && low == -high);
+        assert_eq!(new(1.1 * high).moved_at_fixed_look(0.05), Some(Move::Risen));
+        assert_eq!(new(1.1 * high).moved(0.05), None);
+        assert_eq!(new(-3.0 * high).moved(0.05), Some(Move::Fallen));
     }
 
     #[test]

@@ -21,6 +21,32 @@ pub fn p_value(counts: &[f64], weights: &[f64]) -> f64 {
     chi_square_tail(distance, counts.len() as f64 - 1.0)
 }
 
+/// The p-value of "arrivals keep one ratio", for an allocation that nobody wrote down: chi-square of homogeneity over stretches of time, each
+/// with the arrivals of two cells in it. Stretches with fewer than five expected in a cell are left out (Cochran's rule). One when there
+/// is nothing to test.
+pub fn p_value_of_drift(stretches: &[[f64; 2]]) -> f64 {
+    let kept = |share: f64| {
+        let enough = move |s: &&[f64; 2]| (s[0] + s[1]) * share.min(1.0 - share) >= 5.0;
+        stretches.iter().filter(enough)
+    };
+    let share_of =
+        |[first, second]: [f64; 2]| if first + second > 0.0 { first / (first + second) } else { 0.5 };
+    let sum = |share: f64| kept(share).fold([0.0, 0.0], |sum, s| [sum[0] + s[0], sum[1] + s[1]]);
+    let whole = share_of(stretches.iter().fold([0.0, 0.0], |sum, s| [sum[0] + s[0], sum[1] + s[1]]));
+    let share = share_of(sum(whole));
+    let number = kept(whole).count();
+    if number < 2 || !(share > 0.0 && share < 1.0) {
+        return 1.0;
+    }
+    let distance: f64 = kept(whole)
+        .map(|s| {
+            let n = s[0] + s[1];
+            (s[0] - n * share) * (s[0] - n * share) / (n * share * (1.0 - share))
+        })
+        .sum();
+    chi_square_tail(distance, number as f64 - 1.0)
+}
+
 /// Weight of the prior in units: a mismatch of a few per cent among 10⁴ units is what it is tightest at (prior spread of a share of one half:
 /// 1.6 points). Smaller leaks need more units and matter less.
 const PRIOR_WEIGHT: f64 = 1_000.0;
@@ -56,6 +82,16 @@ mod tests {
         assert!(ln_e(&[10_050.0, 9_950.0], &[50.0, 50.0]) < 0.0);
         assert!(ln_e(&[10_500.0, 9_500.0], &[50.0, 50.0]) > 1_000f64.ln());
         assert_eq!(p_value(&[], &[]), 1.0);
+    }
+
+    #[test]
+    fn a_ratio_may_be_anything_as_long_as_it_stays() {
+        let steady = [[300.0, 10_000.0], [31.0, 1_000.0], [90.0, 2_970.0]];
+        assert!(p_value_of_drift(&steady) > 0.5);
+        let drifting = [[300.0, 10_000.0], [31.0, 1_000.0], [190.0, 2_970.0]];
+        assert!(p_value_of_drift(&drifting) < 1e-6);
+        assert_eq!(p_value_of_drift(&[]), 1.0);
+        assert_eq!(p_value_of_drift(&[[5.0, 0.0], [7.0, 0.0]]), 1.0);
     }
 
     #[test]
