@@ -346,7 +346,7 @@ mod tests {
         let old = Sample { n: 4_000.0, mean: 0.0, variance: 0.64 };
         let new = |mean| Contrast::between(Sample { mean, ..old }, old);
         let [low, high] = new(0.0).fixed_interval(0.05);
-        assert!((high - 1.959_964 * 0.32f64.sqrt() / 1_000f64.sqrt() / 2.0).abs() < 1e-6 && low == -high);
+        assert!((high - 1.959_964 * 0.32f64.sqrt() / 1_000f64.sqrt()).abs() < 1e-6 && low == -high);
         assert_eq!(new(1.1 * high).moved_at_fixed_look(0.05), Some(Move::Risen));
         assert_eq!(new(1.1 * high).moved(0.05), None);
         assert_eq!(new(-3.0 * high).moved(0.05), Some(Move::Fallen));
