@@ -2,7 +2,7 @@
 //!
 //! Every commit that went out is a hypothesis, and so is every kind of cause that is no commit ([`Outside`]). What is weighed is what a
 //! reviewer called at night would look at: when it went out and when it began, where it went out and where it began, what the diff does
-//! ([`diff`]) and whether what that would break is what is broken ([`mechanism`]), and which words both sides use. The message of a commit
+//! (`diff`) and whether what that would break is what is broken (`mechanism`), and which words both sides use. The message of a commit
 //! counts for next to nothing: it says what somebody meant.
 //!
 //! Blaming an innocent commit costs more than naming none: somebody rolls it back, and the trouble goes on.
