@@ -69,3 +69,40 @@ fn lost(scene: &Scene, edge: &Edge) -> Option<Vote> {
         note: format!("calls of {} per request", scene.component(edge.to).name),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::{Kind, Series};
+
+    fn series(healthy: f64, degraded: f64) -> Series {
+        Series {
+            healthy: vec![healthy, healthy + 2.0, healthy - 2.0],
+            lead: Vec::new(),
+            degraded: vec![degraded; 2],
+        }
+    }
+
+    /// A shop that asks its stock once per request, and what it asks and is asked since the onset.
+    fn votes(asked: f64, made: f64) -> Vec<(Spot, Vote)> {
+        let mut scene = Scene::new("shop", Kind::Service, None, 60.0);
+        let (shop, stock) = (scene.target.component, scene.add("stock", Kind::Service));
+        scene.sample(shop, Channel::Requests, series(100.0, asked));
+        scene.calls(shop, stock, None);
+        for edge in &mut scene.edges {
+            edge.requests = Some(series(100.0, made));
+        }
+        let votes = lost_calls(&scene);
+        assert!(votes.iter().all(|(spot, _)| *spot == shop), "the callee is blameless");
+        votes
+    }
+
+    #[test]
+    fn a_caller_that_no_longer_asks_is_named_and_one_that_is_asked_less_is_not() {
+        let lost = votes(100.0, 20.0);
+        let llr: Vec<f64> = lost.iter().map(|(_, vote)| vote.llr).collect();
+        assert!(matches!(llr.as_slice(), [llr] if *llr > 1.0 && *llr <= CAP), "{llr:?}");
+        assert!(votes(20.0, 20.0).is_empty());
+        assert!(votes(100.0, 80.0).is_empty(), "ways through a system differ");
+    }
+}

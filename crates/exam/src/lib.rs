@@ -23,7 +23,6 @@ mod learned;
 pub mod nezha;
 pub mod petshop;
 pub mod robustspot;
-pub mod rootcausebench;
 pub mod sockshop;
 mod standing;
 pub mod tvdiag;
@@ -37,7 +36,6 @@ pub static SETS: &[&dyn Set] = &[
     &changerca::ChangeRca,
     &nezha::NezhaTrainTicket,
     &tvdiag::TvDiag,
-    &rootcausebench::RootCauseBench,
     &cloudopsbench::CloudOpsBench,
     &nezha::NezhaOnlineBoutique,
     &sockshop::SockShop,

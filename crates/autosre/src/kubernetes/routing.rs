@@ -98,10 +98,11 @@ fn asked_elsewhere(cluster: &Cluster, service: &Service, workload: &Workload) ->
         .filter_map(|(host, port)| (host == service.name).then_some(port).flatten())
         .collect();
     let has = |p: &u16| service.ports.iter().any(|s| s.port.number == *p);
-    if told.len() < 2 || told.iter().any(has) {
+    let [first, _, ..] = told.as_slice() else { return None };
+    if told.iter().any(has) {
         return None;
     }
-    let why = format!("all callers of service {} ask port {}, which it does not have", service.name, told[0]);
+    let why = format!("all callers of service {} ask port {first}, which it does not have", service.name);
     Some(Finding::workload(&workload.name, Fault::ServicePort, CONTRADICTION, why))
 }
 
@@ -214,7 +215,7 @@ const HALF: f64 = 0.5;
 fn misrouted(cluster: &Cluster, route: &Route) -> Option<Finding> {
     let about: BTreeSet<String> =
         route.paths.iter().map(String::as_str).chain([route.name.as_str()]).flat_map(parts).collect();
-    // `/preserveservice/` is one word for `preserve-service`
+    // paths often join the words of a name: `/orderhistory/` for `order-history`
     let joined: String = route.paths.join(" ").to_ascii_lowercase().replace(['-', '_'], "");
     let likeness = |service: &str| -> f64 {
         let words: Vec<String> = parts(service).collect();
