@@ -11,7 +11,8 @@ use crate::{edges, gaps};
 /// Ranks what may have caused the trouble in a scene.
 ///
 /// **Contract**: a pure function of the scene. Channels that are absent are not held against anyone; what would have
-/// helped is named in [`Ranking::missing`]. When healthy times look like this too, there are no candidates at all.
+/// helped is named in [`Ranking::missing`]. When healthy times look like this too, totals blame nobody; signs, each of which
+/// was set against its own healthy times, still do.
 /// Probabilities of the candidates and of [`Ranking::unknown`] add up to one.
 pub trait Ranker: Send + Sync {
     /// Ranks the components of a scene.
@@ -130,10 +131,10 @@ const GATE_CAP: f64 = 30.0;
 impl Ranker for GraphRanker {
     fn rank(&self, scene: &Scene) -> Ranking {
         let mut missing = scene.missing.clone();
-        let looks = looks(scene, &mut missing);
+        let mut looks = looks(scene, &mut missing);
         let gate = gate(&looks);
         if !gate.lets_through() {
-            return Ranking { gate, candidates: Vec::new(), unknown: 1.0, missing };
+            looks.clear();
         }
         let measured = measured_alarms(scene, &looks);
         let alarms = with_signs(scene, &measured);

@@ -86,7 +86,9 @@ Examples:
     #[command(subcommand)]
     Ontology(OntologyCommand),
     /// Measure the methods on labelled failures.
-    #[command(after_help = "Example:\n  e2egraph eval robustspot datasets/robustspot --json")]
+    #[command(
+        after_help = "Examples:\n  e2egraph eval robustspot datasets/robustspot --json\n  e2egraph eval all datasets"
+    )]
     Eval(Eval),
     /// Measure speed, and what crashes lose.
     #[command(

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize, Serializer};
 pub mod asos;
 pub mod changerca;
 pub mod cloudopsbench;
+pub mod kontrast;
 mod kubectl;
 mod learned;
 pub mod nezha;
@@ -39,6 +40,7 @@ pub static SETS: &[&dyn Set] = &[
     &cloudopsbench::CloudOpsBench,
     &nezha::NezhaOnlineBoutique,
     &sockshop::SockShop,
+    &kontrast::Kontrast,
     &asos::AsosExperiments,
 ];
 
@@ -59,15 +61,53 @@ pub trait Set: Sync {
 /// Called after each case with (cases done, cases in all, the case's name).
 pub type Progress<'a> = &'a mut dyn FnMut(usize, usize, &str);
 
+/// Which methods, constants and readers answer, as a hash of their sources: equal in all reports of one program.
+pub const CONFIG_HASH: &str = env!("E2EGRAPH_METHODS");
+
 /// Sits the named set on the files in `dir`.
 pub fn run(set: &str, dir: &Path, progress: Progress<'_>) -> Result<Report, Error> {
     match SETS.iter().find(|known| known.name() == set) {
-        Some(known) => known.run(dir, progress),
-        None => Err(Error::UnknownSet {
-            name: set.to_owned(),
-            known: SETS.iter().map(|known| known.name()).collect::<Vec<_>>().join(", "),
-        }),
+        Some(known) => {
+            forget_peak_rss();
+            known.run(dir, progress)
+        }
+        None => Err(Error::UnknownSet { name: set.to_owned(), known: known() }),
     }
+}
+
+/// What sitting every set came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct AllReports {
+    /// Which methods, constants and readers answered.
+    pub config_hash: &'static str,
+    /// The sets that were there, in the order of [`SETS`].
+    pub sets: Vec<Report>,
+    /// Those that were not.
+    pub absent: Vec<&'static str>,
+}
+
+/// Sits every set that has a folder of its name in `dir`. It is an error when none has.
+pub fn run_all(dir: &Path, progress: Progress<'_>) -> Result<AllReports, Error> {
+    let mut all = AllReports { config_hash: CONFIG_HASH, sets: Vec::new(), absent: Vec::new() };
+    for set in SETS {
+        let name = set.name();
+        let folder = dir.join(name);
+        if folder.is_dir() {
+            all.sets.push(run(name, &folder, &mut |done, of, case| {
+                progress(done, of, &format!("{name} {case}"));
+            })?);
+        } else {
+            all.absent.push(name);
+        }
+    }
+    if all.sets.is_empty() {
+        return Err(Error::NoSets { dir: dir.to_owned(), known: known() });
+    }
+    Ok(all)
+}
+
+fn known() -> String {
+    SETS.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// Why an exam could not be sat.
@@ -79,6 +119,14 @@ pub enum Error {
         /// What was asked for.
         name: String,
         /// What there is.
+        known: String,
+    },
+    /// A folder of sets holds none.
+    #[error("{} holds no folder of a set; known are {known}", dir.display())]
+    NoSets {
+        /// The folder.
+        dir: PathBuf,
+        /// What it could have held.
         known: String,
     },
     /// A file could not be opened or read.
@@ -142,10 +190,12 @@ pub struct Report {
     pub seconds_median: f64,
     /// Wall seconds that 95 % of the cases stayed under.
     pub seconds_p95: f64,
-    /// The most memory the process held; nothing where the system does not tell.
+    /// The most memory the process held since the set was begun; nothing where the system does not tell.
     pub peak_rss_bytes: Option<u64>,
     /// Cases with an empty answer.
     pub abstained: usize,
+    /// Which methods, constants and readers answered: [`CONFIG_HASH`].
+    pub config_hash: &'static str,
     /// The cases in the order of `cases.jsonl`.
     pub per_case: Vec<CaseResult>,
 }
@@ -254,6 +304,7 @@ impl Report {
             seconds_p95: at(0.95),
             peak_rss_bytes: peak_rss_bytes(),
             abstained: per_case.iter().filter(|case| case.abstained).count(),
+            config_hash: CONFIG_HASH,
             per_case,
         }
     }
@@ -295,6 +346,12 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (done, start.elapsed().as_secs_f64())
 }
 
+/// Sets the high-water mark back to what is held now (Linux, proc(5): 5 to `clear_refs`). Where that is refused it stays that
+/// of the whole process.
+fn forget_peak_rss() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
 /// The high-water mark that Linux keeps for a process.
 fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -311,6 +368,24 @@ mod tests {
     fn an_unknown_set_is_answered_with_the_known_ones() {
         let error = run("nonsense", Path::new("."), &mut |_, _, _| {}).unwrap_err();
         assert!(error.to_string().contains("robustspot"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_without_sets_is_told_and_what_is_absent_is_named() {
+        let dir = std::env::temp_dir().join(format!("exam-all-{}", std::process::id()));
+        let inputs = dir.join("sockshop1/inputs");
+        std::fs::create_dir_all(&inputs).unwrap();
+        let none = run_all(&inputs, &mut |_, _, _| {}).unwrap_err().to_string();
+        std::fs::write(inputs.join("cases.jsonl"), "").unwrap();
+        std::fs::write(dir.join("sockshop1/labels.jsonl"), "").unwrap();
+        let all = run_all(&dir, &mut |_, _, _| {});
+        std::fs::remove_dir_all(&dir).unwrap();
+        let all = all.unwrap();
+        assert!(none.contains("holds no folder of a set"), "{none}");
+        assert_eq!(all.sets.len() + all.absent.len(), SETS.len());
+        assert_eq!((all.sets[0].set, all.sets[0].cases), ("sockshop1", 0));
+        assert_eq!(all.sets[0].config_hash, all.config_hash);
+        assert!(all.absent.contains(&"kontrast") && all.config_hash.len() == 16);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod choice;
 pub mod did;
 pub mod localise;
 pub mod mix;
+pub mod placebo;
 pub mod sequential;
 pub mod sketch;
 pub mod special;

@@ -12,7 +12,7 @@ pub struct Eval {
     /// Which set.
     #[arg(value_parser = set())]
     pub set: String,
-    /// Its folder, with `inputs/` and `labels.jsonl`.
+    /// Its folder, with `inputs/` and `labels.jsonl`; for `all` a folder that holds those of the sets, each by its name.
     pub dir: PathBuf,
     /// Print JSON instead of text.
     #[arg(long)]

@@ -87,7 +87,12 @@ pub(super) fn scenario() -> impl TypedValueParser<Value = Scenario> {
 
 /// One of the exam's sets.
 pub(super) fn set() -> PossibleValuesParser {
-    PossibleValuesParser::new(exam::SETS.iter().map(|s| PossibleValue::new(s.name()).help(s.about())))
+    let sets = exam::SETS.iter().map(|s| PossibleValue::new(s.name()).help(s.about()));
+    PossibleValuesParser::new(
+        sets.chain(
+            [PossibleValue::new(crate::command::eval::ALL_SETS).help("every set of a folder of sets")],
+        ),
+    )
 }
 
 /// One of the benchmarks.
