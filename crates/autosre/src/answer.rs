@@ -86,6 +86,10 @@ pub struct Understood {
     pub cohort: Option<String>,
     /// Intent.
     pub intent: String,
+    /// What may be the cause, when the question is whether it is.
+    pub suspects: Vec<String>,
+    /// Who is set beside whom; one is set beside all others.
+    pub compared: Vec<String>,
     /// Word by word.
     pub words: Vec<Meaning>,
 }
@@ -326,6 +330,8 @@ pub struct Answer {
     pub understood: Understood,
     /// Words that mean nothing here.
     pub not_understood: Vec<Unknown>,
+    /// Figures of the headline, where another question than "why" was asked.
+    pub reply: Vec<Evidence>,
     /// What regressed.
     pub regression: Option<Regression>,
     /// What was compared.

@@ -102,6 +102,12 @@ const SMALL: &[&str] = &[
     "happened",
     "went",
     "gone",
+    "can",
+    "could",
+    "should",
+    "would",
+    "suffer",
+    "suffering",
 ];
 /// Nodes of one class whose names are tried as words: beyond, a name must be quoted by its class.
 const MOST_NAMES: usize = 20_000;
@@ -123,15 +129,13 @@ pub fn ground(view: &View<'_>, vocabulary: &Vocabulary, text: &str) -> Question 
         .filter(|w| !w.is_empty())
         .collect();
     let mut q = Question { text: text.to_owned(), ..Question::default() };
-    let mut picks: Vec<Pick> = Vec::new();
-    let mut on_class: Vec<Vec<(ClassId, MeasureId)>> = Vec::new();
-    let mut nodes: Vec<(ClassId, Vec<NodeId>, String)> = Vec::new();
+    let mut heard = Heard::default();
     let longest = view.ontology().lexicon.longest().max(4);
     let mut at = 0;
     while at < words.len() {
         let most = longest.min(words.len() - at);
         if let Some((len, phrase, found)) = told_apart(view, &names, &words[at..at + most]) {
-            take(view, &mut q, &mut picks, &mut on_class, &mut nodes, &phrase, found);
+            take(view, vocabulary, &mut q, &mut heard, &phrase, found);
             at += len;
             continue;
         }
@@ -148,10 +152,9 @@ pub fn ground(view: &View<'_>, vocabulary: &Vocabulary, text: &str) -> Question 
                 match slip(view, &names, word).filter(|_| !small) {
                     Some((known, found)) => take(
                         view,
+                        vocabulary,
                         &mut q,
-                        &mut picks,
-                        &mut on_class,
-                        &mut nodes,
+                        &mut heard,
                         &format!("{word} (taken for {known})"),
                         found,
                     ),
@@ -164,15 +167,118 @@ pub fn ground(view: &View<'_>, vocabulary: &Vocabulary, text: &str) -> Question 
             at += 1;
             continue;
         };
-        take(view, &mut q, &mut picks, &mut on_class, &mut nodes, &phrase, found);
+        take(view, vocabulary, &mut q, &mut heard, &phrase, found);
         at += len;
     }
     // Of nothing but small words, "what is wrong?" is a question, and an open one.
     if q.words.is_empty() && q.unknown.is_empty() && !words.is_empty() {
         q.regressing = true;
     }
-    settle(view, vocabulary, &mut q, &nodes, &picks, &on_class);
+    heard.choose_intent(&mut q);
+    let suspects = heard.take_suspects(view, vocabulary, q.intent);
+    settle(view, vocabulary, &mut q, &heard.nodes, &heard.picks, &heard.on_class);
+    q.suspects = suspects.named(view, vocabulary, &q);
+    if q.intent == Intent::Verdict && q.suspects.is_empty() {
+        q.intent = Intent::Causes;
+    }
+    if q.intent == Intent::Comparison {
+        compare(&mut q);
+    }
+    // What is asked of a trouble is asked of one, though nobody says that there is any.
+    q.regressing |= !matches!(q.intent, Intent::Causes | Intent::Comparison);
     q
+}
+
+/// What the words named, in their order.
+#[derive(Default)]
+struct Heard {
+    picks: Vec<Pick>,
+    on_class: Vec<Vec<(ClassId, MeasureId)>>,
+    nodes: Vec<(ClassId, Vec<NodeId>, String)>,
+    /// Classes named as such: "the network".
+    classes: Vec<(ClassId, String)>,
+    intents: Vec<Intent>,
+    /// How many picks, nodes and classes stood before the words that ask for a verdict.
+    verdict: Option<[usize; 3]>,
+}
+
+/// What may be the cause, when that is asked.
+#[derive(Default)]
+struct Suspects {
+    picks: Vec<Pick>,
+    nodes: Vec<(ClassId, Vec<NodeId>, String)>,
+    classes: Vec<(ClassId, String)>,
+}
+
+impl Heard {
+    /// "Why" is said on purpose; "is it" may be part of any question. Of the rest the first word leads.
+    fn choose_intent(&self, q: &mut Question) {
+        let said = |intent| self.intents.contains(&intent);
+        q.intent = if said(Intent::Causes) {
+            Intent::Causes
+        } else {
+            self.intents
+                .iter()
+                .copied()
+                .find(|i| *i != Intent::Verdict)
+                .unwrap_or_else(|| if said(Intent::Verdict) { Intent::Verdict } else { Intent::Causes })
+        };
+    }
+
+    /// Takes out what a verdict is asked of: what is named after the words that ask for it, or before when nothing is. What people look
+    /// at is what is slow, not why.
+    fn take_suspects(&mut self, view: &View<'_>, vocabulary: &Vocabulary, intent: Intent) -> Suspects {
+        let Some([picks, nodes, classes]) = self.verdict.filter(|_| intent == Intent::Verdict) else {
+            return Suspects::default();
+        };
+        let o = view.ontology();
+        let looked_at = |class: ClassId| o.is_a(class, vocabulary.view) || o.is_a(class, vocabulary.app);
+        let mut after = Suspects {
+            picks: self.picks.split_off(picks),
+            nodes: self.nodes.split_off(nodes),
+            classes: self.classes.split_off(classes),
+        };
+        let stays = after.nodes.iter().filter(|n| looked_at(n.0)).cloned().collect::<Vec<_>>();
+        after.nodes.retain(|n| !looked_at(n.0));
+        after.classes.retain(|c| !looked_at(c.0));
+        if after.picks.is_empty() && after.nodes.is_empty() && after.classes.is_empty() {
+            let keep = |n: &(ClassId, Vec<NodeId>, String)| looked_at(n.0);
+            let (kept, named) = std::mem::take(&mut self.nodes).into_iter().partition(keep);
+            self.nodes = kept;
+            after.nodes = named;
+            after.picks = std::mem::take(&mut self.picks);
+            after.classes = std::mem::take(&mut self.classes);
+            after.classes.retain(|c| !looked_at(c.0));
+        }
+        self.nodes.extend(stays);
+        after
+    }
+}
+
+impl Suspects {
+    fn named(self, view: &View<'_>, vocabulary: &Vocabulary, q: &Question) -> Vec<Condition> {
+        let Suspects { picks, nodes, classes } = self;
+        let picked = picks.iter().filter_map(|p| picked(view, vocabulary, q, &nodes, p)).collect::<Vec<_>>();
+        let named = nodes.iter().map(|(class, nodes, label)| Condition {
+            label: label.clone(),
+            class: *class,
+            nodes: nodes.clone(),
+        });
+        let whole = classes.into_iter().map(|(class, label)| Condition { label, class, nodes: Vec::new() });
+        picked.into_iter().chain(named).chain(whole).collect()
+    }
+}
+
+/// Takes those who are compared from the conditions: several of one class, else the last alone.
+fn compare(q: &mut Question) {
+    let all = std::mem::take(&mut q.people.0);
+    let several =
+        all.iter().map(|c| c.class).find(|class| all.iter().filter(|c| c.class == *class).count() > 1);
+    let class = several.or_else(|| all.last().map(|c| c.class));
+    (q.compared, q.people.0) = all.into_iter().partition(|c| Some(c.class) == class);
+    if q.compared.is_empty() {
+        q.intent = Intent::Causes;
+    }
 }
 
 /// A name beside the word for its class ("cell A", "the ratings service"): the one way to name what is called a letter, or
@@ -329,14 +435,14 @@ fn has(view: &View<'_>, node: NodeId, wanted: &[(AttrId, String)]) -> bool {
 
 fn take(
     view: &View<'_>,
+    vocabulary: &Vocabulary,
     q: &mut Question,
-    picks: &mut Vec<Pick>,
-    on_class: &mut Vec<Vec<(ClassId, MeasureId)>>,
-    nodes: &mut Vec<(ClassId, Vec<NodeId>, String)>,
+    heard: &mut Heard,
     phrase: &str,
     found: Found,
 ) {
     let o = view.ontology();
+    let Heard { picks, on_class, nodes, classes, intents, verdict } = heard;
     let meaning = match found {
         Found::Nodes(class, found) => {
             let text = found.iter().take(3).map(|n| view.label(*n)).collect::<Vec<_>>().join(", ");
@@ -347,6 +453,7 @@ fn take(
             let wanted: Vec<(AttrId, String)> = only.into_iter().chain(by).collect();
             let name = o.class_name(class).to_owned();
             if wanted.is_empty() {
+                classes.push((class, phrase.to_owned()));
                 name
             } else {
                 let found: Vec<NodeId> =
@@ -391,13 +498,24 @@ fn take(
             picks.push(p);
             "a choice among many".to_owned()
         }
-        Found::Said(Said::Intent { walk, .. }) => {
-            q.intent = if walk == Walk::Causes { Intent::Causes } else { Intent::Other };
-            if walk == Walk::Causes {
-                "asks for the cause".to_owned()
-            } else {
-                "asks for something else".to_owned()
+        Found::Said(Said::Intent { answer, walk }) => {
+            let intent = match walk {
+                Walk::Causes => Intent::Causes,
+                Walk::Effects => Intent::Effects,
+                Walk::AnswersTo => Intent::Owner,
+                Walk::Exposure if o.is_a(answer, vocabulary.change) => Intent::Changes,
+                Walk::Exposure => Intent::Affected,
+                Walk::Actions => Intent::Actions,
+                Walk::History => Intent::Recurrence,
+                Walk::Verdict => Intent::Verdict,
+                Walk::Comparison => Intent::Comparison,
+                Walk::Safety => Intent::Safety,
+            };
+            if intent == Intent::Verdict {
+                verdict.get_or_insert([picks.len(), nodes.len(), classes.len()]);
             }
+            intents.push(intent);
+            format!("asks {}", intent.name().replace('_', " "))
         }
     };
     q.words.push(Meaning { text: phrase.to_owned(), meaning });

@@ -12,12 +12,14 @@ use crate::ground::ground;
 use crate::loss::Loss;
 use crate::mitigate::mitigations;
 use crate::question::Question;
+use crate::reply;
 use crate::route::route;
 use crate::scan::Element;
 use crate::synthesis::{Weighed, Weighing, weigh};
 use crate::vocabulary::{Lacking, Tier, Vocabulary};
 use crate::windows;
 use graph::NodeId;
+use ontology::MeasureId;
 use query::View;
 use stats::sequential::Contrast;
 use stats::sequential::Sample;
@@ -77,7 +79,13 @@ pub fn investigate(view: &View<'_>, question: &Question, options: &Options) -> R
             Loss::of(view, &vocabulary, measure, &subjects, None)
         }
         None if question.subjects.is_empty() => {
-            losses(view, &vocabulary, &vocabulary.felt(view.ontology())).into_iter().next()
+            let felt = vocabulary.felt(view.ontology());
+            // Healthy times have changes and cohorts, too: they are told by the first measure that there is.
+            let calm = || {
+                let of = |m: &MeasureId| Loss::of(view, &vocabulary, *m, &view.graph.subjects(*m), None);
+                felt.iter().find_map(of).filter(|_| question.intent.is_for_calm_times())
+            };
+            losses(view, &vocabulary, &felt).into_iter().next().or_else(calm)
         }
         None => {
             let mut found: Vec<Loss> = vocabulary
@@ -106,6 +114,9 @@ pub fn investigate(view: &View<'_>, question: &Question, options: &Options) -> R
     let touched = loss.elements.iter().find(|e| touches(&loss, e, &asked)).cloned();
     let Some(element) = touched.filter(|_| is_news(&loss)) else {
         nothing_wrong(view, question, &loss, &asked, &mut answer);
+        let windows = windows::halves(&loss);
+        let ground = reply::Ground { view, vocabulary: &vocabulary, question, loss: &loss, windows };
+        reply::calm(ground, &mut answer);
         return Ok(finished(answer));
     };
     let people = loss.people(&element);
@@ -142,6 +153,7 @@ pub fn investigate(view: &View<'_>, question: &Question, options: &Options) -> R
     answer.impact = impact(&loss, &element);
     answer.cohort_split = split(&loss, &element);
     compose(&case, &weighing, options, &mut answer);
+    reply::explained(&case, &weighing, options, &mut answer);
     Ok(finished(answer))
 }
 
@@ -154,6 +166,7 @@ fn blank(view: &View<'_>, question: &Question) -> Answer {
         headline: String::new(),
         understood: question.understood(view),
         not_understood: question.unknown.clone(),
+        reply: Vec::new(),
         regression: None,
         windows: None,
         tier: TierVerdict { verdict: "none".to_owned(), shares: Shares::default(), why: String::new() },
@@ -179,9 +192,9 @@ fn unknown(question: &Question) -> Option<String> {
 fn finished(mut answer: Answer) -> Answer {
     let mut next = 0;
     for e in answer
-        .causes
+        .reply
         .iter_mut()
-        .flat_map(|c| c.evidence.iter_mut())
+        .chain(answer.causes.iter_mut().flat_map(|c| c.evidence.iter_mut()))
         .chain(answer.ruled_out.iter_mut().flat_map(|c| c.evidence.iter_mut()))
     {
         next += 1;
@@ -210,7 +223,7 @@ const TOUCHED: f64 = 4.6;
 /// Fewest observations of them.
 const FEWEST: f64 = 20.0;
 
-fn percent(x: f64) -> String {
+pub(crate) fn percent(x: f64) -> String {
     format!("{:+.1} %", x * 100.0)
 }
 
@@ -346,7 +359,7 @@ fn split(loss: &Loss, element: &Element) -> Split {
     Split { dimensions: facets.iter().map(|f| loss.table.facets[*f].name.clone()).collect(), rows }
 }
 
-fn title(case: &Case<'_>, w: &Weighed) -> String {
+pub(crate) fn title(case: &Case<'_>, w: &Weighed) -> String {
     let view = case.view;
     let labels: Vec<String> = w.hypothesis.entities.iter().map(|n| view.label(*n)).collect();
     let first = labels.first().cloned().unwrap_or_default();
@@ -400,7 +413,7 @@ fn cause(case: &Case<'_>, w: &Weighed, rank: usize) -> Cause {
     }
 }
 
-fn why_not(w: &Weighed) -> String {
+pub(crate) fn why_not(w: &Weighed) -> String {
     if let Some(other) = &w.explained_by {
         return format!("explained by {other}");
     }

@@ -30,6 +30,7 @@ mod mitigate;
 mod pool;
 pub mod question;
 pub mod rank;
+mod reply;
 mod route;
 mod scan;
 pub mod scene;

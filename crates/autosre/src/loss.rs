@@ -3,7 +3,7 @@
 use crate::expect::{Excess, Expectation};
 use crate::finding::{Condition, People};
 use crate::scan::{Element, Manner, NAMED, facets_of, join_neighbours, likelihood, measured, scan};
-use crate::table::{Role, Table};
+use crate::table::{Facet, Role, Table};
 use crate::vocabulary::{Tier, Vocabulary};
 use graph::NodeId;
 use ontology::{MeasureId, Minute, Stretch};
@@ -243,16 +243,24 @@ impl Loss {
         People(conditions)
     }
 
-    /// Subjects that an element names, or all.
+    /// Subjects that an element names, by themselves or by what several of them have in common; else all.
     pub fn subjects(&self, element: &Element) -> Vec<NodeId> {
-        let Some(facet) = self.table.facets.first() else { return Vec::new() };
-        let named = element.terms.iter().find(|t| t.0 == 0).map(|t| t.1.clone());
-        let levels = named.unwrap_or_else(|| (1..u16::try_from(facet.levels.len()).unwrap_or(0)).collect());
-        levels
-            .iter()
-            .filter_map(|l| facet.levels.get(*l as usize))
-            .flat_map(|l| l.nodes.iter().copied())
-            .collect()
+        let Some(own) = self.table.facets.first() else { return Vec::new() };
+        let nodes = |facet: &Facet, levels: &[u16]| -> Vec<NodeId> {
+            levels
+                .iter()
+                .filter_map(|l| facet.levels.get(*l as usize))
+                .flat_map(|l| l.nodes.iter().copied())
+                .collect()
+        };
+        let mut subjects = nodes(own, &(1..u16::try_from(own.levels.len()).unwrap_or(0)).collect::<Vec<_>>());
+        for (f, levels) in &element.terms {
+            if let Some(facet) = self.table.facets.get(*f).filter(|facet| facet.class == own.class) {
+                let named = nodes(facet, levels);
+                subjects.retain(|s| named.contains(s));
+            }
+        }
+        subjects
     }
 
     /// How much of the likelihood of the best account an account with only some roles reaches, 0..1.

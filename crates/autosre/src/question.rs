@@ -1,7 +1,7 @@
 //! A question after its words were grounded: what is asked, of what, by whom.
 
 use crate::answer::{Meaning, Understood, Unknown};
-use crate::finding::People;
+use crate::finding::{Condition, People};
 use graph::NodeId;
 use ontology::MeasureId;
 
@@ -11,8 +11,47 @@ pub enum Intent {
     /// Why is it so.
     #[default]
     Causes,
-    /// Anything else the lexicon knows; answered with the same investigation.
-    Other,
+    /// Is what is named the cause.
+    Verdict,
+    /// What was altered around the onset.
+    Changes,
+    /// Who is hit, and how many.
+    Affected,
+    /// What else is worse.
+    Effects,
+    /// Who answers for what is at fault.
+    Owner,
+    /// What may be done.
+    Actions,
+    /// How those named fare beside each other.
+    Comparison,
+    /// Whether what is named may stay.
+    Safety,
+    /// Whether it was seen before, and whether it will come again.
+    Recurrence,
+}
+
+impl Intent {
+    /// Whether it can be answered where nothing is wrong.
+    pub fn is_for_calm_times(self) -> bool {
+        matches!(self, Intent::Changes | Intent::Comparison | Intent::Safety)
+    }
+
+    /// As answers print it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Intent::Causes => "why",
+            Intent::Verdict => "is_it",
+            Intent::Changes => "what_changed",
+            Intent::Affected => "who_is_hit",
+            Intent::Effects => "what_else",
+            Intent::Owner => "who_owns",
+            Intent::Actions => "what_to_do",
+            Intent::Comparison => "compare",
+            Intent::Safety => "is_it_safe",
+            Intent::Recurrence => "will_it_recur",
+        }
+    }
 }
 
 /// A typed question.
@@ -28,6 +67,10 @@ pub struct Question {
     pub subjects: Vec<NodeId>,
     /// By whom.
     pub people: People,
+    /// What may be the cause, when the question is whether it is. One that names only a class has no nodes.
+    pub suspects: Vec<Condition>,
+    /// Who is to be set beside whom; one is set beside all others.
+    pub compared: Vec<Condition>,
     /// Whether it speaks of something having got worse.
     pub regressing: bool,
     /// Whether no thing and no measure was named, only that something got worse.
@@ -50,7 +93,12 @@ impl Question {
         if self.vague && !self.unknown.is_empty() {
             return false;
         }
-        self.measure.is_some() || !self.subjects.is_empty() || !self.people.0.is_empty() || self.regressing
+        self.measure.is_some()
+            || !self.subjects.is_empty()
+            || !self.people.0.is_empty()
+            || !self.suspects.is_empty()
+            || !self.compared.is_empty()
+            || self.regressing
     }
 
     /// As answers print it.
@@ -60,10 +108,9 @@ impl Question {
             measure: self.measure.and_then(|m| view.measure(m)).map(|m| m.name.clone()),
             entity: (!names.is_empty()).then(|| names.join(", ")),
             cohort: (!self.people.0.is_empty()).then(|| self.people.text()),
-            intent: match self.intent {
-                Intent::Causes => "why".to_owned(),
-                Intent::Other => "what".to_owned(),
-            },
+            intent: self.intent.name().to_owned(),
+            suspects: self.suspects.iter().map(|c| c.label.clone()).collect(),
+            compared: self.compared.iter().map(|c| c.label.clone()).collect(),
             words: self.words.clone(),
         }
     }

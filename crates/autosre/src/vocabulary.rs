@@ -89,6 +89,8 @@ pub struct Vocabulary {
     pub about: RelationId,
     /// From an operation to the operation it asks.
     pub calls: RelationId,
+    /// From a component to the team it belongs to, where the ontology tells.
+    pub owner: Option<RelationId>,
 }
 
 impl Vocabulary {
@@ -116,6 +118,7 @@ impl Vocabulary {
             changed: relation("changed")?,
             about: relation("about")?,
             calls: relation("calls")?,
+            owner: o.relation("owned_by"),
         })
     }
 

@@ -104,6 +104,12 @@ pub enum Walk {
     Actions,
     /// To what was seen before.
     History,
+    /// To whether what is named is the cause.
+    Verdict,
+    /// From one to another of those named.
+    Comparison,
+    /// To whether what is named may stay as it is.
+    Safety,
 }
 
 /// One phrase.
@@ -258,6 +264,9 @@ pub(crate) fn resolve(all: &Gathered, o: &mut Ontology, report: &mut Report) {
         ("exposure", Walk::Exposure),
         ("actions", Walk::Actions),
         ("history", Walk::History),
+        ("verdict", Walk::Verdict),
+        ("comparison", Walk::Comparison),
+        ("safety", Walk::Safety),
     ];
     for (key, raw) in &all.intents {
         let answer = resolve::class(o, &raw.answer, report);
