@@ -148,6 +148,19 @@ pub fn answer(a: &Json) -> String {
             if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) };
         let _ = writeln!(out, "  not understood: “{}”{near}", text(&w, "word"));
     }
+    let reply = list(a, "reply");
+    for e in &reply {
+        let figure =
+            |key: &str| e.get(key).and_then(Json::as_f64).filter(|_| text(e, "unit") != "rows").map(number);
+        let unit = text(e, "unit");
+        let against = figure("baseline").map_or_else(String::new, |b| format!(" against {b}"));
+        let value = figure("value").map_or_else(String::new, |v| format!(": {v} {unit}{against}"));
+        let _ = writeln!(out, "  {}{}", text(e, "claim"), value.trim_end());
+        let _ = writeln!(out, "       {}", text(e, "query"));
+    }
+    if !reply.is_empty() {
+        out.push('\n');
+    }
     let percent = |v: &Json| {
         v.get("probability")
             .and_then(Json::as_f64)

@@ -38,6 +38,7 @@ const Answer = ({ answer: a }) => {
       <h1>${f.prose(a.headline, a.as_of)}</h1></div>
     ${a.not_understood.length > 0 && html`<${NotUnderstood} a=${a} />`}
     ${a.status !== "not_understood" && html`
+    ${a.reply?.length > 0 && html`<${Reply} list=${a.reply} a=${a} />`}
     <div class="answer-top"><${Overview} a=${a} /><${Glance} a=${a} /></div>
     ${a.causes.length > 0 && html`<${Section} id="causes" title="Why" note="causes, most likely first">${a.causes.map((c, i) => html`<${Cause} cause=${c} first=${i === 0} a=${a} />`)}<//>`}
     ${a.mitigations.length > 0 && html`<${Mitigations} list=${a.mitigations} />`}
@@ -48,6 +49,11 @@ const Answer = ({ answer: a }) => {
     ${a.status === "not_understood" && html`<div class="two"><${Understood} u=${a.understood} a=${a} title="What was understood" /><${CanBeAsked} asOf=${a.as_of} /></div>`}
   </div>`;
 };
+
+/// The figures of a headline that answers something else than "why", each with the query that gives it again.
+const Reply = ({ list, a }) => html`<${Section} id="reply" title="In figures">${list.map((e) => html`<details><summary>${f.prose(e.claim, a.as_of)}${shown(e) && html` · <b>${f.value(e.value, e.unit)}</b>${known(e.baseline) ? ` against ${f.value(e.baseline, e.unit)}` : ""}`}</summary><${QueryBlock} query=${e.query} /></details>`)}<//>`;
+const known = (v) => v !== null && v !== undefined;
+const shown = (e) => known(e.value) && e.unit !== "rows";
 
 const NotUnderstood = ({ a }) => html`<div class="notice" role="note">${a.not_understood.map((w) => html`<p>“<b>${w.word}</b>” is not a word of the ontology or a name in the graph.${w.nearest.length > 0 && html` Did you mean ${w.nearest.map((n, i) => html`${i ? ", " : ""}<a href=${href("/ask", { q: a.question.replace(w.word, () => n) })}>${n}</a>`)}?`}</p>`)}</div>`;
 

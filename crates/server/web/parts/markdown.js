@@ -7,6 +7,7 @@ const table = (head, rows) => [`| ${head.join(" | ")} |`, `| ${head.map(() => "-
 export const markdown = (a, link) => {
   const unit = a.regression?.unit ?? "";
   const out = [`# ${a.headline}`, "", `*${a.question}* · ${a.status.replaceAll("_", " ")} · as of ${f.iso(a.as_of)}${link ? ` · ${link}` : ""}`, ""];
+  if (a.reply?.length) out.push("## In figures", "", ...a.reply.map((e) => `- [${e.id}] ${e.claim}${e.value !== null && e.unit !== "rows" ? `: ${f.value(e.value, e.unit)}${e.baseline !== null ? ` (healthy ${f.value(e.baseline, e.unit)})` : ""}` : ""}\n  \`${e.query}\``), "");
   if (a.regression) {
     const r = a.regression;
     out.push(`**${r.measure}** of ${r.subject.name} (${r.cohort}): ${f.value(r.baseline, unit)} → ${f.value(r.observed, unit)} (${f.change(r.change)}) since ${f.iso(r.onset)}, ${f.plural(r.sessions, "session")}, ${f.pValue(r.p_value)}.`, "");
