@@ -384,6 +384,16 @@ await check("asking about something healthy says so and draws it", async () => {
   await visit(page, `#/ask?${new URLSearchParams({ q: `Why is view.ttr of ${view.name} regressing?` })}`, ".answer .chart path.line");
   return lacks(await page.locator(".badge").first().innerText(), /Nothing wrong/) || (/degraded/.test(await page.locator(".overview").innerText()) ? "what is healthy is called degraded" : "");
 });
+await check("another question than why is answered first, its figures with their queries", async () => {
+  await visit(page, `#/ask?${new URLSearchParams({ q: "Compare cell A with cell B" })}`, ".answer h1, .failed");
+  const head = await page.locator(".answer h1").innerText();
+  if (!/cell A and cell B/.test(head)) return `the headline says: ${head}`;
+  const rows = page.locator("section", { has: page.locator("#reply") }).locator("details");
+  if (await rows.count() !== 2) return `${await rows.count()} figures`;
+  await rows.first().locator("summary").click();
+  return lacks(await rows.first().innerText(), /series view/, "query");
+});
+await check("an answer with figures first is free of axe findings", () => accessible(page));
 await visit(page, `#/ask?${new URLSearchParams({ q: "Why is the flurb slow?" })}`, ".answer h1");
 await check("the answer to an unknown word is free of axe findings", () => accessible(page));
 await check("a question typed in the head of the page is answered", async () => {

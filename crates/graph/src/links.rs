@@ -8,7 +8,6 @@
 use crate::pages::Pages;
 use crate::topology::{EdgeId, NodeId};
 use ontology::{Minute, RelationId};
-use std::hint::black_box;
 use std::ops::ControlFlow;
 
 /// Edges on the shelf itself: with the rest of it, little more than half a cache line.
@@ -18,10 +17,6 @@ const BLOCK: usize = 12;
 /// Blocks that are searched for an edge that turns out to have been seen earlier. Beyond: the shelf no longer passes over blocks for
 /// what is asked from that minute on.
 const SEARCHED: usize = 64;
-/// Blocks that are asked for before the first of them is looked at: some more than a core waits for at once.
-const AHEAD: usize = 16;
-/// Edges that are given at once, at most.
-const TOGETHER: usize = 64;
 /// Later than every minute that anything was seen at.
 const NEVER: i32 = i32::MAX;
 
@@ -406,7 +401,7 @@ impl Links {
     }
 
     /// Gives the edges of a node that may have been seen by a minute, some at a time, until `found` says that it has enough. All
-    /// that were seen by then are among them; in no order that means anything.
+    /// that were seen by then are among them.
     pub(crate) fn seen_by(
         &self,
         node: NodeId,
@@ -417,61 +412,23 @@ impl Links {
         let minute = short(minute);
         for shelf in self.shelves(node, end) {
             found(shelf.few())?;
-            if shelf.blocks != 0 {
-                self.seen_behind(shelf, minute, &mut found)?;
+            let passes = minute < shelf.doubted;
+            let (mut at, mut len) = (shelf.blocks, shelf.in_newest());
+            while let Some(block) = self.block(at) {
+                if passes && block.reach > minute {
+                    at = block.jump;
+                } else {
+                    // On its way here while what is on this one is looked at.
+                    std::hint::black_box(self.block(block.older).map_or(0, |b| b.first));
+                    if !passes || block.first <= minute {
+                        found(block.edges.get(..len).unwrap_or(&block.edges))?;
+                    }
+                    at = block.older;
+                }
+                len = BLOCK;
             }
         }
         ControlFlow::Continue(())
-    }
-
-    /// The same for the blocks of a shelf. One block says where the next is, so walking from each to the one before it would wait for memory
-    /// once a block. But a block also says where the stretch ends that it stands for, and what is beyond can be walked beside it: stretches
-    /// fork until [`AHEAD`] are on their way at once.
-    fn seen_behind(
-        &self,
-        shelf: &Shelf,
-        minute: i32,
-        found: &mut impl FnMut(&[u32]) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let passes = minute < shelf.doubted;
-        let mut edges = [0u32; TOGETHER];
-        let mut held = 0;
-        // Each begins at a block and ends before another, which is among those that one reaches by jumps.
-        let mut stretches: Vec<(u32, u32)> = Vec::with_capacity(4 * AHEAD);
-        stretches.push((shelf.blocks, 0));
-        while !stretches.is_empty() {
-            let near = stretches.len().saturating_sub(AHEAD);
-            let heads = stretches.iter().skip(near).filter_map(|(at, _)| self.block(*at));
-            black_box(heads.fold(0, |sum, block| sum ^ block.first));
-            for next in near..stretches.len() {
-                let Some(stretch) = stretches.get_mut(next) else { break };
-                let at = stretch.0;
-                let Some(block) = self.block(at) else {
-                    stretch.0 = stretch.1;
-                    continue;
-                };
-                stretch.0 = block.jump;
-                if passes && block.reach > minute {
-                    continue;
-                }
-                if block.older != block.jump {
-                    stretches.push((block.older, block.jump));
-                }
-                if !passes || block.first <= minute {
-                    let len = if at == shelf.blocks { shelf.in_newest() } else { BLOCK };
-                    if held + BLOCK > TOGETHER {
-                        found(edges.get(..held).unwrap_or_default())?;
-                        held = 0;
-                    }
-                    for (place, edge) in edges.iter_mut().skip(held).zip(block.edges.iter().take(len)) {
-                        *place = *edge;
-                    }
-                    held += len;
-                }
-            }
-            stretches.retain(|(at, end)| at != end);
-        }
-        found(edges.get(..held).unwrap_or_default())
     }
 
     /// Whether a node has edges at this end.
