@@ -12,6 +12,7 @@ mod backend;
 pub mod calm;
 mod case;
 pub mod change;
+pub mod commit;
 mod coordinator;
 mod detect;
 mod divergence;

@@ -24,6 +24,7 @@ mod learned;
 pub mod nezha;
 pub mod petshop;
 pub mod robustspot;
+pub mod rootcausebench;
 pub mod sockshop;
 mod standing;
 pub mod tvdiag;
@@ -40,6 +41,7 @@ pub static SETS: &[&dyn Set] = &[
     &cloudopsbench::CloudOpsBench,
     &nezha::NezhaOnlineBoutique,
     &sockshop::SockShop,
+    &rootcausebench::RootCauseBench,
     &kontrast::Kontrast,
     &asos::AsosExperiments,
 ];
