@@ -102,7 +102,7 @@ mod tests {
     fn the_change_after_which_the_measure_leaps_is_the_broken_one() {
         let root = std::env::temp_dir().join(format!("exam-kontrast-{}", std::process::id()));
         std::fs::create_dir_all(root.join("inputs")).unwrap();
-        let begin = 1_500_000_000;
+        let begin = 1_500_000_000_i64;
         let change = begin + 3 * 86_400 + 7;
         let table = |leap: i64| {
             let mut text = String::from("timestamp,value\n");
