@@ -1,8 +1,8 @@
 //! Which of the commits that went out before the trouble caused it, or none of them.
 //!
 //! A commit is a hypothesis only if three things hold: it was running before the trouble began, its diff changes what the
-//! program does ([`diff`]), and that change would break what is broken ([`mechanism`]) or names it. A deployment's moment alone
-//! accuses nobody, nor does what a commit's message says. "None of them" stands from the start, and what [`outside`] finds in the
+//! program does (`diff`), and that change would break what is broken (`mechanism`) or names it. A deployment's moment alone
+//! accuses nobody, nor does what a commit's message says. "None of them" stands from the start, and what `outside` finds in the
 //! alarms and logs speaks for it: an innocent commit that is rolled back costs time, and the trouble goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
