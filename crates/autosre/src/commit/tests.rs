@@ -1,3 +1,5 @@
+//! Diffs as they are read, and what speaks for and against the commits they belong to.
+
 use super::*;
 
 /// A service whose error ratio jumps at minute 60, ten minutes after a deployment, and what it logs then.
