@@ -54,13 +54,7 @@ impl Reply {
 
 /// Puts the reply at the head of an answer that found something wrong.
 pub(crate) fn explained(case: &Case<'_>, weighing: &Weighing, options: &Options, answer: &mut Answer) {
-    let ground = Ground {
-        view: case.view,
-        vocabulary: case.vocabulary,
-        question: case.question,
-        loss: case.loss,
-        windows: case.windows,
-    };
+    let ground = Ground::of(case);
     let reply = match case.question.intent {
         Intent::Causes => return,
         Intent::Verdict => verdict(case, weighing, options),
@@ -137,6 +131,13 @@ fn names(case: &Case<'_>, w: &Weighed, suspect: &Condition) -> bool {
         let whole = || query::cohort::parent(graph, *entity).is_some_and(|p| suspect.nodes.contains(&p));
         suspect.nodes.contains(entity) || whole()
     })
+}
+
+impl<'a> Ground<'a> {
+    fn of(case: &Case<'a>) -> Ground<'a> {
+        let Case { view, vocabulary, question, loss, windows, .. } = *case;
+        Ground { view, vocabulary, question, loss, windows }
+    }
 }
 
 impl Ground<'_> {
@@ -320,13 +321,7 @@ fn rest(all: Sample, own: Sample) -> Sample {
 
 /// "Who is hit?"
 fn affected(case: &Case<'_>, answer: &Answer) -> Reply {
-    let ground = Ground {
-        view: case.view,
-        vocabulary: case.vocabulary,
-        question: case.question,
-        loss: case.loss,
-        windows: case.windows,
-    };
+    let ground = Ground::of(case);
     let name = case.measure_name(case.measure());
     let row = ground.figure(case.people, format!("{name} for {} since the onset", case.people.text()));
     Reply { text: answer.impact.text.clone(), rows: vec![row] }
