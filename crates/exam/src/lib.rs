@@ -168,9 +168,13 @@ impl Error {
     /// What the csv reader says, with file and line.
     pub fn csv(file: &Path, error: csv::Error) -> Self {
         let line = error.position().map_or(0, csv::Position::line);
+        let why = match error.kind() {
+            csv::ErrorKind::Deserialize { err, .. } => err.to_string(),
+            _ => error.to_string(),
+        };
         match error.into_kind() {
             csv::ErrorKind::Io(source) => Self::Read { file: file.to_owned(), source },
-            other => Self::layout(file, line, format!("{other:?}")),
+            _ => Self::layout(file, line, why),
         }
     }
 }
